@@ -1,0 +1,42 @@
+"""Who the clinic knows: patients and staff."""
+
+from datetime import date, datetime
+
+import msgspec
+
+from mediq.domain import card
+
+KTP_FIELDS: tuple[str, ...] = tuple(name for name in card.FIELDS if name not in ("nik", "nama"))
+"""What a user's record keeps of the card beside NIK and name."""
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A patient or a member of staff. Patients have a NIK, staff have an e-mail address; one may have both."""
+
+    id: str
+    nik: str | None = None
+    nama: str
+    email: str | None = None
+    role: str
+    provinsi: str | None = None
+    kabupaten_kota: str | None = None
+    tempat_lahir: str | None = None
+    tgl_lahir: str | None = None
+    jenis_kelamin: str | None = None
+    gol_darah: str | None = None
+    alamat: str | None = None
+    rt_rw: str | None = None
+    kel_desa: str | None = None
+    kecamatan: str | None = None
+    agama: str | None = None
+    status_perkawinan: str | None = None
+    pekerjaan: str | None = None
+    kewarganegaraan: str | None = None
+    berlaku_hingga: str | None = None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def born(self) -> date | None:
+        """The printed date of birth, if it is one."""
+        return card.parse_date(self.tgl_lahir) if self.tgl_lahir else None

@@ -1,0 +1,117 @@
+"""A circuit breaker for each target service: when most calls fail, stop calling for a while, then probe.
+
+The known asynchronous breakers count consecutive failures; this one looks at the rate in a window, so that one lucky
+answer among many failures does not keep a broken service under load. States as in M. Nygard, *Release It!* (2007).
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+
+import msgspec
+
+from mediq import observe
+from mediq.messages.errors import BreakerOpen, DomainError, Expired, Internal, Unavailable
+
+
+class State(StrEnum):
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+class BreakerPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Open when, within `window` seconds, more than `calls` calls were made, more than `rate` of them failed and at
+    least `failures` did; probe after `rest` seconds."""
+
+    window: float = 30.0
+    calls: int = 10
+    rate: float = 0.5
+    failures: int = 5
+    rest: float = 10.0
+
+
+class Breaker:
+    """The circuit to one service."""
+
+    def __init__(
+        self, service: str, policy: BreakerPolicy | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.service = service
+        self.state = State.CLOSED
+        self._policy = policy or BreakerPolicy()
+        self._clock = clock
+        self._outcomes: deque[tuple[float, bool]] = deque()
+        self._failures = 0
+        self._opened_at = 0.0
+        self._probing = False
+        observe.breaker_open.labels(service).set(0)
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Run one call under the breaker.
+
+        Raises:
+            BreakerOpen: the call was not made; its `retry_after` says when the next probe is due.
+        """
+        probe = self._enter()
+        try:
+            yield
+        except (Expired, Unavailable, Internal):
+            self._failed(probe)
+            raise
+        except DomainError:
+            self._succeeded(probe)  # a refusal is an answer: the service works
+            raise
+        except BaseException:
+            self._probing = self._probing and not probe  # cancelled: says nothing about the service
+            raise
+        self._succeeded(probe)
+
+    def _enter(self) -> bool:
+        if self.state is State.CLOSED:
+            return False
+        wait = self._opened_at + self._policy.rest - self._clock()
+        if wait > 0 or self._probing:
+            raise BreakerOpen(retry_after=max(1.0, wait))
+        self.state = State.HALF_OPEN
+        self._probing = True
+        return True
+
+    def _succeeded(self, probe: bool) -> None:
+        if probe:
+            self._probing = False
+            self.state = State.CLOSED
+            self._outcomes.clear()
+            self._failures = 0
+            observe.breaker_open.labels(self.service).set(0)
+        elif self.state is State.CLOSED:
+            self._note(True)
+
+    def _failed(self, probe: bool) -> None:
+        if probe:
+            self._probing = False
+            self._open()
+        elif self.state is State.CLOSED:
+            self._note(False)
+            calls = len(self._outcomes)
+            if (
+                calls > self._policy.calls
+                and self._failures >= self._policy.failures
+                and self._failures > calls * self._policy.rate
+            ):
+                self._open()
+
+    def _open(self) -> None:
+        self.state = State.OPEN
+        self._opened_at = self._clock()
+        observe.breaker_open.labels(self.service).set(1)
+
+    def _note(self, ok: bool) -> None:
+        now = self._clock()
+        self._outcomes.append((now, ok))
+        self._failures += not ok
+        while self._outcomes[0][0] < now - self._policy.window:
+            self._failures -= not self._outcomes.popleft()[1]

@@ -1,0 +1,191 @@
+"""Ask, tell, publish: how the parts of the house talk, wherever they run.
+
+`ask` is built once, above the transport: replies come to an ordinary mailbox of this process and meet the future that
+waits for them by correlation id.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from mediq import observe
+from mediq.kernel.breaker import Breaker, BreakerPolicy
+from mediq.kernel.context import current
+from mediq.kernel.retry import RetryPolicy, retrying
+from mediq.kernel.supervisor import Child
+from mediq.messages.errors import Expired, Internal, Unavailable, WireError, from_wire
+from mediq.messages.principal import Principal
+from mediq.messages.registry import Request, Spec, spec_named, spec_of
+from mediq.transport.base import Binding, Delivery, Transport
+from mediq.transport.envelope import Envelope, Kind, new_id
+
+R = TypeVar("R")
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_error = msgspec.msgpack.Decoder(WireError).decode
+_log = observe.logger("bus")
+
+
+class Bus(Child):
+    """One process's way to every service.
+
+    `mailboxes` gives the mailbox of each service by name.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        mailboxes: Mapping[str, str],
+        *,
+        timeout: float = 5.0,
+        retry: RetryPolicy | None = None,
+        breaker: BreakerPolicy | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.transport = transport
+        self.mailboxes = mailboxes
+        self.timeout = timeout
+        self.clock = clock
+        self.breakers = {service: Breaker(service, breaker) for service in mailboxes}
+        self._retry = retry or RetryPolicy()
+        self._replies = f"replies.{new_id()}"
+        self._pending: dict[str, asyncio.Future[Envelope]] = {}
+        self._stopped = asyncio.Event()
+
+    async def start(self) -> None:
+        self._stopped.clear()
+        await self.transport.bind(self._replies, self._on_reply, prefetch=0, private=True)
+
+    async def run(self) -> None:
+        await self._stopped.wait()
+
+    async def stop(self) -> None:
+        """Fail whoever still waits: their answers can no longer come."""
+        self._stopped.set()
+        for future in self._pending.values():
+            if not future.done():
+                future.set_exception(Unavailable())
+
+    async def ask(
+        self,
+        message: Request[R],
+        *,
+        timeout: float | None = None,
+        key: str | None = None,
+        principal: Principal | None = None,
+    ) -> R:
+        """Send a request to its service and wait for the reply.
+
+        It has `timeout` seconds (the bus's own unless given), or what the present context has left if that is less. A request
+        that is idempotent, or made so by a `key`, is repeated after a passing fault. The principal is the context's
+        unless given.
+
+        Raises:
+            DomainError: the service refused.
+            Fault: the service could not answer.
+        """
+        spec: Spec[R] = spec_of(type(message))
+        context = current.get()
+        now = self.clock()
+        deadline = now + (self.timeout if timeout is None else timeout)
+        if context.deadline is not None:
+            deadline = min(deadline, context.deadline)
+        envelope = Envelope(
+            id=new_id(),
+            pattern=spec.pattern,
+            kind=Kind.ASK,
+            body=_encode(message),
+            reply_to=self._replies,
+            deadline=deadline,
+            idempotency_key=key,
+            principal=principal or context.principal,
+            headers=context.headers,
+        )
+        breaker = self.breakers[spec.service]
+
+        async def once() -> R:
+            with breaker.call():
+                return await self._exchange(spec, envelope)
+
+        if spec.idempotent or key is not None:
+            return await retrying(once, self._retry, deadline=deadline, clock=self.clock)
+        return await once()
+
+    async def tell(self, message: Request[Any], *, key: str | None = None) -> None:
+        """Put a request into its service's mailbox; returns when it is there. Nobody waits for what comes of it."""
+        spec = spec_of(type(message))
+        context = current.get()
+        await self.transport.send(
+            self.mailboxes[spec.service],
+            Envelope(
+                id=new_id(),
+                pattern=spec.pattern,
+                kind=Kind.TELL,
+                body=_encode(message),
+                idempotency_key=key,
+                headers=context.headers,
+            ),
+        )
+
+    async def publish(self, event: msgspec.Struct, *, topic: str | None = None) -> None:
+        """Tell whoever listens what has happened. `topic` is needed where one class goes under several patterns."""
+        topic = topic or spec_of(type(event)).pattern
+        await self.transport.publish(
+            topic,
+            Envelope(
+                id=new_id(),
+                pattern=topic,
+                kind=Kind.EVENT,
+                body=_encode(event),
+                headers=current.get().headers,
+            ),
+        )
+
+    async def subscribe(self, pattern: str, on_event: Callable[[Any], None]) -> Binding:
+        """Call `on_event` with every event whose topic matches `pattern`; see :meth:`Transport.subscribe`."""
+
+        def decode(envelope: Envelope) -> None:
+            spec = spec_named(envelope.pattern)
+            if spec is None:
+                return
+            try:
+                event = spec.decode(envelope.body)
+            except msgspec.MsgspecError:
+                _log.warning("event not understood", pattern=envelope.pattern)
+                return
+            try:
+                on_event(event)
+            except Exception:
+                _log.exception("event not handled", pattern=envelope.pattern)
+
+        return await self.transport.subscribe(pattern, decode)
+
+    async def _exchange(self, spec: Spec[R], envelope: Envelope) -> R:
+        reply: asyncio.Future[Envelope] = asyncio.get_running_loop().create_future()
+        self._pending[envelope.id] = reply
+        remaining = (envelope.deadline or 0.0) - self.clock()
+        try:
+            async with asyncio.timeout(remaining):
+                await self.transport.send(self.mailboxes[spec.service], envelope)
+                answer = await reply
+        except TimeoutError:
+            raise Expired from None
+        finally:
+            self._pending.pop(envelope.id, None)
+        if answer.kind is Kind.ERROR:
+            raise from_wire(_decode_error(answer.body))
+        assert spec.decode_reply is not None
+        try:
+            result: R = spec.decode_reply(answer.body)
+        except msgspec.MsgspecError as error:
+            raise Internal(f"{spec.pattern}: jawaban tidak dapat dibaca") from error
+        return result
+
+    def _on_reply(self, delivery: Delivery) -> None:
+        envelope = delivery.envelope
+        future = self._pending.get(envelope.correlation_id or "")
+        if future is not None and not future.done():
+            future.set_result(envelope)

@@ -1,0 +1,201 @@
+"""What runs an actor: takes deliveries from its mailbox, hands them to its methods, answers, settles."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from mediq import observe
+from mediq.kernel.actor import Actor
+from mediq.kernel.context import Context, current
+from mediq.kernel.retry import RetryPolicy
+from mediq.kernel.supervisor import Child
+from mediq.messages.errors import DomainError, Fault, Internal, Malformed, to_wire
+from mediq.messages.registry import Spec
+from mediq.transport.base import MAX_ATTEMPTS, Binding, Delivery, Transport
+from mediq.transport.envelope import Envelope, Kind, new_id
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_log = observe.logger("cell")
+
+
+class ActorCell(Child):
+    """The child that a supervisor starts for one actor.
+
+    `private` makes the mailbox this process's own. Deliveries are taken ahead of the workers, at most twice as many
+    as are handled at once.
+    """
+
+    def __init__(
+        self,
+        actor: Actor,
+        transport: Transport,
+        mailbox: str,
+        *,
+        private: bool = False,
+        retry: RetryPolicy | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.actor = actor
+        self.mailbox = mailbox
+        self._transport = transport
+        self._private = private
+        self._retry = retry or RetryPolicy(initial=0.1)
+        self._clock = clock
+        self._waiting: asyncio.Queue[Delivery | None] = asyncio.Queue()
+        self._depth = observe.mailbox_depth.labels(mailbox)
+        self._binding: Binding | None = None
+
+    async def start(self) -> None:
+        try:
+            await self.actor.on_start()
+            self._binding = await self._transport.bind(
+                self.mailbox, self._take, prefetch=2 * self.actor.concurrency, private=self._private
+            )
+        except BaseException:
+            await self.actor.on_stop()
+            raise
+
+    async def run(self) -> None:
+        """Handle messages until told to stop; an exception of `actor.run` ends the cell with it."""
+        aside = asyncio.create_task(self.actor.run())
+        workers = [asyncio.create_task(self._work()) for _ in range(self.actor.concurrency)]
+        try:
+            await asyncio.wait([aside, *workers], return_when=asyncio.FIRST_COMPLETED)
+            if aside.done():
+                aside.result()
+            await asyncio.gather(*workers)
+        finally:
+            for task in (aside, *workers):
+                task.cancel()
+            await asyncio.gather(aside, *workers, return_exceptions=True)
+            await self._give_back()
+            await self.actor.on_stop()
+
+    async def stop(self) -> None:
+        """Take no more, and let the workers finish what was taken; `run` then returns."""
+        if self._binding is not None:
+            await self._binding.close()
+        for _ in range(self.actor.concurrency):
+            self._waiting.put_nowait(None)
+
+    def _take(self, delivery: Delivery) -> None:
+        self._waiting.put_nowait(delivery)
+        self._depth.set(self._waiting.qsize())
+
+    async def _work(self) -> None:
+        while (delivery := await self._waiting.get()) is not None:
+            self._depth.set(self._waiting.qsize())
+            try:
+                await self._handle(delivery)
+            except asyncio.CancelledError:
+                await delivery.requeue()
+                raise
+
+    async def _give_back(self) -> None:
+        """Return what no worker began to whoever consumes the mailbox next."""
+        if self._binding is not None:
+            await self._binding.close()
+        while not self._waiting.empty():
+            if (delivery := self._waiting.get_nowait()) is not None:
+                await delivery.requeue()
+
+    async def _handle(self, delivery: Delivery) -> None:
+        envelope = delivery.envelope
+        if envelope.deadline is not None and envelope.deadline <= self._clock():
+            await delivery.ack()  # nobody waits for it any more
+            return
+        found = self.actor.handlers.get(envelope.pattern)
+        if found is None:
+            await self._fail(delivery, Malformed(f"{envelope.pattern}: pesan tidak dikenal"), "unknown pattern")
+            return
+        spec, method = found
+        try:
+            message = spec.decode(envelope.body)
+        except msgspec.MsgspecError as error:
+            await self._fail(delivery, Malformed(f"{envelope.pattern}: {error}"), f"undecodable: {error}")
+            return
+        await self._run(delivery, spec, getattr(self.actor, method), message)
+
+    async def _run(
+        self, delivery: Delivery, spec: Spec[Any], method: Callable[[Any, Context], Any], message: Any
+    ) -> None:
+        envelope = delivery.envelope
+        context = Context(
+            principal=envelope.principal,
+            deadline=envelope.deadline,
+            key=envelope.idempotency_key or envelope.id,
+            attempt=envelope.attempt,
+            headers=envelope.headers,
+        )
+        began = time.perf_counter()
+        outcome = "ok"
+        token = current.set(context)
+        try:
+            reply = await method(message, context)
+        except DomainError as error:
+            outcome = "refused"
+            await self._answer(envelope, Kind.ERROR, to_wire(error))
+            await delivery.ack()
+        except Fault as error:
+            outcome = "fault"
+            await self._fault(delivery, error)
+        except Exception as error:
+            outcome = "crash"
+            await self._crash(delivery, error)
+        else:
+            await self._answer(envelope, Kind.REPLY, reply)
+            await delivery.ack()
+        finally:
+            current.reset(token)
+            observe.message_seconds.labels(spec.pattern, outcome).observe(time.perf_counter() - began)
+
+    async def _fault(self, delivery: Delivery, error: Fault) -> None:
+        """An asker decides for itself whether to ask again; what was merely told is tried again here."""
+        if delivery.envelope.kind is Kind.ASK:
+            await self._answer(delivery.envelope, Kind.ERROR, to_wire(error))
+            await delivery.ack()
+            return
+        _log.warning("told message met a fault", pattern=delivery.envelope.pattern, code=error.code)
+        await delivery.retry(self._retry.delay(delivery.envelope.attempt))
+
+    async def _crash(self, delivery: Delivery, error: Exception) -> None:
+        """Try again with backoff while the deadline lives, then give the message up."""
+        envelope = delivery.envelope
+        _log.exception(
+            "handler crashed",
+            pattern=envelope.pattern,
+            attempt=envelope.attempt,
+            request_id=envelope.headers.get("request_id"),
+        )
+        delay = self._retry.delay(envelope.attempt)
+        in_time = envelope.deadline is None or self._clock() + delay < envelope.deadline
+        if envelope.attempt < MAX_ATTEMPTS and in_time:
+            await delivery.retry(delay)
+        else:
+            await self._fail(delivery, Internal(), f"crash: {type(error).__name__}")
+
+    async def _fail(self, delivery: Delivery, error: DomainError | Fault, reason: str) -> None:
+        await self._answer(delivery.envelope, Kind.ERROR, to_wire(error))
+        await delivery.dead(reason)
+
+    async def _answer(self, envelope: Envelope, kind: Kind, body: Any) -> None:
+        if envelope.kind is not Kind.ASK or envelope.reply_to is None:
+            return
+        try:
+            await self._transport.send(
+                envelope.reply_to,
+                Envelope(
+                    id=new_id(),
+                    pattern=envelope.pattern,
+                    kind=kind,
+                    body=_encode(body),
+                    correlation_id=envelope.id,
+                    deadline=envelope.deadline,
+                    headers=envelope.headers,
+                ),
+            )
+        except Fault as error:  # the asker has gone, or waits no longer
+            _log.debug("reply dropped", pattern=envelope.pattern, code=error.code)

@@ -1,0 +1,58 @@
+"""Whether the house stands."""
+
+from typing import Literal
+
+import msgspec
+
+from mediq.messages.registry import Request, request
+
+State = Literal["up", "degraded", "down"]
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """`service` is alive; `version` is the program's."""
+
+    status: State
+    service: str
+    version: str
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One part of the house: an actor, a store, the broker. `latency_ms` is the time of one question to it."""
+
+    status: State
+    latency_ms: float | None = None
+    detail: str | None = None
+    parts: dict[str, "Part"] = {}
+
+
+class DetailedHealth(msgspec.Struct, frozen=True, kw_only=True):
+    status: State
+    version: str
+    uptime_seconds: float
+    parts: dict[str, Part]
+
+
+@request("health.check", service="gateway", idempotent=True)
+class CheckHealth(Request[Health], frozen=True, kw_only=True):
+    """Whether the gateway answers."""
+
+
+@request("health.detailed", service="gateway", idempotent=True)
+class CheckHealthInDetail(Request[DetailedHealth], frozen=True, kw_only=True):
+    """Every actor, broker, database and Redis, with latency."""
+
+
+@request("user.health", idempotent=True)
+class CheckUser(Request[Part], frozen=True, kw_only=True):
+    """Internal: the user service and its stores."""
+
+
+@request("ocr.health", idempotent=True)
+class CheckOcr(Request[Part], frozen=True, kw_only=True):
+    """Internal: the card-reading service, its store and its models."""
+
+
+@request("queue.health", idempotent=True)
+class CheckQueue(Request[Part], frozen=True, kw_only=True):
+    """Internal: the queue service and its log."""

@@ -1,0 +1,117 @@
+"""What the card-reading service is asked and tells."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+from mediq.domain.card import Field
+from mediq.domain.ticket import Priority
+from mediq.domain.views import TicketView
+from mediq.messages.registry import Event, Request, event, request
+from mediq.messages.user import Ktp, Name, NikText
+
+
+class JobStatus(StrEnum):
+    PENDING = "PENDING"
+    PROCESSING = "PROCESSING"
+    NEEDS_REVIEW = "NEEDS_REVIEW"
+    REGISTERED = "REGISTERED"
+    REJECTED = "REJECTED"
+    FAILED = "FAILED"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more happens to the job by itself."""
+        return self not in (JobStatus.PENDING, JobStatus.PROCESSING)
+
+
+class CardResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A card's reading and what came of it."""
+
+    id: str
+    status: JobStatus
+    is_ktp: bool | None = None
+    reason: str | None = None
+    fields: dict[str, Field] = {}
+    warnings: tuple[str, ...] = ()
+    user_id: str | None = None
+    ticket: TicketView | None = None
+    elapsed_ms: int | None = None
+
+
+class CardStatus(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    status: JobStatus
+
+
+JobId = Annotated[str, msgspec.Meta(max_length=64)]
+ServiceId = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+Reason = Annotated[str, msgspec.Meta(max_length=200)]
+
+
+@request("ocr.process-ktp")
+class ProcessKtp(Request[CardStatus], frozen=True, kw_only=True):
+    """Take a picture of a card: it is stored before this is answered, and read afterwards."""
+
+    image: bytes
+    service: ServiceId | None = None
+    priority: Priority | None = None
+    priority_reason: Reason | None = None
+
+
+@request("ocr.get-status", idempotent=True)
+class GetCardStatus(Request[CardStatus], frozen=True, kw_only=True):
+    """How far a card has come."""
+
+    id: JobId
+
+
+@request("ocr.get-result", idempotent=True)
+class GetCardResult(Request[CardResult], frozen=True, kw_only=True):
+    """What a card's reading gave."""
+
+    id: JobId
+
+
+class ConfirmedFields(Ktp, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The fields as an operator has reviewed them."""
+
+    nik: NikText
+    nama: Name
+
+
+@request("ocr.confirm", idempotent=True)
+class ConfirmCard(Request[CardResult], frozen=True, kw_only=True):
+    """Register the patient with the reviewed fields and issue the ticket."""
+
+    id: JobId
+    fields: ConfirmedFields
+    service: ServiceId | None = None
+    priority: Priority | None = None
+    priority_reason: Reason | None = None
+
+
+class RunOutcome(msgspec.Struct, frozen=True):
+    status: JobStatus | None
+
+
+@request("ocr.run-job", idempotent=True)
+class RunJob(Request[RunOutcome], frozen=True, kw_only=True):
+    """Internal: carry a stored job as far as it goes; told when it is stored and again when a process starts."""
+
+    id: JobId
+
+
+@event("ocr.status-changed")
+class CardStatusChanged(Event, frozen=True, kw_only=True):
+    id: str
+    status: JobStatus
+
+
+@event("ocr.user-created")
+class CardUserCreated(Event, frozen=True, kw_only=True):
+    """A card's holder is registered."""
+
+    id: str
+    user_id: str

@@ -1,0 +1,147 @@
+"""What the queue service is asked, and the events that it tells."""
+
+from datetime import date
+from typing import Annotated
+
+import msgspec
+
+from mediq.domain import events
+from mediq.domain.statistics import Statistics
+from mediq.domain.ticket import Priority, Status
+from mediq.domain.views import TicketView
+from mediq.messages.ocr import Reason, ServiceId
+from mediq.messages.page import Page, PageLimit, PageNumber
+from mediq.messages.registry import Request, event, request
+
+UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+TicketId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+CounterId = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+
+
+@request("queue.add-patient")
+class AddPatient(Request[TicketView], frozen=True, kw_only=True):
+    """Issue a ticket, or return the one that the patient already has for this service today."""
+
+    user_id: UserId
+    service: ServiceId | None = None
+    priority: Priority | None = None
+    priority_reason: Reason | None = None
+
+
+@request("queue.get-status", idempotent=True)
+class GetStatus(Request[TicketView], frozen=True, kw_only=True):
+    """A patient's active ticket: the one being served, else the newest."""
+
+    user_id: UserId
+
+
+@request("queue.call-next")
+class CallNext(Request[TicketView], frozen=True, kw_only=True):
+    """Call whoever is next in turn to a counter."""
+
+    counter: CounterId
+    service: ServiceId | None = None
+
+
+class TicketCommand(Request[TicketView], frozen=True, kw_only=True):
+    """A command on one ticket; `why` goes into the audit trail."""
+
+    id: TicketId
+    why: Reason | None = None
+
+
+@request("queue.recall")
+class Recall(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Call a called ticket once more."""
+
+
+@request("queue.start")
+class Start(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Begin to serve a called ticket."""
+
+
+@request("queue.complete")
+class Complete(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Finish serving a ticket."""
+
+
+@request("queue.skip")
+class Skip(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Mark a called patient as not come."""
+
+
+@request("queue.requeue")
+class Requeue(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Let a skipped patient who has come back wait again."""
+
+
+@request("queue.hold")
+class Hold(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Set a ticket aside."""
+
+
+@request("queue.resume")
+class Resume(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Let a ticket that was set aside wait again."""
+
+
+@request("queue.transfer")
+class Transfer(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Send a patient on to another service with the same ticket."""
+
+    service: ServiceId
+
+
+@request("queue.cancel")
+class Cancel(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Withdraw a ticket."""
+
+
+@request("queue.undo")
+class Undo(Request[TicketView], frozen=True, kw_only=True):
+    """Take a counter's last action back, within a minute of it."""
+
+    counter: CounterId
+
+
+@request("queue.list", idempotent=True)
+class ListTickets(Request[Page[TicketView]], frozen=True, kw_only=True):
+    """Today's tickets, oldest first."""
+
+    service: ServiceId | None = None
+    status: Status | None = None
+    counter: CounterId | None = None
+    user_id: UserId | None = None
+    page: PageNumber = 1
+    limit: PageLimit = 100
+
+
+@request("queue.get-statistics", idempotent=True)
+class GetStatistics(Request[Statistics], frozen=True, kw_only=True):
+    """Counts and times between two dates, both included; today alone when none is given."""
+
+    from_: date | None = msgspec.field(default=None, name="from")
+    to: date | None = None
+    service: ServiceId | None = None
+
+
+class QueueSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole queue at one version, as :func:`mediq.domain.queue.load` reads it."""
+
+    version: int
+    state: bytes
+
+
+@request("queue.get-snapshot", idempotent=True)
+class GetSnapshot(Request[QueueSnapshot], frozen=True, kw_only=True):
+    """Internal: where a gateway's copy of the queue starts from."""
+
+
+for _tag in events.TAGS:
+    event(f"queue.{_tag}")(events.Recorded)
+"""What the log has recorded is published once it is safe, under the name of what happened: `queue.ticket-called`."""
+
+
+def topic_of(recorded: events.Recorded) -> str:
+    """The wire pattern under which a recorded event is published."""
+    return f"queue.{events.tag_of(recorded.event)}"

@@ -1,0 +1,95 @@
+"""Every name that goes over the wire, and the message that it stands for."""
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, get_args, get_origin
+
+import msgspec
+
+Reply = TypeVar("Reply")
+_Message = TypeVar("_Message", bound=type[msgspec.Struct])
+
+
+class Request(msgspec.Struct, Generic[Reply], frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A message that asks for a `Reply`; declare one as `class AddPatient(Request[TicketView], ...)`."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that tells what has happened; whoever subscribed gets a copy."""
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The reply to a request that has nothing else to say."""
+
+    done: bool = True
+
+
+class Spec(Generic[Reply]):
+    """What the bus must know of a pattern.
+
+    `service` names the addressee, whose mailbox the settings give. `idempotent` says that repeating the request
+    changes nothing, so that the bus may ask again; an event has neither reply nor addressee.
+    """
+
+    __slots__ = ("decode", "decode_reply", "idempotent", "pattern", "reply", "service", "type")
+
+    def __init__(self, pattern: str, type: type[Any], reply: Any, service: str, idempotent: bool) -> None:
+        self.pattern = pattern
+        self.type = type
+        self.reply = reply
+        self.service = service
+        self.idempotent = idempotent
+        self.decode = msgspec.msgpack.Decoder(type).decode
+        self.decode_reply = msgspec.msgpack.Decoder(reply).decode if reply is not None else None
+
+
+_by_pattern: dict[str, Spec[Any]] = {}
+_by_type: dict[type, Spec[Any]] = {}
+
+
+def request(pattern: str, *, service: str | None = None, idempotent: bool = False) -> Callable[[_Message], _Message]:
+    """Register a :class:`Request` under its wire pattern; its service is the pattern's first word unless given."""
+
+    def register(cls: _Message) -> _Message:
+        _add(Spec(pattern, cls, _reply_of(cls), service or pattern.partition(".")[0], idempotent))
+        return cls
+
+    return register
+
+
+def event(pattern: str) -> Callable[[_Message], _Message]:
+    """Register an event under its wire pattern, which is also its topic. One class may go under several."""
+
+    def register(cls: _Message) -> _Message:
+        _add(Spec(pattern, cls, None, "", True))
+        return cls
+
+    return register
+
+
+def spec_of(message: type) -> Spec[Any]:
+    """The registration of a message class; KeyError if it was never registered."""
+    return _by_type[message]
+
+
+def spec_named(pattern: str) -> Spec[Any] | None:
+    """The registration under a wire pattern, or None if this process does not know it."""
+    return _by_pattern.get(pattern)
+
+
+def patterns() -> list[str]:
+    """Every registered wire pattern, sorted."""
+    return sorted(_by_pattern)
+
+
+def _add(spec: Spec[Any]) -> None:
+    if spec.pattern in _by_pattern:
+        raise ValueError(f"the pattern {spec.pattern} is registered twice")
+    _by_pattern[spec.pattern] = spec
+    _by_type[spec.type] = spec
+
+
+def _reply_of(cls: type) -> Any:
+    for base in getattr(cls, "__orig_bases__", ()):
+        if get_origin(base) is Request:
+            return get_args(base)[0]
+    raise TypeError(f"{cls.__name__} must subclass Request[...] to name its reply")

@@ -1,0 +1,65 @@
+"""What the house tells about itself: structured logs, Prometheus metrics, trace context.
+
+No log line, label or header here may hold a NIK, a name, an e-mail address, a token or a picture: ids only.
+"""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+
+LogFormat = Literal["console", "json"]
+
+_LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+http_seconds = Histogram(
+    "mediq_http_request_seconds",
+    "Time of a request by route",
+    ["method", "route", "status"],
+    buckets=_LATENCY,
+)
+message_seconds = Histogram(
+    "mediq_message_seconds", "Time of a message in its handler", ["pattern", "outcome"], buckets=_LATENCY
+)
+mailbox_depth = Gauge("mediq_mailbox_depth", "Messages taken from the transport and not yet handled", ["mailbox"])
+dead_letters = Counter("mediq_dead_letters_total", "Messages given up", ["mailbox", "reason"])
+events_dropped = Counter("mediq_events_dropped_total", "Events that a slow subscriber lost", ["topic"])
+restarts = Counter("mediq_restarts_total", "Restarts of a supervised child", ["child"])
+breaker_open = Gauge("mediq_breaker_open", "1 while the circuit to a service is open", ["service"])
+streams_open = Gauge("mediq_event_streams", "Open event streams", ["kind"])
+card_seconds = Histogram(
+    "mediq_card_seconds",
+    "Time to read a card",
+    ["outcome"],
+    buckets=(0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30),
+)
+registry = REGISTRY
+
+
+def configure_logging(fmt: LogFormat, level: str) -> None:
+    """Send every log line to standard error, one event a line; standard output is for a command's own result."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if fmt == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, renderer] if fmt == "json" else [*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+
+
+def logger(name: str) -> structlog.typing.FilteringBoundLogger:
+    """The logger of one part of the house."""
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger(part=name)
+    return log

@@ -1,0 +1,272 @@
+"""The transport inside one process: bounded mailboxes of encoded frames, dead letters, topics.
+
+It forgets on a crash, as memory does; what must survive is in a store before the reply.
+"""
+
+import asyncio
+import re
+import time
+from collections import deque
+from collections.abc import Callable
+
+from mediq import observe
+from mediq.messages.errors import MailboxFull, Unavailable, Unroutable
+from mediq.transport.base import (
+    MAX_ATTEMPTS,
+    Binding,
+    DeadLetter,
+    Delivery,
+    OnDelivery,
+    OnEvent,
+    Transport,
+)
+from mediq.transport.envelope import Envelope, Undecodable, decode_frame, encode_frame
+
+
+class MemoryBroker:
+    """The mailboxes and topics that the transports of one process share."""
+
+    def __init__(
+        self, *, capacity: int = 1000, event_capacity: int = 10_000, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.capacity = capacity
+        self.event_capacity = event_capacity
+        self.clock = clock
+        self.mailboxes: dict[str, _Mailbox] = {}
+        self.subscriptions: list[_Subscription] = []
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=1000)
+
+    def bury(self, mailbox: str, reason: str, envelope: Envelope | None, raw: bytes) -> None:
+        self.dead_letters.append(DeadLetter(mailbox=mailbox, reason=reason, envelope=envelope, raw=raw))
+        observe.dead_letters.labels(mailbox, reason.partition(":")[0]).inc()
+
+
+class MemoryTransport(Transport):
+    """A process's end of a :class:`MemoryBroker`."""
+
+    def __init__(self, broker: MemoryBroker | None = None) -> None:
+        self.broker = broker or MemoryBroker()
+        self._consumers: list[_Consumer] = []
+        self._private: set[str] = set()
+        self._subscriptions: list[_Subscription] = []
+        self._up = False
+
+    async def start(self) -> None:
+        self._up = True
+
+    async def stop(self) -> None:
+        self._up = False
+        for subscription in self._subscriptions:
+            await subscription.close()
+        for consumer in self._consumers:
+            await consumer.close()
+            for delivery in list(consumer.unsettled):
+                await delivery.requeue()
+        for name in self._private:
+            self.broker.mailboxes.pop(name, None)
+
+    async def ping(self) -> None:
+        self._require_up()
+
+    async def bind(self, mailbox: str, on_delivery: OnDelivery, prefetch: int, *, private: bool = False) -> Binding:
+        self._require_up()
+        box = self.broker.mailboxes.get(mailbox)
+        if box is None:
+            box = self.broker.mailboxes[mailbox] = _Mailbox(mailbox, self.broker)
+        if private:
+            self._private.add(mailbox)
+        consumer = _Consumer(box, on_delivery, prefetch, private)
+        self._consumers.append(consumer)
+        box.add(consumer)
+        return consumer
+
+    async def send(self, mailbox: str, envelope: Envelope) -> None:
+        self._require_up()
+        box = self.broker.mailboxes.get(mailbox)
+        if box is None:
+            raise Unroutable
+        await box.put(encode_frame([envelope]), envelope.deadline)
+
+    async def publish(self, topic: str, envelope: Envelope) -> None:
+        self._require_up()
+        frame = encode_frame([envelope])
+        for subscription in self.broker.subscriptions:
+            if subscription.matches(topic):
+                subscription.put(topic, frame)
+
+    async def subscribe(self, pattern: str, on_event: OnEvent) -> Binding:
+        self._require_up()
+        subscription = _Subscription(pattern, on_event, self.broker)
+        self._subscriptions.append(subscription)
+        self.broker.subscriptions.append(subscription)
+        return subscription
+
+    def _require_up(self) -> None:
+        if not self._up:
+            raise Unavailable
+
+
+class _Mailbox:
+    """Frames waiting for consumers, handed out in turns once in a turn of the loop."""
+
+    def __init__(self, name: str, broker: MemoryBroker) -> None:
+        self.name = name
+        self.broker = broker
+        self._ready: deque[bytes] = deque()
+        self._consumers: deque[_Consumer] = deque()
+        self._waiting_for_room: deque[asyncio.Future[None]] = deque()
+        self._pump_due = False
+
+    def add(self, consumer: "_Consumer") -> None:
+        self._consumers.append(consumer)
+        self.wake()
+
+    def remove(self, consumer: "_Consumer") -> None:
+        self._consumers.remove(consumer)
+
+    async def put(self, frame: bytes, deadline: float | None) -> None:
+        while len(self._ready) >= self.broker.capacity:
+            room = asyncio.get_running_loop().create_future()
+            self._waiting_for_room.append(room)
+            timeout = None if deadline is None else max(0.0, deadline - self.broker.clock())
+            try:
+                async with asyncio.timeout(timeout):
+                    await room
+            except TimeoutError:
+                raise MailboxFull(retry_after=1.0) from None
+            finally:
+                if room in self._waiting_for_room:
+                    self._waiting_for_room.remove(room)
+        self._ready.append(frame)
+        self.wake()
+
+    def put_back(self, frame: bytes) -> None:
+        """In front and above the bound: it was already inside."""
+        self._ready.appendleft(frame)
+        self.wake()
+
+    def wake(self) -> None:
+        if self._ready and not self._pump_due:
+            self._pump_due = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pump_due = False
+        while self._ready and (consumer := self._next_consumer()) is not None:
+            frame = self._ready.popleft()
+            while self._waiting_for_room:
+                room = self._waiting_for_room.popleft()
+                if not room.done():
+                    room.set_result(None)
+                    break
+            try:
+                envelopes = decode_frame(frame)
+            except Undecodable as error:
+                self.broker.bury(self.name, f"undecodable: {error}", None, frame)
+                continue
+            for envelope in envelopes:
+                if envelope.deadline is not None and envelope.deadline <= self.broker.clock():
+                    continue
+                consumer.deliver(envelope)
+
+    def _next_consumer(self) -> "_Consumer | None":
+        for _ in range(len(self._consumers)):
+            consumer = self._consumers[0]
+            self._consumers.rotate(-1)
+            if consumer.private or len(consumer.unsettled) < consumer.prefetch:
+                return consumer
+        return None
+
+
+class _Consumer(Binding):
+    def __init__(self, mailbox: _Mailbox, on_delivery: OnDelivery, prefetch: int, private: bool) -> None:
+        self.mailbox = mailbox
+        self.prefetch = prefetch
+        self.private = private
+        self.unsettled: dict[_MemoryDelivery, None] = {}
+        self._on_delivery = on_delivery
+        self._open = True
+
+    def deliver(self, envelope: Envelope) -> None:
+        delivery = _MemoryDelivery(envelope, self)
+        if not self.private:
+            self.unsettled[delivery] = None
+        self._on_delivery(delivery)
+
+    async def close(self) -> None:
+        if self._open:
+            self._open = False
+            self.mailbox.remove(self)
+
+
+class _MemoryDelivery(Delivery):
+    __slots__ = ("_consumer", "envelope")
+
+    def __init__(self, envelope: Envelope, consumer: _Consumer) -> None:
+        self.envelope = envelope
+        self._consumer = consumer
+
+    async def ack(self) -> None:
+        self._settle()
+
+    async def retry(self, delay: float) -> None:
+        if self.envelope.attempt >= MAX_ATTEMPTS:
+            await self.dead("attempts")
+            return
+        if self._settle():
+            frame = encode_frame([self.envelope.again()])
+            asyncio.get_running_loop().call_later(delay, self._consumer.mailbox.put_back, frame)
+
+    async def dead(self, reason: str) -> None:
+        if self._settle():
+            box = self._consumer.mailbox
+            box.broker.bury(box.name, reason, self.envelope, encode_frame([self.envelope]))
+
+    async def requeue(self) -> None:
+        if self._settle():
+            self._consumer.mailbox.put_back(encode_frame([self.envelope]))
+
+    def _settle(self) -> bool:
+        """Whether this was the first settlement; a second one is too late and changes nothing."""
+        if self._consumer.unsettled.pop(self, False) is False:
+            return False
+        self._consumer.mailbox.wake()
+        return True
+
+
+class _Subscription(Binding):
+    def __init__(self, pattern: str, on_event: OnEvent, broker: MemoryBroker) -> None:
+        self._words = _compile(pattern)
+        self._on_event = on_event
+        self._broker = broker
+        self._pending: deque[tuple[str, bytes]] = deque()
+        self._pump_due = False
+
+    def matches(self, topic: str) -> bool:
+        return self._words.fullmatch(topic) is not None
+
+    def put(self, topic: str, frame: bytes) -> None:
+        if len(self._pending) >= self._broker.event_capacity:
+            lost, _ = self._pending.popleft()
+            observe.events_dropped.labels(lost).inc()
+        self._pending.append((topic, frame))
+        if not self._pump_due:
+            self._pump_due = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pump_due = False
+        while self._pending:
+            for envelope in decode_frame(self._pending.popleft()[1]):
+                self._on_event(envelope)
+
+    async def close(self) -> None:
+        self._pending.clear()
+        if self in self._broker.subscriptions:
+            self._broker.subscriptions.remove(self)
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    """A topic pattern of the AMQP kind as a regular expression."""
+    words = [r"[^.]+" if word == "*" else r".*" if word == "#" else re.escape(word) for word in pattern.split(".")]
+    return re.compile(r"\.".join(words).replace(r"\..*", r"(\..*)?").replace(r".*\.", r"(.*\.)?"))
