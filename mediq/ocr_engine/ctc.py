@@ -1,0 +1,138 @@
+"""Turning the reading network's steps into characters, freely or under constraints.
+
+The network gives a probability of each character or of nothing (the blank) for every step along a row; a
+text is read by any path that gives it once repeats are merged and blanks dropped (Graves et al.,
+"Connectionist Temporal Classification", 2006).
+"""
+
+import math
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from mediq.ocr_engine.alphabet import BLANK
+from mediq.ocr_engine.picture import Floats
+
+_FLOOR = 1e-6
+"""No character is impossible: the network is surer of itself than it should be."""
+
+
+class Glyph(msgspec.Struct, frozen=True):
+    """One character read: what, how likely, and over which steps (first, last) of its row."""
+
+    char: str
+    probability: float
+    first: int
+    last: int
+
+
+def greedy(steps: Floats, characters: str) -> list[Glyph]:
+    """The likeliest character of each step, repeats merged. `steps`: steps × `len(characters)`."""
+    glyphs: list[Glyph] = []
+    if not steps.size:
+        return glyphs
+    best = steps.argmax(axis=1)
+    top = steps.max(axis=1)
+    start = 0
+    for stop in range(1, len(best) + 1):
+        if stop < len(best) and best[stop] == best[start]:
+            continue
+        if best[start] != BLANK:
+            run = top[start:stop]
+            glyphs.append(Glyph(characters[int(best[start])], float(run.max()), start, stop - 1))
+        start = stop
+    return glyphs
+
+
+def text_of(glyphs: list[Glyph]) -> str:
+    return "".join(glyph.char for glyph in glyphs)
+
+
+def log_likelihood(steps: Floats, labels: list[int]) -> float:
+    """The natural logarithm of the probability that `steps` read exactly `labels`, over all paths."""
+    if len(labels) > len(steps):
+        return -math.inf
+    logs = np.log(np.maximum(steps, _FLOOR)).astype(np.float64)
+    if not labels:
+        return float(logs[:, BLANK].sum())
+    extended = [BLANK]
+    for label in labels:
+        extended += [label, BLANK]
+    states = np.array(extended)
+    emit = logs[:, states]
+    # A blank between two characters may be skipped unless they are the same.
+    skip = np.full(len(states), -math.inf)
+    skip[3::2] = np.where(states[3::2] != states[1:-2:2], 0.0, -math.inf)
+    alpha = np.full(len(states), -math.inf)
+    alpha[:2] = emit[0, :2]
+    for step in range(1, len(logs)):
+        one = np.concatenate(([-math.inf], alpha[:-1]))
+        two = np.concatenate(([-math.inf, -math.inf], alpha[:-2])) + skip
+        alpha = np.logaddexp(np.logaddexp(alpha, one), two) + emit[step]
+    return float(np.logaddexp(alpha[-1], alpha[-2]))
+
+
+def exactly(steps: Floats, allowed: list[int], count: int) -> tuple[list[int], list[float]] | None:
+    """The likeliest path that reads exactly `count` characters, all among `allowed`.
+
+    Gives the characters and the probability of each against the other allowed ones where it was read, or
+    None if there are too few steps.
+    """
+    if len(steps) < count:
+        return None
+    symbols = [BLANK, *allowed]
+    chosen = steps[:, symbols]
+    logs = np.log(np.maximum(chosen, _FLOOR)).astype(np.float64)
+    width = len(symbols)
+    best = np.full((count + 1, width), -math.inf)
+    best[0, 0] = logs[0, 0]
+    best[1, 1:] = logs[0, 1:]
+    came = np.zeros((len(steps), count + 1, width), np.int32)
+    came[0] = -1
+    for step in range(1, len(steps)):
+        # Staying on the same symbol, or resting on the blank after any.
+        new = best.copy()
+        origin = np.broadcast_to(np.arange(count + 1)[:, None] * width + np.arange(width), best.shape).copy()
+        rest = best.argmax(axis=1)
+        new[:, 0] = best[np.arange(count + 1), rest]
+        origin[:, 0] = np.arange(count + 1) * width + rest
+        # One character more, from any other symbol.
+        order = np.argsort(best[:-1], axis=1)
+        first, second = order[:, -1], order[:, -2]
+        for symbol in range(1, width):
+            source = np.where(first == symbol, second, first)
+            score = best[np.arange(count), source]
+            better = score > new[1:, symbol]
+            new[1:, symbol] = np.where(better, score, new[1:, symbol])
+            origin[1:, symbol] = np.where(better, np.arange(count) * width + source, origin[1:, symbol])
+        best = new + logs[step]
+        came[step] = origin
+    if not np.isfinite(best[count]).any():
+        return None
+    state = count * width + int(best[count].argmax())
+    path: list[tuple[int, int]] = []
+    for step in range(len(steps) - 1, -1, -1):
+        path.append((state // width, state % width))
+        state = int(came[step, state // width, state % width])
+    path.reverse()
+    return _spell(path, chosen, symbols)
+
+
+def _spell(
+    path: list[tuple[int, int]], chosen: NDArray[np.float32], symbols: list[int]
+) -> tuple[list[int], list[float]]:
+    labels: list[int] = []
+    sure: list[float] = []
+    before = 0
+    for step, (count, symbol) in enumerate(path):
+        if symbol == 0:
+            continue
+        share = float(chosen[step, symbol] / max(_FLOOR, chosen[step, 1:].sum()) * min(1.0, chosen[step].sum() + 0.02))
+        if count != before:
+            labels.append(symbols[symbol])
+            sure.append(share)
+            before = count
+        else:
+            sure[-1] = max(sure[-1], share)
+    return labels, sure

@@ -1,0 +1,262 @@
+"""The fixed frame of a card, and fitting a photo to it by the labels printed on every card.
+
+Places are in card units: the card is 500 wide and 315 high, its top left corner is 0, 0. They were measured
+on a scan of a printed card; rows below a field that runs to a second row stand lower by one pitch.
+"""
+
+import itertools
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from mediq.ocr_engine.detect import Line
+from mediq.ocr_engine.picture import Points
+
+WIDTH = 500.0
+HEIGHT = 315.0
+PITCH = 14.9
+"""From one row of values to the next."""
+VALUES_LEFT = 120.0
+"""Where values begin."""
+PHOTO_LEFT = 355.0
+"""Where the photo, and below it the place and date of issue, begin."""
+TITLE_BOTTOM = 54.0
+"""Above this stand the province and the regency."""
+NIK_LEFT, NIK_RIGHT = 108.0, 334.0
+"""Where the 16 digits of the NIK begin and end."""
+ROW_TEXT = 13.5
+"""Height of a row as cut for reading, a little more than its letters."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a label stands: its left and right end, and the middle of its height."""
+
+    left: float
+    right: float
+    y: float
+
+
+PLACES: dict[str, Place] = {
+    "nik": Place(13.0, 47.0, 68.5),
+    "nama": Place(13.0, 46.0, 95.5),
+    "lahir": Place(13.0, 105.0, 110.4),
+    "jenis_kelamin": Place(13.0, 88.0, 125.3),
+    "gol_darah": Place(251.0, 308.0, 125.0),
+    "alamat": Place(13.0, 51.0, 140.2),
+    "rt_rw": Place(39.0, 79.0, 154.8),
+    "kel_desa": Place(39.0, 89.0, 169.6),
+    "kecamatan": Place(39.0, 102.0, 184.3),
+    "agama": Place(13.0, 52.0, 199.4),
+    "status_perkawinan": Place(13.0, 114.0, 214.2),
+    "pekerjaan": Place(13.0, 68.0, 229.1),
+    "kewarganegaraan": Place(13.0, 116.0, 244.0),
+    "berlaku_hingga": Place(13.0, 97.0, 259.0),
+}
+ORDER: tuple[str, ...] = tuple(name for name in PLACES if name != "gol_darah")
+"""The labels at the left edge, from top to bottom."""
+
+_SECOND_ROWS = {"nama": 1, "lahir": 1, "alamat": 2, "pekerjaan": 1}
+"""After which labels further rows occur, and how many at most."""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A label seen in the photo: its name and the middle of its left and of its right end, in photo
+    pixels."""
+
+    name: str
+    left: tuple[float, float]
+    right: tuple[float, float]
+    weight: float = 1.0
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """How a photo maps to the card: `matrix` takes photo pixels to card units (3 × 3, projective).
+
+    `shifts` says for each label how many extra rows were found above it; `error` is the root mean square
+    distance of the labels from their places, in card units; `marks` is how many labels hold the fit.
+    """
+
+    matrix: NDArray[np.float64]
+    shifts: dict[str, int]
+    error: float
+    marks: int
+
+    def to_card(self, points: Points) -> Points:
+        """n × 2 photo pixels to card units."""
+        return _project(self.matrix, points)
+
+    def to_photo(self, points: Points) -> Points:
+        """n × 2 card units to photo pixels."""
+        return _project(np.linalg.inv(self.matrix).astype(np.float64), points)
+
+    def row_y(self, name: str) -> float:
+        """Where the row of a label stands, in card units."""
+        return PLACES[name].y + PITCH * self.shifts.get(name, 0)
+
+
+def _project(matrix: NDArray[np.float64], points: Points) -> Points:
+    flat = np.column_stack((points, np.ones(len(points)))) @ matrix.T
+    depth = np.where(np.abs(flat[:, 2:]) < 1e-9, 1e-9, flat[:, 2:])
+    out: Points = flat[:, :2] / depth
+    return out
+
+
+def fit_frame(marks: list[Mark], lines: list[Line]) -> Frame | None:
+    """Fit the card to the labels seen, and to the direction of every line of text; None with too little to
+    hold it.
+
+    First an affine map for each way in which second rows can have pushed labels down, then a projective one
+    by Gauss-Newton steps, in which labels that do not fit weigh less and less.
+    """
+    names = {mark.name for mark in marks}
+    if len(names) < 3:
+        return None
+    marks = _one_each(marks)
+    points = np.array([mark.left for mark in marks] + [mark.right for mark in marks])
+    centre = points.mean(axis=0)
+    spread = float(np.abs(points - centre).max()) or 1.0
+    norm = np.array([[1 / spread, 0, -centre[0] / spread], [0, 1 / spread, -centre[1] / spread], [0, 0, 1]])
+    best: tuple[float, NDArray[np.float64], dict[str, int], NDArray[np.float64]] | None = None
+    for shifts in _shiftings():
+        affine, error, weights = _affine(marks, shifts, norm)
+        error += 0.6 * max(shifts.values(), default=0)
+        if best is None or error < best[0]:
+            best = (error, affine, shifts, weights)
+    if best is None:
+        return None
+    _, affine, shifts, weights = best
+    if np.linalg.det(affine[:2, :2]) <= 0:
+        return None
+    matrix, error = _projective(affine, marks, shifts, weights, lines, norm)
+    if np.linalg.det(matrix[:2, :2]) <= 0:
+        return None
+    return Frame(matrix @ norm, shifts, error, int((weights > 0.3).sum()))
+
+
+def _one_each(marks: list[Mark]) -> list[Mark]:
+    best: dict[str, Mark] = {}
+    for mark in marks:
+        if mark.name not in best or mark.weight > best[mark.name].weight:
+            best[mark.name] = mark
+    return list(best.values())
+
+
+def _shiftings() -> list[dict[str, int]]:
+    names = list(_SECOND_ROWS)
+    out = []
+    for counts in itertools.product(*(range(_SECOND_ROWS[name] + 1) for name in names)):
+        if sum(counts) > 3:
+            continue
+        extra = dict(zip(names, counts, strict=True))
+        total = 0
+        shifts = {}
+        for name in ORDER:
+            shifts[name] = total
+            total += extra.get(name, 0)
+        shifts["gol_darah"] = shifts["jenis_kelamin"]
+        out.append(shifts)
+    return out
+
+
+def _targets(marks: list[Mark], shifts: dict[str, int]) -> tuple[Points, Points]:
+    left = np.array([(PLACES[m.name].left, PLACES[m.name].y + PITCH * shifts[m.name]) for m in marks])
+    right = np.array([(PLACES[m.name].right, PLACES[m.name].y + PITCH * shifts[m.name]) for m in marks])
+    return left, right
+
+
+def _affine(
+    marks: list[Mark], shifts: dict[str, int], norm: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
+    left, right = _targets(marks, shifts)
+    seen_left = _project(norm, np.array([m.left for m in marks]))
+    seen_right = _project(norm, np.array([m.right for m in marks]))
+    source = np.vstack((seen_left, seen_right))
+    target = np.vstack((left, right))
+    trust = np.array([m.weight for m in marks])
+    weights = trust.copy()
+    solution: NDArray[np.float64] = np.zeros((3, 2))
+    full = np.column_stack((source, np.ones(len(source))))
+    distances = np.zeros(len(marks))
+    for _ in range(4):
+        both = np.sqrt(np.concatenate((weights, 0.4 * weights)))[:, None]
+        # A weak pull to a map without shear holds what few labels leave open.
+        pull = np.array([[1.0, 0, 0, -1.0], [0, 1.0, 1.0, 0]]) * 0.02
+        rows = np.zeros((2 * len(full) + 2, 6))
+        wanted = np.zeros(2 * len(full) + 2)
+        rows[: len(full), :3] = full * both
+        rows[len(full) : -2, 3:] = full * both
+        wanted[: len(full)] = target[:, 0] * both[:, 0]
+        wanted[len(full) : -2] = target[:, 1] * both[:, 0]
+        rows[-2:, [0, 1, 3, 4]] = pull
+        flat = np.linalg.lstsq(rows, wanted, rcond=None)[0]
+        solution = flat.reshape(2, 3).T.astype(np.float64)
+        missed = np.hypot(*(full @ solution - target).T)
+        distances = np.minimum(missed[: len(marks)], 40) + 0.3 * np.minimum(missed[len(marks) :], 40)
+        weights = trust / (1 + (distances / 6) ** 2)
+    error = float(np.sqrt((trust * np.minimum(distances, 40) ** 2).sum() / trust.sum()))
+    matrix = np.vstack((solution.T, (0.0, 0.0, 1.0)))
+    return matrix, error, weights / np.maximum(trust, 1e-9)
+
+
+def _projective(
+    start: NDArray[np.float64],
+    marks: list[Mark],
+    shifts: dict[str, int],
+    weights: NDArray[np.float64],
+    lines: list[Line],
+    norm: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], float]:
+    left, right = _targets(marks, shifts)
+    seen_left = _project(norm, np.array([m.left for m in marks]))
+    seen_right = _project(norm, np.array([m.right for m in marks]))
+    trust = np.sqrt(weights * np.array([m.weight for m in marks]))
+    long = [line for line in lines if line.length > 3 * line.height]
+    ends = np.array([line.ends() for line in long]).reshape(-1, 2)
+    seen_ends = _project(norm, ends) if len(ends) else ends
+    reach = np.array([min(1.0, line.length / line.height / 12) for line in long])
+
+    def misses(flat: NDArray[np.float64]) -> NDArray[np.float64]:
+        matrix = np.append(flat, 1.0).reshape(3, 3)
+        at_left, at_right = _project(matrix, seen_left), _project(matrix, seen_right)
+        parts = [
+            ((at_left - left) * trust[:, None]).ravel(),
+            (at_right[:, 0] - right[:, 0]) * trust * 0.4,
+            # Perspective is small in a photo worth reading; without evidence there is none.
+            flat[6:] * 25.0,
+        ]
+        if len(ends):
+            level = _project(matrix, seen_ends).reshape(-1, 2, 2)
+            rise = (level[:, 1, 1] - level[:, 0, 1]) * reach
+            parts.append(np.clip(rise, -12, 12) * 0.7)
+        out: NDArray[np.float64] = np.concatenate(parts)
+        # Beyond three units a miss counts by its size, not its square.
+        size = np.abs(out)
+        return np.where(size > 3, np.sign(out) * np.sqrt(np.maximum(6 * size - 9, 0)), out)
+
+    flat = start.ravel()[:8].copy()
+    now = misses(flat)
+    damping = 1e-3
+    scale = np.array([1, 1, 1, 1, 1, 1, 1e-2, 1e-2])
+    for _ in range(25):
+        slope = np.empty((len(now), 8))
+        for index in range(8):
+            step = np.zeros(8)
+            step[index] = 1e-3 * scale[index]
+            slope[:, index] = (misses(flat + step) - now) / step[index]
+        normal = slope.T @ slope
+        move = np.linalg.solve(normal + damping * np.diag(np.diag(normal) + 1e-9), -slope.T @ now)
+        tried = misses(flat + move)
+        if tried @ tried < now @ now:
+            gain = now @ now - tried @ tried
+            flat, now, damping = flat + move, tried, damping / 4
+            if gain < 1e-4:
+                break
+        else:
+            damping *= 8
+            if damping > 1e6:
+                break
+    matrix = np.append(flat, 1.0).reshape(3, 3)
+    missed = np.hypot(*(_project(matrix, seen_left) - left).T)
+    error = float(np.sqrt((weights * missed**2).sum() / max(1e-9, weights.sum())))
+    return matrix, error

@@ -1,0 +1,171 @@
+"""What a file is, judged by its content, and its picture as an array. Names and declared types are not
+trusted."""
+
+import io
+import warnings
+from collections.abc import Collection
+
+import msgspec
+import numpy as np
+import pypdfium2
+from PIL import Image, ImageOps
+
+from mediq.ocr_engine.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
+from mediq.ocr_engine.picture import Picture
+
+_PAGE_LONGEST = 2000
+"""Pixels of the longer side to which a PDF page is rendered; a card scanned on A4 is then about 800 wide."""
+_LONGEST = 2600
+"""Pixels of the longer side beyond which a picture is scaled down after decoding: no card needs more."""
+
+
+class ImageInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What the header of a file says. A PDF's width and height are those of its first page as it will be
+    rendered."""
+
+    kind: str
+    width: int
+    height: int
+    pages: int = 1
+
+
+def _kind(data: bytes) -> str | None:
+    if data.startswith(b"\xff\xd8\xff"):
+        return "jpg"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if b"%PDF-" in data[:1024]:
+        return "pdf"
+    return None
+
+
+def inspect(data: bytes, *, allowed: Collection[str], max_pixels: int) -> ImageInfo:
+    """Judge a file by its first bytes and its header, without unpacking pixels.
+
+    `allowed` names kinds as settings do: jpg, jpeg, png, pdf.
+
+    Raises:
+        UnreadableImage: empty, or a header that does not make sense.
+        UnsupportedImage: another kind than those allowed.
+        ImageTooLarge: more than `max_pixels`.
+    """
+    if not data:
+        raise UnreadableImage("empty file")
+    kind = _kind(data)
+    wanted = {"jpg" if name.lower() == "jpeg" else name.lower() for name in allowed}
+    if kind is None or kind not in wanted:
+        raise UnsupportedImage(f"content is {kind or 'of no known kind'}")
+    if kind == "pdf":
+        info = _inspect_pdf(data)
+    else:
+        with _open(data, kind, max_pixels) as image:
+            info = ImageInfo(kind=kind, width=image.width, height=image.height)
+    if info.width * info.height > max_pixels:
+        raise ImageTooLarge(f"{info.width} x {info.height} pixels")
+    return info
+
+
+def decode(data: bytes, *, max_pixels: int) -> Picture:
+    """The picture in a file as height × width × 3, BGR, uint8, upright by its EXIF orientation.
+
+    A PDF gives its first page. Transparency is laid on white. Beyond 2600 pixels a side, pictures are scaled
+    down.
+
+    Raises:
+        UnreadableImage, UnsupportedImage, ImageTooLarge: as :func:`inspect`, and for damage that only
+        unpacking shows.
+    """
+    info = inspect(data, allowed=("jpg", "png", "pdf"), max_pixels=max_pixels)
+    if info.kind == "pdf":
+        return _render_pdf(data)
+    with _open(data, info.kind, max_pixels) as image:
+        try:
+            if info.kind == "jpg" and max(image.size) > 2 * _LONGEST:
+                image.draft("RGB", (_LONGEST, _LONGEST))
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            if max(upright.size) > _LONGEST:
+                factor = _LONGEST / max(upright.size)
+                if upright.mode in ("RGB", "L"):
+                    size = (max(1, round(upright.width * factor)), max(1, round(upright.height * factor)))
+                    upright = upright.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+            return _bgr(upright)
+        except (OSError, SyntaxError, ValueError, EOFError, MemoryError, ArithmeticError) as error:
+            raise UnreadableImage(type(error).__name__) from error
+        except Exception as error:  # Pillow's plugins raise struct.error, KeyError and others on damaged files
+            raise UnreadableImage(type(error).__name__) from error
+
+
+def _open(data: bytes, kind: str, max_pixels: int) -> Image.Image:
+    formats = {"jpg": ("JPEG", "MPO"), "png": ("PNG",)}[kind]
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own limit is a module-wide setting; ours is the argument, checked right below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", UserWarning)
+            image: Image.Image = Image.open(io.BytesIO(data), formats=formats)
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge("decompression bomb") from error
+    except Exception as error:  # any damage to a header, whatever Pillow makes of it
+        raise UnreadableImage(type(error).__name__) from error
+    if image.width * image.height > max_pixels:
+        image.close()
+        raise ImageTooLarge(f"{image.width} x {image.height} pixels")
+    return image
+
+
+def _bgr(image: Image.Image) -> Picture:
+    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
+        deep = np.asarray(image, np.float64)
+        top = 65535.0 if image.mode.startswith("I;16") or deep.max(initial=0) > 255 else 255.0
+        grey = (deep * (255.0 / top)).clip(0, 255).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        layered = image.convert("RGBA")
+        white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, layered)
+    rgb = np.asarray(image.convert("RGB"), np.uint8)
+    return np.ascontiguousarray(rgb[:, :, ::-1])
+
+
+def _inspect_pdf(data: bytes) -> ImageInfo:
+    try:
+        document = pypdfium2.PdfDocument(data)
+        try:
+            pages = len(document)
+            if pages == 0:
+                raise UnreadableImage("a PDF without pages")
+            width, height = document[0].get_size()
+        finally:
+            document.close()
+    except pypdfium2.PdfiumError as error:
+        raise UnreadableImage("PdfiumError") from error
+    width, height = _page_size(width, height)
+    return ImageInfo(kind="pdf", width=width, height=height, pages=pages)
+
+
+def _page_size(width: float, height: float) -> tuple[int, int]:
+    if not (0 < width < 1e6 and 0 < height < 1e6) or max(width, height) / min(width, height) > 50:
+        raise UnreadableImage("a page of impossible size")
+    scale = _PAGE_LONGEST / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _render_pdf(data: bytes) -> Picture:
+    try:
+        document = pypdfium2.PdfDocument(data)
+        try:
+            page = document[0]
+            width, height = page.get_size()
+            _page_size(width, height)
+            bitmap = page.render(scale=_PAGE_LONGEST / max(width, height), rev_byteorder=False)
+            picture = np.array(bitmap.to_numpy(), np.uint8)
+        finally:
+            document.close()
+    except pypdfium2.PdfiumError as error:
+        raise UnreadableImage("PdfiumError") from error
+    if picture.ndim == 2:
+        picture = picture[:, :, None]
+    if picture.shape[2] == 1:
+        picture = np.repeat(picture, 3, axis=2)
+    return np.ascontiguousarray(picture[:, :, :3])

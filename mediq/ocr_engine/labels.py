@@ -1,0 +1,100 @@
+"""The words printed on every e-KTP, and finding them in what was read, however badly."""
+
+import msgspec
+
+from mediq.ocr_engine.rows import Row
+
+LABELS: dict[str, tuple[str, ...]] = {
+    "nik": ("NIK",),
+    "nama": ("NAMA",),
+    "lahir": ("TEMPATTGLLAHIR",),
+    "jenis_kelamin": ("JENISKELAMIN",),
+    "gol_darah": ("GOLDARAH",),
+    "alamat": ("ALAMAT",),
+    "rt_rw": ("RTRW",),
+    "kel_desa": ("KELDESA",),
+    "kecamatan": ("KECAMATAN",),
+    "agama": ("AGAMA",),
+    "status_perkawinan": ("STATUSPERKAWINAN",),
+    "pekerjaan": ("PEKERJAAN",),
+    "kewarganegaraan": ("KEWARGANEGARAAN",),
+    "berlaku_hingga": ("BERLAKUHINGGA",),
+}
+"""Each label's letters. `lahir` carries both the place and the date of birth."""
+
+_SHAPES = str.maketrans({"0": "O", "1": "I", "L": "I", "5": "S", "8": "B", "|": "I", "6": "G", "2": "Z", "!": "I"})
+"""Characters that look alike in a label's face count as one."""
+
+_ALLOWED = 0.34
+"""Share of a label's letters that may be wrong."""
+
+
+class Label(msgspec.Struct, frozen=True):
+    """A printed label recognised at the start of a row.
+
+    `cost` is the share of its letters read wrong; `end` is how many glyphs of the row it takes, colon
+    included.
+    """
+
+    name: str
+    cost: float
+    end: int
+
+
+def find_label(row: Row) -> Label | None:
+    """The label with which a row begins, if any."""
+    letters: list[str] = []
+    ends: list[int] = []
+    for place, glyph in enumerate(row.glyphs):
+        if glyph.char.isalnum() or glyph.char in "|!":
+            letters.append(glyph.char.upper().translate(_SHAPES))
+            ends.append(place + 1)
+    text = "".join(letters)
+    best: Label | None = None
+    for name, spellings in LABELS.items():
+        for spelling in spellings:
+            wanted = spelling.translate(_SHAPES)
+            errors, used = prefix_distance(text[: len(wanted) + 4], wanted)
+            cost = errors / len(wanted)
+            short = len(wanted) <= 5
+            if cost > (0.26 if short else _ALLOWED) or used == 0:
+                continue
+            if best is None or cost < best.cost:
+                best = Label(name, cost, _after_marks(row, ends[used - 1]))
+    return best
+
+
+def _after_marks(row: Row, end: int) -> int:
+    """The colon after the label, and what dirt was read before it, belong to the label."""
+    glyphs = row.glyphs
+    for place in range(end, min(end + 4, len(glyphs))):
+        if glyphs[place].char.isalnum():
+            break
+        if glyphs[place].char in ":;":
+            return place + 1
+    return end
+
+
+def prefix_distance(text: str, wanted: str) -> tuple[int, int]:
+    """The fewest edits that turn some prefix of `text` into `wanted`, and the length of that prefix."""
+    before = list(range(len(wanted) + 1))
+    best, used = before[-1], 0
+    for place, char in enumerate(text, start=1):
+        now = [place]
+        for index, other in enumerate(wanted, start=1):
+            now.append(min(before[index] + 1, now[-1] + 1, before[index - 1] + (char != other)))
+        before = now
+        if before[-1] < best or (before[-1] == best and place == len(wanted)):
+            best, used = before[-1], place
+    return best, used
+
+
+def distance(text: str, wanted: str) -> int:
+    """The fewest insertions, deletions and replacements between two texts (Levenshtein)."""
+    before = list(range(len(wanted) + 1))
+    for place, char in enumerate(text, start=1):
+        now = [place]
+        for index, other in enumerate(wanted, start=1):
+            now.append(min(before[index] + 1, now[-1] + 1, before[index - 1] + (char != other)))
+        before = now
+    return before[-1]

@@ -1,0 +1,108 @@
+"""From the bytes of a photo to the fields of the card in it."""
+
+import threading
+import time
+
+import cv2
+import numpy as np
+
+from mediq.domain.card import FIELDS, Box, Field, Reading, Refusal
+from mediq.ocr_engine.checks import cross_check, unsure
+from mediq.ocr_engine.confidence import estimate
+from mediq.ocr_engine.errors import PictureError
+from mediq.ocr_engine.frame import Frame, fit_frame
+from mediq.ocr_engine.intake import decode
+from mediq.ocr_engine.layout import Piece, assemble, marks_of
+from mediq.ocr_engine.locate import Found, locate
+from mediq.ocr_engine.models import Models
+from mediq.ocr_engine.picture import Picture
+from mediq.ocr_engine.refuse import refusal
+from mediq.ocr_engine.values import Value, read_birth, read_value
+
+MAX_PIXELS = 60_000_000
+"""Pictures larger than this are refused unseen; the gateway's own limit is lower."""
+
+
+class CardReader:
+    """Reads e-KTP cards. Making one costs nothing; the networks are loaded by :meth:`load` or the first card.
+
+    One reader may be shared between threads.
+    """
+
+    def __init__(self, *, threads: int = 2) -> None:
+        """`threads` is how many cores one card may use."""
+        self._threads = threads
+        self._models: Models | None = None
+        self._loading = threading.Lock()
+
+    def load(self) -> None:
+        """Load the networks, if they are not yet: about half a second and 100 MB."""
+        with self._loading:
+            if self._models is None:
+                cv2.setNumThreads(self._threads)
+                self._models = Models(threads=self._threads)
+
+    def read(self, data: bytes) -> Reading:
+        """Read the card in a JPEG, PNG or PDF. Never raises: a file that is no picture gives a refusal."""
+        started = time.perf_counter()
+        try:
+            reading = self._read(decode(data, max_pixels=MAX_PIXELS))
+        except PictureError:
+            reading = Reading(is_ktp=False, reason=Refusal.UNREADABLE)
+        return Reading(
+            is_ktp=reading.is_ktp,
+            reason=reading.reason,
+            fields=reading.fields,
+            warnings=reading.warnings,
+            elapsed_ms=round((time.perf_counter() - started) * 1000),
+        )
+
+    def _read(self, picture: Picture) -> Reading:
+        self.load()
+        models = self._models
+        assert models is not None
+        found = locate(models, picture)
+        frame = fit_frame(marks_of(found.rows), [row.line for row in found.rows])
+        reason = refusal(found, frame, picture)
+        if reason is not None or frame is None:
+            return Reading(is_ktp=False, reason=reason or Refusal.NOT_A_CARD)
+        values = read_fields(models, found, frame)
+        return _conclude(values, picture)
+
+
+def read_fields(models: Models, found: Found, frame: Frame) -> dict[str, Value]:
+    """Every field's value from the rows found and the frame fitted to them."""
+    pieces = assemble(found.rows, frame)
+    values: dict[str, Value] = {}
+    for name in FIELDS:
+        if name in ("tempat_lahir", "tgl_lahir"):
+            continue
+        values[name] = read_value(name, pieces.get(name, []), models.alphabet)
+    values["tempat_lahir"], values["tgl_lahir"] = read_birth(pieces.get("lahir", []), models.alphabet)
+    return values
+
+
+def _conclude(values: dict[str, Value], picture: Picture) -> Reading:
+    verdict = cross_check({name: value.text for name, value in values.items()})
+    fields: dict[str, Field] = {}
+    for name in FIELDS:
+        value = values[name]
+        confidence, certain = estimate(name, value, name in verdict.supported)
+        field = Field(value=value.text, confidence=confidence, certain=certain, box=_box(value, picture))
+        fields[name] = unsure(field) if name in verdict.doubted else field
+    return Reading(is_ktp=True, fields=fields, warnings=tuple(verdict.warnings))
+
+
+def _box(value: Value, picture: Picture) -> Box | None:
+    corners = [_corners(piece) for piece in value.pieces]
+    if not corners:
+        return None
+    points = np.vstack(corners)
+    height, width = picture.shape[:2]
+    left, top = points.min(axis=0).clip(0, (width, height))
+    right, bottom = points.max(axis=0).clip(0, (width, height))
+    return Box(x=int(left), y=int(top), width=int(right - left), height=int(bottom - top))
+
+
+def _corners(piece: Piece) -> np.typing.NDArray[np.float64]:
+    return piece.row.line.corners()
