@@ -1,0 +1,183 @@
+"""Typed settings: defaults, then config.toml, then the environment; every problem is one sentence."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from mediq.domain.clinic import DEFAULT, Clinic, problems
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+class ConfigError(Exception):
+    """Settings that MediQ cannot start with; the message is a sentence for whoever starts it."""
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Limits(_Section, frozen=True, kw_only=True):
+    """How often anyone may ask, per `window_ms` milliseconds."""
+
+    requests: Positive = 100
+    window_ms: Positive = 60_000
+    login_requests: Positive = 10
+    card_requests: Positive = 20
+    streams: Positive = 2000
+
+
+class Http(_Section, frozen=True, kw_only=True):
+    """The gateway's front. Port 0 takes any free port."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - a clinic's PC serves the boards and phones of its network
+    port: Port = 3001
+    grace_seconds: Annotated[float, msgspec.Meta(ge=0, le=600)] = 10.0
+    public_url: str = ""
+    registration: Literal["open", "staff"] = "staff"
+    limits: Limits = Limits()
+
+
+class Servers(_Section, frozen=True, kw_only=True):
+    """Addresses of the servers of a split house; an empty one keeps that part embedded."""
+
+    rabbitmq_url: str = ""
+    database_url: str = ""
+    redis_url: str = ""
+    user_queue: str = "user_service_queue"
+    ocr_queue: str = "ocr_service_queue"
+    queue_queue: str = "patient_queue_service_queue"
+
+
+class BusSettings(_Section, frozen=True, kw_only=True):
+    timeout_ms: Positive = 5000
+    retry_attempts: Positive = 3
+    breaker_threshold: Positive = 5
+    mailbox_capacity: Positive = 1000
+
+
+class Auth(_Section, frozen=True, kw_only=True):
+    jwt_secret: str = ""
+    jwt_refresh_secret: str = ""
+    access_minutes: Positive = 15
+    refresh_days: Positive = 7
+    patient_login: bool = True
+
+
+class Ocr(_Section, frozen=True, kw_only=True):
+    timeout_ms: Positive = 30_000
+    upload_max_size: Positive = 5_242_880
+    allowed_file_types: tuple[Literal["jpg", "jpeg", "png", "pdf"], ...] = ("jpg", "jpeg", "png", "pdf")
+    max_pixels: Positive = 50_000_000
+    readers: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
+    threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    keep_minutes: Positive = 60
+
+
+class QueueSettings(_Section, frozen=True, kw_only=True):
+    cleanup_interval_ms: Positive = 300_000
+
+
+class Log(_Section, frozen=True, kw_only=True):
+    format: Literal["console", "json"] = "console"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(_Section, frozen=True, kw_only=True):
+    """Everything that can be set; `config.toml` shows each with its default."""
+
+    data: str = "data"
+    clinic: Clinic = DEFAULT
+    http: Http = Http()
+    servers: Servers = Servers()
+    bus: BusSettings = BusSettings()
+    auth: Auth = Auth()
+    ocr: Ocr = Ocr()
+    queue: QueueSettings = QueueSettings()
+    log: Log = Log()
+
+    @property
+    def folder(self) -> Path:
+        """The data folder, absolute."""
+        return Path(self.data).expanduser().resolve()
+
+
+ENVIRONMENT: dict[str, tuple[str, ...]] = {
+    "MEDIQ_DATA": ("data",),
+    "PORT": ("http", "port"),
+    "RABBITMQ_URL": ("servers", "rabbitmq_url"),
+    "DATABASE_URL": ("servers", "database_url"),
+    "REDIS_URL": ("servers", "redis_url"),
+    "USER_SERVICE_QUEUE": ("servers", "user_queue"),
+    "OCR_SERVICE_QUEUE": ("servers", "ocr_queue"),
+    "QUEUE_SERVICE_QUEUE": ("servers", "queue_queue"),
+    "JWT_SECRET": ("auth", "jwt_secret"),
+    "JWT_REFRESH_SECRET": ("auth", "jwt_refresh_secret"),
+    "TIMEOUT_MS": ("bus", "timeout_ms"),
+    "RETRY_ATTEMPTS": ("bus", "retry_attempts"),
+    "CIRCUIT_BREAKER_THRESHOLD": ("bus", "breaker_threshold"),
+    "RATE_LIMIT_REQUESTS": ("http", "limits", "requests"),
+    "RATE_LIMIT_WINDOW": ("http", "limits", "window_ms"),
+    "OCR_API_TIMEOUT": ("ocr", "timeout_ms"),
+    "UPLOAD_MAX_SIZE": ("ocr", "upload_max_size"),
+    "ALLOWED_FILE_TYPES": ("ocr", "allowed_file_types"),
+    "QUEUE_CLEANUP_INTERVAL": ("queue", "cleanup_interval_ms"),
+    "STATISTICS_RETENTION_DAYS": ("clinic", "policy", "retention_days"),
+}
+"""Which setting an environment variable overrides."""
+
+
+def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings. Without a `path`, `config.toml` of the working folder is read if there is one.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds an unknown key or a bad value.
+    """
+    file = path or Path("config.toml")
+    tree: dict[str, Any] = {}
+    if path is not None or file.exists():
+        try:
+            tree = tomllib.loads(file.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{file} cannot be read: {error}.") from error
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{file} is not valid TOML: {error}.") from error
+    source = str(file) if tree else "the settings"
+    settings = _convert(tree, source)
+    for name, where in ENVIRONMENT.items():
+        if value := environment.get(name, "").strip():
+            settings = _convert(_override(tree, settings, where, value), f"the environment variable {name}")
+    if found := problems(settings.clinic):
+        raise ConfigError(f"{source}: {' '.join(found)}")
+    return settings
+
+
+def _convert(tree: dict[str, Any], source: str) -> Settings:
+    try:
+        return msgspec.convert(tree, Settings, strict=True)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: {str(error).replace('`$.', '`')}.") from error
+
+
+def _override(tree: dict[str, Any], settings: Settings, where: tuple[str, ...], text: str) -> dict[str, Any]:
+    """Set one leaf of the tree, in place, to the text's value, of the type that the setting has now."""
+    present: Any = settings
+    branch = tree
+    for name in where[:-1]:
+        present = getattr(present, name)
+        if name == "clinic" and name not in branch:
+            branch[name] = msgspec.to_builtins(settings.clinic)
+        branch = branch.setdefault(name, {})
+    leaf = getattr(present, where[-1])
+    value: Any = text
+    if isinstance(leaf, int):
+        value = int(text) if text.lstrip("-").isdigit() else text
+    elif isinstance(leaf, tuple):
+        value = [part.strip() for part in text.split(",")]
+    branch[where[-1]] = value
+    return tree
