@@ -1,0 +1,162 @@
+"""The SQL database behind users, sessions and audit trail: opening it, its transactions, and its migrations.
+
+`sqlite+aiosqlite:///PATH` for one PC; the SQL of the stores keeps to what MySQL takes as well.
+"""
+
+import asyncio
+import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from mediq.stores.faults import named
+from mediq.stores.migrations import HEAD
+from mediq.stores.sqlite_file import BUSY_SECONDS, UnknownSchema, make_private
+
+POOL: Final = 10
+"""Connections a process keeps."""
+POOL_WAIT: Final = 5.0
+"""Seconds that whoever comes when all are in use waits, before the database counts as unavailable."""
+
+_WRITES: Final = "mediq_writes"
+_MIGRATES: Final = "mediq_migrates"
+_writers: "weakref.WeakKeyDictionary[Engine, asyncio.Lock]" = weakref.WeakKeyDictionary()
+"""SQLite has one writer at a time. Waiting here is first come, first served; SQLite itself sleeps and tries again."""
+
+
+def open_database(url: str) -> AsyncEngine:
+    """An engine for `url`; the file of a SQLite address is created when absent.
+
+    No connection is made yet: call :func:`migrate` next. Close it with `await engine.dispose()`.
+    """
+    address = make_url(url)
+    # Statements in error messages and logs must not carry patients' data.
+    shared: dict[str, Any] = {
+        "pool_size": POOL,
+        "max_overflow": 0,
+        "pool_timeout": POOL_WAIT,
+        "hide_parameters": True,
+    }
+    if address.get_backend_name() == "sqlite":
+        return _sqlite(address, shared)
+    return create_async_engine(
+        address.update_query_dict({"charset": "utf8mb4"}),
+        # Below any server's wait_timeout, and checked before use: a restarted server costs no request.
+        pool_recycle=1800,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",
+        **shared,
+    )
+
+
+@asynccontextmanager
+async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A transaction that only reads, all of it from one moment of the database.
+
+    Raises:
+        Unavailable: the database is locked, gone, or all connections are in use.
+    """
+    with named():
+        async with engine.connect() as connection:
+            yield connection
+
+
+@asynccontextmanager
+async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A transaction that writes: committed and durable when the block ends, undone when it raises.
+
+    On SQLite it holds the write lock from the start, so what it reads cannot change before it writes.
+
+    Raises:
+        StorageFull: the disk is full; nothing was written.
+        Unavailable: the database is locked, gone, or all connections are in use.
+    """
+    with named():
+        async with _writers.get(engine.sync_engine) or nullcontext(), engine.connect() as connection:
+            await connection.execution_options(**{_WRITES: True})
+            async with connection.begin():
+                yield connection
+
+
+async def ping(engine: AsyncEngine) -> None:
+    """Return if the database answers; raise Unavailable if it does not."""
+    async with reading(engine) as connection:
+        await connection.execute(text("SELECT 1"))
+
+
+async def migrate(engine: AsyncEngine) -> None:
+    """Bring the tables up to date, on SQLite all steps or none; one that is up to date costs one query.
+
+    Raises:
+        UnknownSchema: the database was written by a newer program.
+    """
+    async with reading(engine) as connection:
+        if await connection.run_sync(_revision) == HEAD:
+            return
+    # Alembic is imported only by a start that needs it: it costs as much as the rest of the start.
+    from alembic.util import CommandError
+
+    from mediq.stores.migrations.apply import upgrade
+
+    with named():
+        async with _writers.get(engine.sync_engine) or nullcontext(), engine.connect() as connection:
+            await connection.execution_options(**{_MIGRATES: True})
+            try:
+                async with connection.begin():
+                    await connection.run_sync(upgrade)
+            except CommandError as error:
+                raise UnknownSchema(
+                    "the database was written by a newer version of MediQ; start that version instead"
+                ) from error
+            finally:
+                # On SQLite this connection does not enforce foreign keys: it must not go back to the pool.
+                await connection.invalidate()
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return revision
+
+
+def _sqlite(address: URL, shared: dict[str, Any]) -> AsyncEngine:
+    if address.database and address.database != ":memory:":
+        make_private(Path(address.database))
+    engine = create_async_engine(
+        # The driver starts no transactions of its own; ours are started by `_begin`.
+        address,
+        connect_args={"isolation_level": None, "timeout": BUSY_SECONDS},
+        **shared,
+    )
+    _writers[engine.sync_engine] = asyncio.Lock()
+    event.listen(engine.sync_engine, "connect", _prepare)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+    finally:
+        cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get(_MIGRATES):
+        # A batch migration rebuilds a table by dropping it, which with foreign keys on empties its neighbours.
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    if options.get(_WRITES) or options.get(_MIGRATES):
+        # A transaction that reads first and writes later would fail at once when another wrote in between.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.exec_driver_sql("BEGIN")

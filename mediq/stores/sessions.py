@@ -1,0 +1,114 @@
+"""Refresh sessions: who is signed in, and which refresh token is the one that counts."""
+
+import hmac
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from mediq.messages.errors import Conflict, Unauthenticated
+from mediq.stores.database import reading, writing
+from mediq.stores.tables import sessions, users
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """One sign-in. `token_hash` is of its current refresh token; the token itself is kept nowhere."""
+
+    id: str
+    user_id: str
+    role: str
+    token_hash: str
+    created_at: datetime
+    expires_at: datetime
+    last_used_at: datetime
+
+
+class SessionStore:
+    """Sessions in the SQL database. Every method may raise :class:`~mediq.messages.errors.Unavailable`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def open(self, session: Session) -> Session:
+        """Keep a new session, if its user still exists and still has the session's role.
+
+        Raises:
+            Unauthenticated: `session-ended`, user or role changed while they signed in.
+            Conflict: `session-taken`, the id is in use.
+        """
+        try:
+            async with writing(self._engine) as connection:
+                query = select(users.c.role).where(users.c.id == session.user_id).with_for_update()
+                if (await connection.execute(query)).scalar() != session.role:
+                    raise _ended()
+                await connection.execute(insert(sessions).values(msgspec.structs.asdict(session)))
+        except IntegrityError:
+            raise Conflict("Sesi ini sudah ada.", code="session-taken") from None
+        return session
+
+    async def rotate(
+        self, session_id: str, presented_hash: str, new_hash: str, now: datetime, expires_at: datetime
+    ) -> Session:
+        """Exchange the current refresh token for a new one; of two that present the same token, one succeeds.
+
+        A hash that is not the current one is of a token used before: someone else has it, so the session ends.
+
+        Raises:
+            Unauthenticated: `session-ended`, there is no such session; `session-expired`; `token-reused`.
+        """
+        refusal: Unauthenticated | None = None
+        async with writing(self._engine) as connection:
+            session = await _locked(connection, session_id)
+            if session is None:
+                raise _ended()
+            if session.expires_at <= now:
+                refusal = Unauthenticated("Sesi sudah berakhir. Silakan masuk lagi.", code="session-expired")
+            elif not hmac.compare_digest(session.token_hash.encode(), presented_hash.encode()):
+                refusal = Unauthenticated(
+                    "Token ini sudah pernah dipakai; sesi diakhiri. Silakan masuk lagi.", code="token-reused"
+                )
+            if refusal is None:
+                changes: dict[str, Any] = {
+                    "token_hash": new_hash,
+                    "last_used_at": now,
+                    "expires_at": expires_at,
+                }
+                await connection.execute(update(sessions).where(sessions.c.id == session_id).values(changes))
+                return msgspec.structs.replace(session, **changes)
+            await connection.execute(delete(sessions).where(sessions.c.id == session_id))
+        raise refusal
+
+    async def end(self, session_id: str) -> bool:
+        """End the session; whether there was one."""
+        async with writing(self._engine) as connection:
+            return (await connection.execute(delete(sessions).where(sessions.c.id == session_id))).rowcount > 0
+
+    async def end_all(self, user_id: str) -> int:
+        """End all sessions of the user; how many."""
+        async with writing(self._engine) as connection:
+            return (await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))).rowcount
+
+    async def alive(self, session_id: str, now: datetime | None = None) -> bool:
+        """Whether the session has not been ended and, with `now`, has not expired."""
+        query = select(sessions.c.id).where(sessions.c.id == session_id)
+        if now is not None:
+            query = query.where(sessions.c.expires_at > now)
+        async with reading(self._engine) as connection:
+            return (await connection.execute(query)).first() is not None
+
+    async def purge(self, now: datetime) -> int:
+        """Remove the sessions that have expired at `now`; how many."""
+        async with writing(self._engine) as connection:
+            return (await connection.execute(delete(sessions).where(sessions.c.expires_at <= now))).rowcount
+
+
+async def _locked(connection: AsyncConnection, session_id: str) -> Session | None:
+    row = (await connection.execute(select(sessions).where(sessions.c.id == session_id).with_for_update())).first()
+    return None if row is None else Session(**row._mapping)
+
+
+def _ended() -> Unauthenticated:
+    return Unauthenticated("Sesi tidak ada lagi. Silakan masuk lagi.", code="session-ended")

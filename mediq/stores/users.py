@@ -1,0 +1,292 @@
+"""The people the clinic knows: patients and staff."""
+
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Row, Select, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from mediq.domain.card import FIELDS
+from mediq.domain.user import User
+from mediq.messages.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
+from mediq.stores.database import reading, writing
+from mediq.stores.tables import TEXT_LIMIT, request_keys, sessions, users
+
+__all__ = ["ADMIN", "Credentials", "User", "UserStore", "add_user", "count_admins", "fold"]
+
+ADMIN: Final = "ADMIN_FASKES"
+_ATTEMPTS: Final = 3
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sign-in by password is checked against."""
+
+    user_id: str
+    password_hash: str
+    role: str
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class UserStore:
+    """Users in the SQL database. NIKs and emails (in any case) are unique; every change is durable on return.
+
+    `clock` dates the changes; the two dates of a new user are its own. Every method may raise
+    :class:`~mediq.messages.errors.Unavailable`, those that write :class:`~mediq.messages.errors.StorageFull`.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    async def create(self, user: User, *, password_hash: str | None = None, key: str | None = None) -> User:
+        """Add `user`. A `key` used before adds nothing and returns the user of its first use, as it is now.
+
+        Raises:
+            Conflict: `nik-taken` or `email-taken`, with the field.
+            Invalid: a field is too long.
+            NotFound: `user-deleted`, the user of the key's first use was deleted since.
+        """
+        return (await self._add(user, password_hash, key, find=False))[0]
+
+    async def find_or_create(self, user: User, *, key: str | None = None) -> tuple[User, bool]:
+        """The user with `user`'s NIK, or `user` added; and whether it was added. A known user is unchanged.
+
+        A `key` used before returns the same user and the same answer as at its first use.
+
+        Raises:
+            Conflict: `email-taken`, with the field; the NIK is new but the email is not.
+            Invalid: a field is too long.
+            NotFound: `user-deleted`, the user of the key's first use was deleted since.
+        """
+        return await self._add(user, None, key, find=True)
+
+    async def get(self, user_id: str) -> User:
+        """The user.
+
+        Raises:
+            NotFound: `user-not-found`.
+        """
+        async with reading(self._engine) as connection:
+            return await _required(connection, user_id)
+
+    async def by_nik(self, nik: str) -> User | None:
+        """The user with this NIK, or None."""
+        async with reading(self._engine) as connection:
+            return await _first(connection, _users().where(users.c.nik == nik))
+
+    async def credentials(self, email: str) -> Credentials | None:
+        """What signs in `email`, in any case; None when nobody has it or they have no password."""
+        query = select(users.c.id, users.c.password_hash, users.c.role).where(users.c.email_key == fold(email))
+        async with reading(self._engine) as connection:
+            row = (await connection.execute(query)).first()
+        if row is None or row.password_hash is None:
+            return None
+        return Credentials(user_id=row.id, password_hash=row.password_hash, role=row.role)
+
+    async def page(
+        self, *, page: int = 1, limit: int = 20, search: str | None = None, role: str | None = None
+    ) -> tuple[list[User], int]:
+        """Page number `page`, from 1, of `limit` users, and how many there are in all.
+
+        `search` is found, in any case, anywhere in nama, NIK or email; `%` and `_` mean themselves. Oldest first,
+        so that someone registered meanwhile shifts no page.
+        """
+        wanted = [] if role is None else [users.c.role == role]
+        if search and (term := fold(search)):
+            wanted.append(users.c.search.contains(term, autoescape=True))
+        query = _users().where(*wanted).order_by(users.c.created_at, users.c.id)
+        async with reading(self._engine) as connection:
+            total = (await connection.execute(select(func.count()).select_from(users).where(*wanted))).scalar_one()
+            rows = await connection.execute(query.limit(limit).offset((page - 1) * limit))
+            return [_user(row) for row in rows], total
+
+    async def count_admins(self) -> int:
+        """How many users are ADMIN_FASKES."""
+        async with reading(self._engine) as connection:
+            return await count_admins(connection)
+
+    async def update(self, user: User) -> User:
+        """Replace what is known of the user with `user`'s id, except role, password and created_at.
+
+        Raises:
+            NotFound: `user-not-found`.
+            Conflict: `nik-taken` or `email-taken`, with the field.
+            Invalid: a field is too long.
+        """
+        changes = _columns(user) | {"updated_at": self._clock()}
+        for kept in ("id", "role", "created_at"):
+            del changes[kept]
+        for _ in range(_ATTEMPTS):
+            try:
+                async with writing(self._engine) as connection:
+                    await _required(connection, user.id)
+                    await _refuse_taken(connection, user)
+                    await connection.execute(update(users).where(users.c.id == user.id).values(changes))
+                    return await _required(connection, user.id)
+            except IntegrityError:
+                continue
+        raise Unavailable
+
+    async def set_role(self, user_id: str, role: str) -> User:
+        """Give the user another role; if it is another, their sessions end.
+
+        Raises:
+            NotFound: `user-not-found`.
+            Conflict: `last-admin`, nobody else is ADMIN_FASKES.
+        """
+        async with writing(self._engine) as connection:
+            user = await _locked(connection, user_id)
+            if user.role == role:
+                return user
+            await _refuse_last_admin(connection, user)
+            changes = {"role": role, "updated_at": self._clock()}
+            await connection.execute(update(users).where(users.c.id == user_id).values(changes))
+            await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+            return await _required(connection, user_id)
+
+    async def set_password(self, user_id: str, password_hash: str, *, end_sessions: bool = True) -> None:
+        """Replace the password's hash. Sessions end, unless only the hash is new and not the password.
+
+        Raises:
+            NotFound: `user-not-found`.
+        """
+        changes = {"password_hash": password_hash, "updated_at": self._clock()}
+        async with writing(self._engine) as connection:
+            await _locked(connection, user_id)
+            await connection.execute(update(users).where(users.c.id == user_id).values(changes))
+            if end_sessions:
+                await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+
+    async def delete(self, user_id: str) -> None:
+        """Remove the user and end their sessions.
+
+        Raises:
+            NotFound: `user-not-found`.
+            Conflict: `last-admin`, nobody else is ADMIN_FASKES.
+        """
+        async with writing(self._engine) as connection:
+            user = await _locked(connection, user_id)
+            await _refuse_last_admin(connection, user)
+            await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+            await connection.execute(delete(users).where(users.c.id == user_id))
+
+    async def forget_keys(self, before: datetime) -> int:
+        """Forget the idempotency keys first used before `before`; how many."""
+        async with writing(self._engine) as connection:
+            return (await connection.execute(delete(request_keys).where(request_keys.c.at < before))).rowcount
+
+    async def _add(self, user: User, password_hash: str | None, key: str | None, *, find: bool) -> tuple[User, bool]:
+        for _ in range(_ATTEMPTS):
+            try:
+                async with writing(self._engine) as connection:
+                    if key is not None and (answered := await _answered(connection, key)) is not None:
+                        return answered
+                    nik = user.nik if find else None
+                    known = None if nik is None else await _first(connection, _users().where(users.c.nik == nik))
+                    if known is None:
+                        await add_user(connection, user, password_hash)
+                    if key is not None:
+                        await connection.execute(
+                            insert(request_keys).values(
+                                key=key,
+                                user_id=(known or user).id,
+                                created=known is None,
+                                at=self._clock(),
+                            )
+                        )
+                    return (known, False) if known else (await _required(connection, user.id), True)
+            except IntegrityError:
+                # Another process added the same between our look and our write; the next look sees it.
+                continue
+        raise Unavailable
+
+
+async def add_user(connection: AsyncConnection, user: User, password_hash: str | None) -> None:
+    """Add `user` inside the caller's transaction; refusals as of `UserStore.create`."""
+    await _refuse_taken(connection, user)
+    await connection.execute(insert(users).values(_columns(user) | {"password_hash": password_hash}))
+
+
+async def count_admins(connection: AsyncConnection, *, lock: bool = False) -> int:
+    """How many are ADMIN_FASKES; with `lock`, none of them changes before the caller's transaction ends."""
+    query = select(users.c.id).where(users.c.role == ADMIN)
+    return len((await connection.execute(query.with_for_update() if lock else query)).all())
+
+
+def fold(text: str) -> str:
+    """`text` as it is compared: without regard to case, surrounding space, or how accents are encoded."""
+    return unicodedata.normalize("NFC", text.strip().casefold())
+
+
+def _users() -> Select[Any]:
+    return select(*(users.c[name] for name in User.__struct_fields__))
+
+
+def _user(row: Row[Any]) -> User:
+    return User(**row._mapping)
+
+
+async def _first(connection: AsyncConnection, query: Select[Any]) -> User | None:
+    row = (await connection.execute(query)).first()
+    return None if row is None else _user(row)
+
+
+async def _required(connection: AsyncConnection, user_id: str) -> User:
+    return _found(await _first(connection, _users().where(users.c.id == user_id)))
+
+
+async def _locked(connection: AsyncConnection, user_id: str) -> User:
+    return _found(await _first(connection, _users().where(users.c.id == user_id).with_for_update()))
+
+
+def _found(user: User | None) -> User:
+    if user is None:
+        raise NotFound("Pengguna tidak ditemukan.", code="user-not-found")
+    return user
+
+
+async def _answered(connection: AsyncConnection, key: str) -> tuple[User, bool] | None:
+    """What the first request under `key` got, or None when this is the first."""
+    query = select(request_keys.c.user_id, request_keys.c.created).where(request_keys.c.key == key)
+    row = (await connection.execute(query)).first()
+    if row is None:
+        return None
+    user = await _first(connection, _users().where(users.c.id == row.user_id))
+    if user is None:
+        raise NotFound("Pengguna ini sudah dihapus.", code="user-deleted")
+    return user, row.created
+
+
+async def _refuse_taken(connection: AsyncConnection, user: User) -> None:
+    for name in ("nama", "email", *FIELDS):
+        if len(getattr(user, name) or "") > TEXT_LIMIT:
+            raise Invalid.field(name, f"paling banyak {TEXT_LIMIT} huruf")
+    for name, column, value in (
+        ("nik", users.c.nik, user.nik),
+        ("email", users.c.email_key, user.email and fold(user.email)),
+    ):
+        if value is None:
+            continue
+        query = select(users.c.id).where(column == value, users.c.id != user.id)
+        if (await connection.execute(query)).first() is not None:
+            message = f"{'NIK' if name == 'nik' else 'Email'} sudah terdaftar"
+            raise Conflict(f"{message}.", code=f"{name}-taken", errors=[FieldError(name, message)])
+
+
+async def _refuse_last_admin(connection: AsyncConnection, user: User) -> None:
+    if user.role == ADMIN and await count_admins(connection, lock=True) <= 1:
+        raise Conflict("Harus selalu ada satu ADMIN_FASKES.", code="last-admin")
+
+
+def _columns(user: User) -> dict[str, Any]:
+    return msgspec.structs.asdict(user) | {
+        "email_key": user.email and fold(user.email),
+        "search": "\n".join(fold(text) for text in (user.nama, user.nik, user.email) if text),
+    }
