@@ -15,6 +15,7 @@ import onnxruntime as ort
 
 from mediq.ocr_engine.alphabet import Alphabet
 from mediq.ocr_engine.picture import Floats, Picture
+from mediq.ocr_engine.stages import timed
 
 ROW_HEIGHT = 48
 """Pixels: the height of a line of text as the reading network wants it."""
@@ -54,8 +55,9 @@ class Models:
 
         The sides of `picture` must be multiples of 32.
         """
-        scaled = cv2.dnn.blobFromImage(picture, 1 / 127.5, mean=(127.5, 127.5, 127.5))
-        found: Floats = self._detector.run(None, {self._detector.get_inputs()[0].name: scaled})[0]
+        with timed("detect"):
+            scaled = cv2.dnn.blobFromImage(picture, 1 / 127.5, mean=(127.5, 127.5, 127.5))
+            found: Floats = self._detector.run(None, {self._detector.get_inputs()[0].name: scaled})[0]
         core: Floats = found[0, 0]
         return core
 
@@ -77,7 +79,8 @@ class Models:
             for place, i in enumerate(part):
                 row = scaled[i].astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
                 block[place, :, :, : row.shape[2]] = row
-            found: Floats = self._reader.run(None, {name: block})[0]
+            with timed("read"):
+                found: Floats = self._reader.run(None, {name: block})[0]
             for place, i in enumerate(part):
                 steps = min(found.shape[1], -(-scaled[i].shape[1] // STEP) + 1)
                 out[i] = self.alphabet.fold(found[place, :steps])

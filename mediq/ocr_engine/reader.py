@@ -17,6 +17,7 @@ from mediq.ocr_engine.locate import Found, locate
 from mediq.ocr_engine.models import Models
 from mediq.ocr_engine.picture import Picture
 from mediq.ocr_engine.refuse import refusal
+from mediq.ocr_engine.stages import timed
 from mediq.ocr_engine.values import Value, read_birth, read_value
 
 MAX_PIXELS = 60_000_000
@@ -46,7 +47,9 @@ class CardReader:
         """Read the card in a JPEG, PNG or PDF. Never raises: a file that is no picture gives a refusal."""
         started = time.perf_counter()
         try:
-            reading = self._read(decode(data, max_pixels=MAX_PIXELS))
+            with timed("decode"):
+                picture = decode(data, max_pixels=MAX_PIXELS)
+            reading = self._read(picture)
         except PictureError:
             reading = Reading(is_ktp=False, reason=Refusal.UNREADABLE)
         return Reading(
@@ -62,11 +65,13 @@ class CardReader:
         models = self._models
         assert models is not None
         found = locate(models, picture)
-        frame = fit_frame(marks_of(found.rows), [row.line for row in found.rows])
+        with timed("fit"):
+            frame = fit_frame(marks_of(found.rows), [row.line for row in found.rows])
         reason = refusal(found, frame, picture)
         if reason is not None or frame is None:
             return Reading(is_ktp=False, reason=reason or Refusal.NOT_A_CARD)
-        values = read_fields(models, found, frame)
+        with timed("decide"):
+            values = read_fields(models, found, frame)
         return _conclude(values, picture)
 
 

@@ -1,5 +1,6 @@
 """Telling an e-KTP from everything else a camera is pointed at."""
 
+import math
 import re
 
 import numpy as np
@@ -9,9 +10,10 @@ from mediq.ocr_engine.frame import Frame
 from mediq.ocr_engine.labels import find_label
 from mediq.ocr_engine.locate import Found
 from mediq.ocr_engine.picture import Picture
+from mediq.ocr_engine.rows import Row
 
 _SIGNS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
-    (Refusal.KIA, ("KARTUIDENTITASANAK", "IDENTITASANAK", "NOKARTUKELUARGA", "NAMAKEPALAKELUARGA")),
+    (Refusal.KIA, ("KARTUIDENTITASANAK", "IDENTITASANAK")),
     (Refusal.FAMILY_CARD, ("KARTUKELUARGA", "KEPALAKELUARGA", "STATUSHUBUNGAN")),
     (Refusal.SIM, ("SURATIZINMENGEMUDI", "DRIVINGLICENSE", "DRIVINGLICENCE", "IZINMENGEMUDI")),
     (Refusal.PASSPORT, ("PASPOR", "PASSPORT", "REPUBLIKINDONESIAREPUBLICOFINDONESIA", "PIDN")),
@@ -27,13 +29,18 @@ name."""
 def refusal(found: Found, frame: Frame | None, picture: Picture) -> Refusal | None:
     """Why what was found is not an e-KTP that can be read, or None if it is."""
     labels = {label.name for row in found.rows if (label := find_label(row)) is not None}
-    text = [re.sub(r"[^A-Z]", "", row.text.upper()) for row in found.rows]
+    text = [re.sub(r"[^A-Z]", "", row.text.upper()) for row in found.rows if _straight(row, found)]
     other = _other_document(text, labels)
     if other is not None:
         return other
     if frame is not None and len(labels) >= _LEAST_LABELS:
         return None
     return _why_unread(found, picture, text, labels)
+
+
+def _straight(row: Row, found: Found) -> bool:
+    """Whether a row runs like the rest: the words KARTU TANDA PENDUDUK also run askew behind the print of an e-KTP."""
+    return abs(math.remainder(row.line.angle - found.angle, math.tau)) < math.radians(8)
 
 
 def _other_document(text: list[str], labels: set[str]) -> Refusal | None:

@@ -1,0 +1,106 @@
+"""Whole cards: specimens as a scanner and a phone see them, and what is no card."""
+
+import io
+
+import pytest
+from PIL import Image, ImageDraw
+
+from mediq.domain.card import FIELDS, KEY_FIELDS, Refusal
+from mediq.ocr_engine.reader import CardReader
+from tests.fixtures.specimens import VARIANTS, Variant, font, jpeg, person, photograph, render
+
+
+def bare(text: str) -> str:
+    return "".join(c for c in text if c.isalnum())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_flat_scans_of_every_variant(reader: CardReader, variant: Variant) -> None:
+    fields = person(3, variant)
+    reading = reader.read(render(fields, seed=3, variant=variant))
+    assert reading.is_ktp
+    assert set(reading.fields) == set(FIELDS)
+    wrong = {
+        n: (fields[n], reading.fields[n].value) for n in FIELDS if bare(reading.fields[n].value) != bare(fields[n])
+    }
+    assert len(wrong) <= 1, wrong
+    assert not set(wrong) & set(KEY_FIELDS), wrong
+
+
+@pytest.mark.parametrize("damage", ["hand", "turned", "slanted", "dark", "far", "small"])
+def test_photos_give_the_nik(reader: CardReader, damage: str) -> None:
+    fields = person(5)
+    reading = reader.read(photograph(fields, seed=5, damage=damage))
+    assert reading.is_ktp
+    assert reading.fields["nik"].value == fields["nik"]
+    right = sum(bare(reading.fields[n].value) == bare(fields[n]) for n in FIELDS)
+    assert right >= (11 if damage == "small" else 14)
+
+
+def test_a_nik_against_the_birth_date_is_reported_as_printed_and_doubted(reader: CardReader) -> None:
+    fields = person(2)
+    other = fields | {"tgl_lahir": "13-03-1989"}
+    assert fields["tgl_lahir"] != other["tgl_lahir"]
+    reading = reader.read(render(other, seed=2))
+    assert reading.fields["nik"].value == fields["nik"]
+    assert reading.fields["tgl_lahir"].value == "13-03-1989"
+    assert not reading.fields["nik"].certain
+    assert not reading.fields["tgl_lahir"].certain
+    assert any("tanggal lahir" in warning for warning in reading.warnings)
+    assert not reading.certain
+
+
+def test_a_clean_card_is_certain_and_boxed(reader: CardReader) -> None:
+    fields = person(1)
+    reading = reader.read(render(fields, seed=1))
+    assert reading.certain
+    assert reading.warnings == ()
+    box = reading.fields["nik"].box
+    assert box is not None
+    assert box.y < 250
+    assert box.width > 300
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture", b"\xff\xd8\xff\xe0", b"%PDF-1.4", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_picture_is_refused_without_raising(reader: CardReader, data: bytes) -> None:
+    reading = reader.read(data)
+    assert not reading.is_ktp
+    assert reading.reason is Refusal.UNREADABLE
+    assert reading.fields == {}
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 900), (900, 3), (40, 40), (640, 480)])
+def test_an_empty_picture_holds_no_card(reader: CardReader, size: tuple[int, int]) -> None:
+    reading = reader.read(jpeg(Image.new("RGB", size, (200, 210, 220))))
+    assert reading.reason is Refusal.NOT_A_CARD
+
+
+def page(lines: list[str]) -> bytes:
+    image = Image.new("RGB", (1000, 640), (225, 220, 225))
+    pen = ImageDraw.Draw(image)
+    for row, line in enumerate(lines):
+        pen.text((40, 30 + 44 * row), line, font=font("arial", 30), fill=(20, 20, 20))
+    return jpeg(image)
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (["KARTU IDENTITAS ANAK", "NIK : 3201010101150001", "Nama : BUDI", "Tempat/Tgl Lahir : BOGOR"], Refusal.KIA),
+        (["SURAT IZIN MENGEMUDI", "INDONESIA", "1. BUDI SANTOSO", "2. BOGOR, 01-01-1990"], Refusal.SIM),
+        (["REPUBLIK INDONESIA", "PASPOR PASSPORT", "BUDI SANTOSO"], Refusal.PASSPORT),
+        (["KARTU KELUARGA", "No. 3201010101150001", "Nama Kepala Keluarga : BUDI"], Refusal.FAMILY_CARD),
+        (["KARTU TANDA PENDUDUK", "NIK : 3201010101150001", "Nama : BUDI", "Agama : ISLAM"], Refusal.OLD_KTP),
+        (["Menu hari ini", "Nasi goreng 25.000", "Es teh 5.000"], Refusal.NOT_A_CARD),
+    ],
+)
+def test_other_papers_are_refused_by_name(reader: CardReader, lines: list[str], reason: Refusal) -> None:
+    assert reader.read(page(lines)).reason is reason
+
+
+def test_a_pdf_of_a_card_is_read(reader: CardReader) -> None:
+    fields = person(4)
+    out = io.BytesIO()
+    Image.open(io.BytesIO(render(fields, seed=4))).save(out, "PDF")
+    reading = reader.read(out.getvalue())
+    assert reading.fields["nik"].value == fields["nik"]
