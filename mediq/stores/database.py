@@ -154,9 +154,13 @@ def _begin(connection: Connection) -> None:
     options = connection.get_execution_options()
     if options.get(_MIGRATES):
         # A batch migration rebuilds a table by dropping it, which with foreign keys on empties its neighbours.
-        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-    if options.get(_WRITES) or options.get(_MIGRATES):
-        # A transaction that reads first and writes later would fail at once when another wrote in between.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    else:
-        connection.exec_driver_sql("BEGIN")
+        _straight(connection, "PRAGMA foreign_keys = OFF")
+    # A transaction that reads first and writes later would fail at once when another wrote in between.
+    writes = options.get(_WRITES) or options.get(_MIGRATES)
+    _straight(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _straight(connection: Connection, sql: str) -> None:
+    """Run `sql` in one trip to the connection's thread, where SQLAlchemy's cursor would make three."""
+    driver: Any = connection.connection.dbapi_connection
+    driver.run_async(lambda aiosqlite_connection: aiosqlite_connection.execute(sql))

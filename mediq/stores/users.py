@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ __all__ = ["ADMIN", "Credentials", "User", "UserStore", "add_user", "count_admin
 
 ADMIN: Final = "ADMIN_FASKES"
 _ATTEMPTS: Final = 3
+_NIK: Final = 16
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +81,7 @@ class UserStore:
     async def by_nik(self, nik: str) -> User | None:
         """The user with this NIK, or None."""
         async with reading(self._engine) as connection:
-            return await _first(connection, _users().where(users.c.nik == nik))
+            return await _by_nik(connection, nik)
 
     async def credentials(self, email: str) -> Credentials | None:
         """What signs in `email`, in any case; None when nobody has it or they have no password."""
@@ -120,18 +122,18 @@ class UserStore:
             Conflict: `nik-taken` or `email-taken`, with the field.
             Invalid: a field is too long.
         """
+        _refuse_too_long(user)
         changes = _columns(user) | {"updated_at": self._clock()}
         for kept in ("id", "role", "created_at"):
             del changes[kept]
         for _ in range(_ATTEMPTS):
-            try:
+            # On MySQL another process may take NIK or email between the look and the write: look once more.
+            with suppress(IntegrityError):
                 async with writing(self._engine) as connection:
-                    await _required(connection, user.id)
+                    await _locked(connection, user.id)
                     await _refuse_taken(connection, user)
                     await connection.execute(update(users).where(users.c.id == user.id).values(changes))
                     return await _required(connection, user.id)
-            except IntegrityError:
-                continue
         raise Unavailable
 
     async def set_role(self, user_id: str, role: str) -> User:
@@ -183,35 +185,37 @@ class UserStore:
             return (await connection.execute(delete(request_keys).where(request_keys.c.at < before))).rowcount
 
     async def _add(self, user: User, password_hash: str | None, key: str | None, *, find: bool) -> tuple[User, bool]:
+        _refuse_too_long(user)
         for _ in range(_ATTEMPTS):
-            try:
+            # Mostly a patient is new and the request comes once: write first, and look only when that is refused.
+            with suppress(IntegrityError):
+                async with writing(self._engine) as connection:
+                    await _insert(connection, user, password_hash)
+                    await self._remember(connection, key, user.id, created=True)
+                return user, True
+            with suppress(IntegrityError):
                 async with writing(self._engine) as connection:
                     if key is not None and (answered := await _answered(connection, key)) is not None:
                         return answered
-                    nik = user.nik if find else None
-                    known = None if nik is None else await _first(connection, _users().where(users.c.nik == nik))
-                    if known is None:
-                        await add_user(connection, user, password_hash)
-                    if key is not None:
-                        await connection.execute(
-                            insert(request_keys).values(
-                                key=key,
-                                user_id=(known or user).id,
-                                created=known is None,
-                                at=self._clock(),
-                            )
-                        )
-                    return (known, False) if known else (await _required(connection, user.id), True)
-            except IntegrityError:
-                # Another process added the same between our look and our write; the next look sees it.
-                continue
+                    if find and user.nik is not None and (known := await _by_nik(connection, user.nik)):
+                        await self._remember(connection, key, known.id, created=False)
+                        return known, False
+                    await _refuse_taken(connection, user)
+                    await _refuse_id_taken(connection, user)
+            # Who stood in the way has gone since, or another process was faster: once more.
         raise Unavailable
+
+    async def _remember(self, connection: AsyncConnection, key: str | None, user_id: str, *, created: bool) -> None:
+        if key is not None:
+            row = {"key": key, "user_id": user_id, "created": created, "at": self._clock()}
+            await connection.execute(insert(request_keys).values(row))
 
 
 async def add_user(connection: AsyncConnection, user: User, password_hash: str | None) -> None:
     """Add `user` inside the caller's transaction; refusals as of `UserStore.create`."""
+    _refuse_too_long(user)
     await _refuse_taken(connection, user)
-    await connection.execute(insert(users).values(_columns(user) | {"password_hash": password_hash}))
+    await _insert(connection, user, password_hash)
 
 
 async def count_admins(connection: AsyncConnection, *, lock: bool = False) -> int:
@@ -236,6 +240,10 @@ def _user(row: Row[Any]) -> User:
 async def _first(connection: AsyncConnection, query: Select[Any]) -> User | None:
     row = (await connection.execute(query)).first()
     return None if row is None else _user(row)
+
+
+async def _by_nik(connection: AsyncConnection, nik: str) -> User | None:
+    return await _first(connection, _users().where(users.c.nik == nik))
 
 
 async def _required(connection: AsyncConnection, user_id: str) -> User:
@@ -264,10 +272,23 @@ async def _answered(connection: AsyncConnection, key: str) -> tuple[User, bool] 
     return user, row.created
 
 
+async def _insert(connection: AsyncConnection, user: User, password_hash: str | None) -> None:
+    await connection.execute(insert(users).values(_columns(user) | {"password_hash": password_hash}))
+
+
+def _refuse_too_long(user: User) -> None:
+    for name in ("email", *FIELDS):
+        limit = _NIK if name == "nik" else TEXT_LIMIT
+        if len(getattr(user, name) or "") > limit:
+            raise Invalid.field(name, f"paling banyak {limit} huruf")
+
+
+async def _refuse_id_taken(connection: AsyncConnection, user: User) -> None:
+    if await _first(connection, _users().where(users.c.id == user.id)) is not None:
+        raise Conflict("Pengguna ini sudah ada.", code="id-taken")
+
+
 async def _refuse_taken(connection: AsyncConnection, user: User) -> None:
-    for name in ("nama", "email", *FIELDS):
-        if len(getattr(user, name) or "") > TEXT_LIMIT:
-            raise Invalid.field(name, f"paling banyak {TEXT_LIMIT} huruf")
     for name, column, value in (
         ("nik", users.c.nik, user.nik),
         ("email", users.c.email_key, user.email and fold(user.email)),
