@@ -1,0 +1,205 @@
+"""What a clinic offers, where and when: its services (poli), counters (loket) and the rules it has chosen."""
+
+from collections import Counter as Tally
+from datetime import date, datetime, time
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from mediq.domain.errors import Invalid
+
+TIMEZONES: tuple[str, ...] = ("Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura")
+"""WIB, WITA and WIT: Indonesia's three zones, each a whole number of hours from UTC and without summer time."""
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A service patients queue for. Without hours it is always open; hours may run over midnight."""
+
+    id: str
+    name: str
+    letter: str
+    opens: time | None = None
+    closes: time | None = None
+
+
+class Counter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A place where patients are served; without `services` it takes every service."""
+
+    id: str
+    name: str
+    services: tuple[str, ...] = ()
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The rules a clinic may set for itself.
+
+    `max_wait_minutes`: after so long a patient is next in turn. `recall_limit`: calls beyond the first.
+    `requeue`: where a skipped patient who comes back goes. `undo_seconds`: how long a counter may take back its last
+    action. `high_in_a_row`: so many HIGH, then a waiting NORMAL. `retention_days`: how long finished visits stay.
+    `elderly_age`: years from which a patient is lansia. `close_after_minutes`: how long after the last service closed
+    the day may be closed without anyone asking, so that those already waiting are still served.
+    """
+
+    max_wait_minutes: int = 60
+    recall_limit: int = 3
+    requeue: Literal["head", "after-three", "end"] = "after-three"
+    undo_seconds: int = 60
+    high_in_a_row: int = 2
+    retention_days: int = 30
+    elderly_age: int = 60
+    close_after_minutes: int = 60
+
+
+class Clinic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A clinic as its settings describe it; the first service is the one given when none is asked for."""
+
+    name: str
+    timezone: str = "Asia/Jakarta"
+    services: tuple[Service, ...] = ()
+    counters: tuple[Counter, ...] = ()
+    policy: Policy = Policy()
+
+    def local(self, at: datetime) -> datetime:
+        """The same instant on the clinic's clock."""
+        return at.astimezone(ZoneInfo(self.timezone))
+
+    def day(self, at: datetime) -> date:
+        """The clinic's calendar day at that instant."""
+        return self.local(at).date()
+
+    def service(self, service_id: str | None) -> Service:
+        """The service of that id, or the first one for None.
+
+        Raises:
+            Invalid: on field `service`, when there is none.
+        """
+        if service_id is None and self.services:
+            return self.services[0]
+        for service in self.services:
+            if service.id == service_id:
+                return service
+        raise Invalid.field("service", f"Poli {service_id} tidak ada di klinik ini.")
+
+    def counter(self, counter_id: str) -> Counter:
+        """The counter of that id.
+
+        Raises:
+            Invalid: on field `counter`, when there is none.
+        """
+        for counter in self.counters:
+            if counter.id == counter_id:
+                return counter
+        raise Invalid.field("counter", f"Loket {counter_id} tidak ada di klinik ini.")
+
+    def offered(self, counter_id: str, service_id: str | None = None) -> tuple[str, ...]:
+        """The ids of the services a counter takes, in the clinic's order, or only the one named.
+
+        Raises:
+            Invalid: there is no such counter or service, or the counter does not take it.
+        """
+        counter = self.counter(counter_id)
+        taken = tuple(s.id for s in self.services if not counter.services or s.id in counter.services)
+        if service_id is None:
+            return taken
+        service = self.service(service_id)
+        if service.id not in taken:
+            raise Invalid.field("service", f"{counter.name} tidak melayani {service.name}.")
+        return (service.id,)
+
+    def is_open(self, service: Service, at: datetime) -> bool:
+        """Whether new patients are taken: from `opens` until just before `closes`."""
+        now = self.local(at).time()
+        opens, closes = service.opens or time.min, service.closes
+        if closes is None:
+            return now >= opens
+        if opens <= closes:
+            return opens <= now < closes
+        return now >= opens or now < closes
+
+    def minutes_since_closing(self, at: datetime) -> float | None:
+        """Minutes since the last service of today closed, or None while one is open or none has closed yet."""
+        if not self.services or any(self.is_open(s, at) for s in self.services):
+            return None
+        now = self.local(at)
+        closed = [
+            datetime.combine(now.date(), s.closes, now.tzinfo)
+            for s in self.services
+            if s.closes is not None and s.closes <= now.time()
+        ]
+        return (now - max(closed)).total_seconds() / 60 if closed else None
+
+
+DEFAULT = Clinic(
+    name="Klinik",
+    services=(Service(id="umum", name="Poli Umum", letter="A"),),
+    counters=(
+        Counter(id="1", name="Loket 1", services=("umum",)),
+        Counter(id="2", name="Loket 2", services=("umum",)),
+    ),
+)
+"""The clinic before anyone has set it up."""
+
+
+def problems(clinic: Clinic) -> list[str]:
+    """Everything that is wrong with a clinic's settings, a sentence each; empty when it can be used."""
+    found = []
+    if clinic.timezone not in TIMEZONES:
+        found.append(f"The time zone {clinic.timezone!r} is not one of {', '.join(TIMEZONES)}.")
+    if not clinic.services:
+        found.append("The clinic has no service; name at least one.")
+    if not clinic.counters:
+        found.append("The clinic has no counter; name at least one.")
+    for what, values in (
+        ("service id", [s.id for s in clinic.services]),
+        ("letter", [s.letter for s in clinic.services]),
+        ("counter id", [c.id for c in clinic.counters]),
+    ):
+        found += [f"The {what} {v!r} is used {n} times." for v, n in Tally(values).items() if n > 1]
+    found += [
+        f"The letter of service {s.id!r} must be one capital A to Z, not {s.letter!r}."
+        for s in clinic.services
+        if not (len(s.letter) == 1 and "A" <= s.letter <= "Z")
+    ]
+    found += [
+        f"The id {i!r} may hold only small letters, digits and hyphens."
+        for i in (*(s.id for s in clinic.services), *(c.id for c in clinic.counters))
+        if not i or not all(c in "abcdefghijklmnopqrstuvwxyz0123456789-" for c in i)
+    ]
+    found += [
+        f"The service id {s.id!r} is kept for the board of all services."
+        for s in clinic.services
+        if s.id in ("all", "utama")
+    ]
+    found += [
+        f"Service {s.id!r} opens and closes at the same time."
+        for s in clinic.services
+        if s.opens is not None and s.opens == s.closes
+    ]
+    known = {s.id for s in clinic.services}
+    found += [
+        f"Counter {c.id!r} names the unknown service {name!r}."
+        for c in clinic.counters
+        for name in c.services
+        if name not in known
+    ]
+    taken = {name for c in clinic.counters for name in (c.services or known)}
+    found += [f"No counter takes service {s.id!r}." for s in clinic.services if s.id not in taken]
+    return found + _policy_problems(clinic.policy)
+
+
+def _policy_problems(policy: Policy) -> list[str]:
+    least = {
+        "max_wait_minutes": 1,
+        "recall_limit": 0,
+        "undo_seconds": 0,
+        "high_in_a_row": 1,
+        "retention_days": 1,
+        "elderly_age": 1,
+        "close_after_minutes": 0,
+    }
+    return [
+        f"{name} must be {minimum} or more, not {getattr(policy, name)}."
+        for name, minimum in least.items()
+        if getattr(policy, name) < minimum
+    ]

@@ -1,0 +1,124 @@
+"""What can be asked of the queue. A command brings the time, the ids and who asks; `decide` makes up nothing."""
+
+from datetime import date, datetime
+
+import msgspec
+
+from mediq.domain.ticket import Priority
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What every command carries: when (with its zone), who asks, why, and the idempotency key."""
+
+    at: datetime
+    actor: str
+    why: str | None = None
+    key: str | None = None
+
+
+class AddPatient(Asked, frozen=True, kw_only=True, tag="add-patient"):
+    """Give a patient a number. `ticket_id` and the unguessable `token` are used only if a new ticket is made.
+
+    Without `service` it is the clinic's first. `born` gives lansia by itself. A reason alone sets its priority.
+    """
+
+    ticket_id: str
+    token: str
+    user_id: str
+    service: str | None = None
+    priority: Priority | None = None
+    priority_reason: str | None = None
+    born: date | None = None
+
+
+class CallNext(Asked, frozen=True, kw_only=True, tag="call-next"):
+    """Call whoever is next for a counter, of one service or of all that the counter takes."""
+
+    counter: str
+    service: str | None = None
+
+
+class OnTicket(Asked, frozen=True, kw_only=True):
+    """A command about one ticket."""
+
+    ticket_id: str
+
+
+class Recall(OnTicket, frozen=True, kw_only=True, tag="recall"):
+    """Repeat the call."""
+
+
+class Start(OnTicket, frozen=True, kw_only=True, tag="start"):
+    """The patient has come."""
+
+
+class Complete(OnTicket, frozen=True, kw_only=True, tag="complete"):
+    """The visit is over."""
+
+
+class Skip(OnTicket, frozen=True, kw_only=True, tag="skip"):
+    """The patient did not come."""
+
+
+class Requeue(OnTicket, frozen=True, kw_only=True, tag="requeue"):
+    """A skipped patient is back."""
+
+
+class Hold(OnTicket, frozen=True, kw_only=True, tag="hold"):
+    """Do not call the patient for now."""
+
+
+class Resume(OnTicket, frozen=True, kw_only=True, tag="resume"):
+    """A held patient waits again."""
+
+
+class Transfer(OnTicket, frozen=True, kw_only=True, tag="transfer"):
+    """Send the patient on to another service."""
+
+    service: str
+
+
+class Cancel(OnTicket, frozen=True, kw_only=True, tag="cancel"):
+    """The patient leaves without being served."""
+
+
+class Undo(Asked, frozen=True, kw_only=True, tag="undo"):
+    """Take back the counter's last action."""
+
+    counter: str
+
+
+class OpenCounter(Asked, frozen=True, kw_only=True, tag="open-counter"):
+    """Begin work at a counter."""
+
+    counter: str
+
+
+class CloseCounter(Asked, frozen=True, kw_only=True, tag="close-counter"):
+    """End work at a counter."""
+
+    counter: str
+
+
+class CloseDay(Asked, frozen=True, kw_only=True, tag="close-day"):
+    """End what is still open and put the day away."""
+
+
+Command = (
+    AddPatient
+    | CallNext
+    | Recall
+    | Start
+    | Complete
+    | Skip
+    | Requeue
+    | Hold
+    | Resume
+    | Transfer
+    | Cancel
+    | Undo
+    | OpenCounter
+    | CloseCounter
+    | CloseDay
+)
+"""Everything that can be asked."""

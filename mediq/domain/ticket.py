@@ -1,0 +1,150 @@
+"""A patient's ticket, from the number being drawn to the visit being over."""
+
+from datetime import date, datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class Status(StrEnum):
+    """Where a ticket stands; `label` is the word shown to people."""
+
+    WAITING = "WAITING"
+    CALLED = "CALLED"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    NO_SHOW = "NO_SHOW"
+    ON_HOLD = "ON_HOLD"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def label(self) -> str:
+        return _LABELS[self]
+
+
+_LABELS = {
+    Status.WAITING: "Menunggu",
+    Status.CALLED: "Dipanggil",
+    Status.IN_PROGRESS: "Sedang Dilayani",
+    Status.COMPLETED: "Selesai",
+    Status.NO_SHOW: "Tidak Hadir",
+    Status.ON_HOLD: "Ditunda",
+    Status.CANCELLED: "Batal",
+}
+
+ACTIVE = frozenset({Status.WAITING, Status.CALLED, Status.IN_PROGRESS, Status.ON_HOLD})
+"""The patient is still owed something; one such ticket a patient, service and day."""
+
+AT_COUNTER = frozenset({Status.CALLED, Status.IN_PROGRESS})
+"""A counter is held by this ticket."""
+
+OVER = frozenset({Status.COMPLETED, Status.CANCELLED})
+"""Nothing can follow but an undo. A no-show may still come back the same day."""
+
+
+class Priority(StrEnum):
+    """How soon a patient is called, soonest first."""
+
+    URGENT = "URGENT"
+    HIGH = "HIGH"
+    NORMAL = "NORMAL"
+    LOW = "LOW"
+
+
+REASONS: dict[str, Priority] = {
+    "darurat": Priority.URGENT,
+    "lansia": Priority.HIGH,
+    "hamil": Priority.HIGH,
+    "disabilitas": Priority.HIGH,
+}
+"""The reasons for a priority above NORMAL, and the priority each gives."""
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One stretch of a visit at one service: waited since, called, started, finished.
+
+    Waiting lasts from `waiting_since` to `called_at`; service from `started_at`, else `called_at`, to `finished_at`.
+    `operator` is who called the patient.
+    """
+
+    service: str
+    counter: str | None = None
+    operator: str | None = None
+    waiting_since: datetime
+    called_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def waiting_seconds(self) -> float | None:
+        return None if self.called_at is None else (self.called_at - self.waiting_since).total_seconds()
+
+    @property
+    def service_seconds(self) -> float | None:
+        began = self.started_at or self.called_at
+        return None if began is None or self.finished_at is None else (self.finished_at - began).total_seconds()
+
+
+class Visit(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What is kept of a ticket after its day, without the patient: enough for statistics."""
+
+    number: str
+    status: Status
+    priority: Priority
+    issued_at: datetime
+    steps: tuple[Step, ...]
+
+
+class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A ticket as the queue knows it; what others see of it is made in `views`.
+
+    `turn` and `order` are its place in line: by `turn` (the arrival, unless a requeue moved it), then by `order`.
+    `waiting_since` is when the present wait began. `steps` are the finished stretches of the visit. `version` is that
+    of the last event about it, by which an undo knows that nobody acted in between.
+    """
+
+    id: str
+    number: str
+    service: str
+    status: Status = Status.WAITING
+    priority: Priority = Priority.NORMAL
+    priority_reason: str | None = None
+    user_id: str
+    token: str
+    day: date
+    issued_at: datetime
+    waiting_since: datetime
+    turn: datetime
+    order: int
+    version: int
+    counter: str | None = None
+    operator: str | None = None
+    called_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    recalls: int = 0
+    ended_by_closing: bool = False
+    steps: tuple[Step, ...] = ()
+
+    def step(self, finished_at: datetime | None = None) -> Step:
+        """The present stretch of the visit as a record."""
+        return Step(
+            service=self.service,
+            counter=self.counter,
+            operator=self.operator,
+            waiting_since=self.waiting_since,
+            called_at=self.called_at,
+            started_at=self.started_at,
+            finished_at=finished_at,
+        )
+
+    def visit(self) -> Visit:
+        """The ticket as history keeps it. Service that only the closing of the day ended has no length."""
+        served = self.status is Status.COMPLETED and not self.ended_by_closing
+        return Visit(
+            number=self.number,
+            status=self.status,
+            priority=self.priority,
+            issued_at=self.issued_at,
+            steps=(*self.steps, self.step(self.finished_at if served else None)),
+        )
