@@ -1,0 +1,136 @@
+"""Who is next: the clinic's rule of fairness, and the priority a patient is given.
+
+URGENT goes first, always. Then whoever has waited `max_wait_minutes` or longer, longest first. Then HIGH before NORMAL,
+but after `high_in_a_row` HIGH a waiting NORMAL. LOW when nobody else waits. Within a priority, by turn.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+
+from mediq.domain.clinic import Policy
+from mediq.domain.errors import Invalid
+from mediq.domain.line import Line, Place, by_turn, by_wait, index_of
+from mediq.domain.ticket import REASONS, Priority
+
+
+def next_in_turn(lines: Sequence[Line], at: datetime, policy: Policy) -> Place | None:
+    """Whom a counter that takes these lines calls now; None when nobody waits."""
+    urgent = _first(lines, Priority.URGENT)
+    if urgent is not None:
+        return urgent
+    longest = min((line.arrivals[0] for line in lines if line.arrivals), key=by_wait, default=None)
+    if longest is not None and longest.since <= _cutoff(at, policy):
+        return longest
+    high, normal = _first(lines, Priority.HIGH), _first(lines, Priority.NORMAL)
+    owed = normal is not None and sum(line.high_run for line in lines) >= policy.high_in_a_row
+    if high is not None and not owed:
+        return high
+    return normal or _first(lines, Priority.LOW)
+
+
+def high_run_after(run: int, called: Priority) -> int:
+    """How many HIGH have been called since the last NORMAL, after one more call."""
+    if called is Priority.HIGH:
+        return run + 1
+    return 0 if called is Priority.NORMAL else run
+
+
+def call_order(line: Line, at: datetime, policy: Policy) -> Iterator[Place]:
+    """Everyone in one line in the order in which they are called if nobody joins and no wait passes its limit."""
+    yield from line.lane(Priority.URGENT)
+    overdue = _overdue(line, at, policy)
+    yield from overdue
+    run = _run_after(line, overdue)
+    gone = {place.ticket_id for place in overdue}
+    high, normal, low = (
+        [place for place in line.lane(p) if place.ticket_id not in gone]
+        for p in (Priority.HIGH, Priority.NORMAL, Priority.LOW)
+    )
+    h = n = 0
+    while h < len(high) or n < len(normal):
+        if h < len(high) and not (n < len(normal) and run >= policy.high_in_a_row):
+            yield high[h]
+            h, run = h + 1, run + 1
+        else:
+            yield normal[n]
+            n, run = n + 1, 0
+    yield from low
+
+
+def people_ahead(line: Line, place: Place, at: datetime, policy: Policy) -> int:
+    """How many are called before this place in :func:`call_order`, counted without walking the line."""
+    urgent = line.lane(Priority.URGENT)
+    lane = line.lane(place.priority)
+    index = index_of(lane, place, by_turn)
+    if place.priority is Priority.URGENT:
+        return index
+    if place.since <= _cutoff(at, policy):
+        return len(urgent) + index_of(line.arrivals, place, by_wait)
+    overdue = _overdue(line, at, policy)
+    index -= sum(o.priority is place.priority and index_of(lane, o, by_turn) < index for o in overdue)
+    high = len(line.lane(Priority.HIGH)) - sum(o.priority is Priority.HIGH for o in overdue)
+    normal = len(line.lane(Priority.NORMAL)) - sum(o.priority is Priority.NORMAL for o in overdue)
+    many = policy.high_in_a_row
+    before_first_normal = max(0, many - _run_after(line, overdue))
+    if place.priority is Priority.HIGH:
+        later = index - before_first_normal
+        others = 0 if later < 0 else min(normal, 1 + later // many)
+    elif place.priority is Priority.NORMAL:
+        others = min(high, before_first_normal + index * many)
+    else:
+        others = high + normal
+    return len(urgent) + len(overdue) + index + others
+
+
+def grant(
+    asked: Priority | None, reason: str | None, born: date | None, today: date, elderly_age: int
+) -> tuple[Priority, str | None]:
+    """The priority a patient gets, and why.
+
+    A reason alone is enough. HIGH needs one unless the birth date gives lansia; URGENT can only mean darurat. Age
+    raises whatever is lower than HIGH.
+
+    Raises:
+        Invalid: on field `priority_reason`.
+    """
+    age = None if born is None else age_on(born, today)
+    if reason is not None and reason not in REASONS:
+        raise Invalid.field("priority_reason", f"Alasan prioritas harus salah satu dari {', '.join(REASONS)}.")
+    if reason == "lansia" and age is not None and age < elderly_age:
+        raise Invalid.field("priority_reason", f"Pasien berusia {age} tahun, belum lansia ({elderly_age} tahun).")
+    if asked is Priority.URGENT and reason is None:
+        reason = "darurat"
+    if reason is not None:
+        if asked not in (None, REASONS[reason]):
+            raise Invalid.field("priority_reason", f"Alasan {reason} tidak sesuai dengan prioritas {asked}.")
+        return REASONS[reason], reason
+    if age is not None and age >= elderly_age:
+        return Priority.HIGH, "lansia"
+    if asked is Priority.HIGH:
+        raise Invalid.field("priority_reason", "Prioritas HIGH memerlukan alasan: lansia, hamil, atau disabilitas.")
+    return asked or Priority.NORMAL, None
+
+
+def age_on(born: date, today: date) -> int:
+    """Completed years of age."""
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+
+def _first(lines: Sequence[Line], priority: Priority) -> Place | None:
+    return min((lane[0] for line in lines if (lane := line.lane(priority))), key=by_turn, default=None)
+
+
+def _cutoff(at: datetime, policy: Policy) -> datetime:
+    return at - timedelta(minutes=policy.max_wait_minutes)
+
+
+def _overdue(line: Line, at: datetime, policy: Policy) -> tuple[Place, ...]:
+    return line.arrivals[: bisect_right(line.arrivals, _cutoff(at, policy), key=lambda place: place.since)]
+
+
+def _run_after(line: Line, called: Sequence[Place]) -> int:
+    run = line.high_run
+    for place in called:
+        run = high_run_after(run, place.priority)
+    return run
