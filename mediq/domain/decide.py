@@ -1,0 +1,334 @@
+"""Which events answer a command, or why it is refused. Pure: time, ids and tokens come with the command."""
+
+from datetime import date, datetime, timedelta
+
+import msgspec
+
+from mediq.domain.clinic import Clinic, Service
+from mediq.domain.commands import (
+    AddPatient,
+    CallNext,
+    Cancel,
+    CloseCounter,
+    CloseDay,
+    Command,
+    Complete,
+    Hold,
+    OpenCounter,
+    Recall,
+    Requeue,
+    Resume,
+    Skip,
+    Start,
+    Transfer,
+    Undo,
+)
+from mediq.domain.errors import Conflict, NotFound
+from mediq.domain.events import (
+    ActionUndone,
+    CounterClosed,
+    CounterOpened,
+    DayClosed,
+    Event,
+    Recorded,
+    ServiceStarted,
+    TicketCalled,
+    TicketCancelled,
+    TicketCompleted,
+    TicketEvent,
+    TicketHeld,
+    TicketIssued,
+    TicketRecalled,
+    TicketRequeued,
+    TicketResumed,
+    TicketSkipped,
+    TicketTransferred,
+)
+from mediq.domain.evolve import DAY_CLOSED, evolve
+from mediq.domain.line import Key, Line, Place
+from mediq.domain.priority import grant, next_in_turn, people_ahead
+from mediq.domain.state import Queue, active_key, number_key
+from mediq.domain.subject import subject_of_command
+from mediq.domain.ticket import ACTIVE, AT_COUNTER, Status, Ticket
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """The events to append, all or none, and the ticket the answer is about."""
+
+    events: tuple[Event, ...] = ()
+    ticket_id: str | None = None
+
+    def recorded(self, after: int, command: Command) -> tuple[Recorded, ...]:
+        """The events as the log takes them, numbered from `after` + 1."""
+        return tuple(
+            Recorded(
+                version=version,
+                at=command.at,
+                actor=command.actor,
+                why=command.why,
+                key=command.key,
+                event=event,
+            )
+            for version, event in enumerate(self.events, after + 1)
+        )
+
+
+def decide(queue: Queue, command: Command, clinic: Clinic) -> Decision:
+    """What a command does to the queue.
+
+    A key seen before gives the first answer and no events. The first command of a new day closes the old one.
+
+    Raises:
+        NotFound: no such ticket; `nobody-waiting`.
+        Conflict: `closed`, `counter-busy`, `wrong-status`, `recall-limit`, `already-queued`, `nothing-to-undo`,
+            `undo-too-late`, `undo-superseded`, `key-reused`.
+        Invalid: on a field of the command.
+    """
+    if command.key is not None:
+        subject = subject_of_command(command, clinic)
+        answer = queue.answers.get(command.key)
+        if answer is not None:
+            if answer.subject != subject:
+                raise Conflict("Kunci idempotensi ini sudah dipakai untuk perintah lain.", code="key-reused")
+            return Decision(ticket_id=answer.ticket_id)
+    turned: tuple[Event, ...] = ()
+    if queue.day is not None and queue.day < clinic.day(command.at):
+        turned = _close(queue, queue.day, command.at, clinic)
+        for recorded in Decision(turned).recorded(queue.version, command):
+            queue = evolve(queue, recorded)
+    events, ticket_id = _answer(queue, command, clinic)
+    return Decision((*turned, *events), ticket_id)
+
+
+_Answered = tuple[tuple[Event, ...], str | None]
+
+
+def _answer(queue: Queue, command: Command, clinic: Clinic) -> _Answered:
+    match command:
+        case AddPatient():
+            return _add(queue, command, clinic)
+        case CallNext():
+            return _call(queue, command, clinic)
+        case Undo():
+            return _undo(queue, command, clinic)
+        case OpenCounter():
+            clinic.counter(command.counter)
+            day = _today(queue, command.at, clinic)
+            return _unless(queue.desk(command.counter).open, CounterOpened(counter=command.counter, day=day))
+        case CloseCounter():
+            clinic.counter(command.counter)
+            _refuse_if_busy(queue, command.counter, clinic)
+            return _unless(not queue.desk(command.counter).open, CounterClosed(counter=command.counter))
+        case CloseDay():
+            return (() if queue.day is None else _close(queue, queue.day, command.at, clinic)), None
+        case _:
+            ticket = _ticket(queue, command.ticket_id)
+            event = _ticket_event(queue, command, ticket, clinic)
+            return (event,), ticket.id
+
+
+def _add(queue: Queue, command: AddPatient, clinic: Clinic) -> _Answered:
+    service = clinic.service(command.service)
+    there = queue.active.get(active_key(command.user_id, service.id))
+    if there is not None:
+        return (), there
+    if not clinic.is_open(service, command.at):
+        raise Conflict(f"{service.name} sedang tutup. {_hours(service)}", code="closed")
+    priority, reason = grant(
+        command.priority,
+        command.priority_reason,
+        command.born,
+        clinic.day(command.at),
+        clinic.policy.elderly_age,
+    )
+    day = _today(queue, command.at, clinic)
+    sequence = queue.numbers.get(number_key(day, service.letter), 0) + 1
+    issued = TicketIssued(
+        ticket_id=command.ticket_id,
+        number=f"{service.letter}-{sequence:03}",
+        service=service.id,
+        token=command.token,
+        user_id=command.user_id,
+        day=day,
+        priority=priority,
+        priority_reason=reason,
+    )
+    return (issued,), command.ticket_id
+
+
+def _call(queue: Queue, command: CallNext, clinic: Clinic) -> _Answered:
+    offered = clinic.offered(command.counter, command.service)
+    _refuse_if_busy(queue, command.counter, clinic)
+    place = next_in_turn([queue.line(service) for service in offered], command.at, clinic.policy)
+    if place is None:
+        raise NotFound("Tidak ada pasien yang menunggu.", code="nobody-waiting")
+    ticket = queue.tickets[place.ticket_id]
+    called = TicketCalled(
+        ticket_id=ticket.id,
+        number=ticket.number,
+        service=ticket.service,
+        counter=command.counter,
+        offered=offered,
+    )
+    if queue.desk(command.counter).open:
+        return (called,), ticket.id
+    day = _today(queue, command.at, clinic)
+    return (CounterOpened(counter=command.counter, day=day), called), ticket.id
+
+
+def _ticket_event(queue: Queue, command: Command, ticket: Ticket, clinic: Clinic) -> Event:
+    match command:
+        case Recall():
+            _require(ticket, Status.CALLED)
+            if ticket.recalls >= clinic.policy.recall_limit:
+                raise Conflict(
+                    f"{ticket.number} sudah dipanggil ulang {ticket.recalls} kali. Lewati pasien ini.",
+                    code="recall-limit",
+                )
+            return _about(TicketRecalled, ticket, recalls=ticket.recalls + 1)
+        case Start():
+            _require(ticket, Status.CALLED)
+            return _about(ServiceStarted, ticket)
+        case Complete():
+            _require(ticket, *AT_COUNTER)
+            return _about(TicketCompleted, ticket)
+        case Skip():
+            _require(ticket, Status.CALLED)
+            return _about(TicketSkipped, ticket)
+        case Requeue():
+            _require(ticket, Status.NO_SHOW)
+            _refuse_if_queued(queue, ticket.user_id, ticket.service, clinic)
+            turn, order = _turn_back(queue.line(ticket.service), ticket, command.at, queue.version + 1, clinic)
+            return _about(TicketRequeued, ticket, counter=None, turn=turn, order=order)
+        case Hold():
+            _require(ticket, Status.WAITING, *AT_COUNTER)
+            return _about(TicketHeld, ticket)
+        case Resume():
+            _require(ticket, Status.ON_HOLD)
+            return _about(TicketResumed, ticket, counter=None)
+        case Transfer():
+            _require(ticket, Status.WAITING, *AT_COUNTER)
+            service = clinic.service(command.service)
+            if service.id == ticket.service:
+                raise Conflict(f"{ticket.number} sudah di {service.name}.", code="already-queued")
+            _refuse_if_queued(queue, ticket.user_id, service.id, clinic)
+            return _about(TicketTransferred, ticket, service=service.id, from_service=ticket.service)
+        case Cancel():
+            _require(ticket, *ACTIVE)
+            return _about(TicketCancelled, ticket)
+        case _:
+            raise TypeError(f"{type(command).__name__} is not about a ticket")
+
+
+def _undo(queue: Queue, command: Undo, clinic: Clinic) -> _Answered:
+    counter = clinic.counter(command.counter)
+    last = queue.desk(counter.id).last
+    if last is None:
+        raise Conflict(f"Tidak ada tindakan {counter.name} yang dapat dibatalkan.", code="nothing-to-undo")
+    seconds = clinic.policy.undo_seconds
+    if command.at - last.at > timedelta(seconds=seconds):
+        raise Conflict(f"Tindakan hanya dapat dibatalkan dalam {seconds} detik.", code="undo-too-late")
+    before = last.before
+    now = queue.ticket(before.id)
+    if now is None or now.version != last.version:
+        raise Conflict(f"{before.number} sudah diubah setelah tindakan itu.", code="undo-superseded")
+    if (before.status in ACTIVE and now.status not in ACTIVE) or before.service != now.service:
+        _refuse_if_queued(queue, before.user_id, before.service, clinic)
+    undone = ActionUndone(
+        ticket_id=before.id,
+        number=before.number,
+        service=before.service,
+        counter=counter.id,
+        undone=last.version,
+        action=last.action,
+        status=before.status,
+    )
+    return (undone,), before.id
+
+
+def _close(queue: Queue, day: date, at: datetime, clinic: Clinic) -> tuple[Event, ...]:
+    """End what is still open: those waiting are cancelled, those called did not come, those served are done."""
+    ends: dict[Status, type[TicketCancelled | TicketSkipped | TicketCompleted]] = {
+        Status.WAITING: TicketCancelled,
+        Status.ON_HOLD: TicketCancelled,
+        Status.CALLED: TicketSkipped,
+        Status.IN_PROGRESS: TicketCompleted,
+    }
+    left = sorted(
+        (ticket for ticket in queue.tickets.values() if ticket.status in ends),
+        key=lambda ticket: (ticket.issued_at, ticket.number),
+    )
+    ended = (_about(ends[ticket.status], ticket, reason=DAY_CLOSED) for ticket in left)
+    forget = clinic.day(at) - timedelta(days=clinic.policy.retention_days)
+    return (*ended, DayClosed(day=day, ended=len(left), forget_before=forget))
+
+
+def _turn_back(line: Line, ticket: Ticket, at: datetime, version: int, clinic: Clinic) -> Key:
+    """The place in line of a skipped patient who came back, as the clinic has chosen."""
+    lane = line.lane(ticket.priority)
+    end = (max(at, lane[-1].turn), version) if lane else (at, version)
+    if not lane or clinic.policy.requeue == "end":
+        return end
+    head = (lane[0].turn, lane[0].order - 1)
+    if clinic.policy.requeue == "head":
+        return head
+    for turn, order in (head, *((place.turn, place.order) for place in lane[:3])):
+        place = Place(ticket.id, ticket.priority, turn, at, order)
+        if people_ahead(line.join(place), place, at, clinic.policy) >= 3:
+            return turn, order
+    return end
+
+
+def _today(queue: Queue, at: datetime, clinic: Clinic) -> date:
+    """The open day; a clock set back does not open a second one."""
+    today = clinic.day(at)
+    return today if queue.day is None else max(today, queue.day)
+
+
+def _ticket(queue: Queue, ticket_id: str) -> Ticket:
+    ticket = queue.ticket(ticket_id)
+    if ticket is None:
+        raise NotFound("Nomor antrean ini tidak ada atau sudah lewat harinya.", code="no-ticket")
+    if ticket_id not in queue.tickets:
+        raise Conflict(f"{ticket.number} sudah berakhir ({ticket.status.label}).", code="wrong-status")
+    return ticket
+
+
+def _require(ticket: Ticket, *statuses: Status) -> None:
+    if ticket.status not in statuses:
+        raise Conflict(f"{ticket.number} berstatus {ticket.status.label}.", code="wrong-status")
+
+
+def _refuse_if_busy(queue: Queue, counter_id: str, clinic: Clinic) -> None:
+    busy = queue.desk(counter_id).ticket_id
+    if busy is not None:
+        number, name = queue.tickets[busy].number, clinic.counter(counter_id).name
+        raise Conflict(f"{name} masih menangani {number}. Selesaikan atau lewati lebih dahulu.", code="counter-busy")
+
+
+def _refuse_if_queued(queue: Queue, user_id: str, service_id: str, clinic: Clinic) -> None:
+    there = queue.active.get(active_key(user_id, service_id))
+    if there is not None:
+        raise Conflict(f"Pasien sudah mengantre dengan nomor {queue.tickets[there].number}.", code="already-queued")
+
+
+def _hours(service: Service) -> str:
+    opens = f"{service.opens:%H:%M}" if service.opens else "00:00"
+    closes = f"{service.closes:%H:%M}" if service.closes else "24:00"
+    return f"Buka pukul {opens} sampai {closes}."
+
+
+def _unless(done: bool, event: Event) -> _Answered:
+    return (() if done else (event,)), None
+
+
+def _about(kind: type[TicketEvent], ticket: Ticket, **more: object) -> Event:
+    """An event of that kind about a ticket where it stands."""
+    fields: dict[str, object] = {
+        "ticket_id": ticket.id,
+        "number": ticket.number,
+        "service": ticket.service,
+        "counter": ticket.counter,
+        **more,
+    }
+    return kind(**fields)  # type: ignore[arg-type, return-value]

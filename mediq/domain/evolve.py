@@ -1,0 +1,319 @@
+"""What each event does to the queue. Pure, and without settings: an event says all that is needed."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from immutables import Map
+from msgspec.structs import replace
+
+from mediq.domain.events import (
+    ActionUndone,
+    CounterClosed,
+    CounterOpened,
+    DayClosed,
+    Event,
+    Recorded,
+    ServiceStarted,
+    TicketCalled,
+    TicketCancelled,
+    TicketCompleted,
+    TicketEvent,
+    TicketHeld,
+    TicketIssued,
+    TicketRecalled,
+    TicketRequeued,
+    TicketResumed,
+    TicketSkipped,
+    TicketTransferred,
+    kind,
+)
+from mediq.domain.line import Call, place_of
+from mediq.domain.priority import high_run_after
+from mediq.domain.state import RECENT, SAME_HOUR, Answer, Desk, Pace, Queue, Undoable, active_key, number_key
+from mediq.domain.subject import subject_of_event
+from mediq.domain.ticket import ACTIVE, AT_COUNTER, OVER, Priority, Status, Ticket
+
+V = TypeVar("V")
+
+DAY_CLOSED = "day-closed"
+"""The reason given when only the closing of the day ended a ticket."""
+
+
+def evolve(queue: Queue, recorded: Recorded) -> Queue:
+    """The queue after one more event.
+
+    Raises:
+        ValueError: the event is not newer than the queue; whoever reads the log has lost its place.
+        KeyError: the event speaks of a ticket the queue never had; the log is not this queue's.
+    """
+    if recorded.version <= queue.version:
+        raise ValueError(f"event {recorded.version} after event {queue.version}")
+    event, at, version = recorded.event, recorded.at.astimezone(UTC), recorded.version
+    day = queue.day
+    match event:
+        case TicketIssued():
+            queue = _issue(queue, event, at, version)
+        case ActionUndone():
+            queue = _undo(queue, event, version)
+        case CounterOpened():
+            desk = replace(queue.desk(event.counter), open=True)
+            queue = queue.but(desks=queue.desks.set(event.counter, desk), day=event.day)
+        case CounterClosed():
+            queue = queue.but(desks=queue.desks.set(event.counter, Desk()))
+        case DayClosed():
+            day = event.day
+            queue = _close_day(queue, event)
+        case _:
+            queue = _act(queue, event, recorded.actor, at, version)
+    answers = queue.answers
+    if recorded.key is not None:
+        answer = Answer(
+            subject=subject_of_event(event),
+            ticket_id=event.ticket_id if isinstance(event, TicketEvent) else None,
+            day=queue.day or day or at.date(),
+        )
+        answers = answers.set(recorded.key, answer)
+    return queue.but(version=version, answers=answers)
+
+
+def _issue(queue: Queue, event: TicketIssued, at: datetime, version: int) -> Queue:
+    letter, _, sequence = event.number.rpartition("-")
+    ticket = Ticket(
+        id=event.ticket_id,
+        number=event.number,
+        service=event.service,
+        priority=event.priority,
+        priority_reason=event.priority_reason,
+        user_id=event.user_id,
+        token=event.token,
+        day=event.day,
+        issued_at=at,
+        waiting_since=at,
+        turn=at,
+        order=version,
+        version=version,
+    )
+    return _put(queue, None, ticket).but(
+        day=event.day,
+        numbers=queue.numbers.set(number_key(event.day, letter), int(sequence)),
+        tokens=queue.tokens.set(event.token, ticket.id),
+        users=queue.users.set(event.user_id, (*queue.users.get(event.user_id, ()), ticket.id)),
+    )
+
+
+def _act(queue: Queue, event: Event, actor: str, at: datetime, version: int) -> Queue:
+    """An event about a ticket that was there before."""
+    assert isinstance(event, TicketEvent)
+    before = queue.tickets[event.ticket_id]
+    after = replace(_changed(before, event, at, version), version=version)
+    runs: tuple[tuple[str, int], ...] = ()
+    if isinstance(event, TicketCalled):
+        after = replace(after, operator=actor)
+    queue = _put(queue, before, after)
+    if isinstance(event, TicketCalled):
+        assert event.counter is not None
+        touched = event.offered if before.priority is Priority.NORMAL else (event.service,)
+        runs = tuple((service, queue.line(service).high_run) for service in touched)
+        lines = queue.lines
+        for service, run in runs:
+            lines = lines.set(service, queue.line(service).with_high_run(high_run_after(run, before.priority)))
+        call = Call(version, event.number, event.service, event.counter, at)
+        lines = lines.set(event.service, lines[event.service].called(call))
+        queue = queue.but(lines=lines)
+    if _worked(before, kind(event)) and not after.ended_by_closing:
+        queue = _pace(queue, before, at, 1)
+    counter = after.counter if after.status in AT_COUNTER else before.counter
+    if counter is not None and (before.status in AT_COUNTER or after.status in AT_COUNTER):
+        last = Undoable(version=version, action=kind(event), at=at, before=before, high_runs=runs)
+        queue = queue.but(desks=queue.desks.set(counter, replace(queue.desk(counter), last=last)))
+    return queue
+
+
+def _changed(ticket: Ticket, event: Event, at: datetime, version: int) -> Ticket:
+    match event:
+        case TicketCalled():
+            return replace(ticket, status=Status.CALLED, counter=event.counter, called_at=at, recalls=0)
+        case TicketRecalled():
+            return replace(ticket, recalls=event.recalls)
+        case ServiceStarted():
+            return replace(ticket, status=Status.IN_PROGRESS, started_at=at)
+        case TicketSkipped():
+            closing = event.reason == DAY_CLOSED
+            return replace(ticket, status=Status.NO_SHOW, finished_at=at, ended_by_closing=closing)
+        case TicketCompleted():
+            closing = event.reason == DAY_CLOSED
+            return replace(ticket, status=Status.COMPLETED, finished_at=at, ended_by_closing=closing)
+        case TicketCancelled():
+            closing = event.reason == DAY_CLOSED
+            return replace(ticket, status=Status.CANCELLED, finished_at=at, ended_by_closing=closing)
+        case TicketRequeued():
+            return replace(_waiting_again(ticket, at), turn=event.turn.astimezone(UTC), order=event.order)
+        case TicketHeld():
+            steps = (*ticket.steps, ticket.step(at)) if ticket.status is Status.IN_PROGRESS else ticket.steps
+            return replace(ticket, status=Status.ON_HOLD, steps=steps)
+        case TicketResumed():
+            return _waiting_again(ticket, at)
+        case TicketTransferred():
+            steps = (*ticket.steps, ticket.step(at if ticket.status in AT_COUNTER else None))
+            moved = replace(_waiting_again(ticket, at), service=event.service, steps=steps)
+            return replace(moved, turn=ticket.issued_at, order=version)
+        case _:
+            raise TypeError(f"{kind(event)} is not about a ticket")
+
+
+def _waiting_again(ticket: Ticket, at: datetime) -> Ticket:
+    return replace(
+        ticket,
+        status=Status.WAITING,
+        waiting_since=at,
+        counter=None,
+        operator=None,
+        called_at=None,
+        started_at=None,
+        finished_at=None,
+        recalls=0,
+    )
+
+
+def _undo(queue: Queue, event: ActionUndone, version: int) -> Queue:
+    assert event.counter is not None
+    desk = queue.desk(event.counter)
+    now, last = queue.ticket(event.ticket_id), desk.last
+    if now is None or last is None or last.version != event.undone:
+        raise KeyError(event.ticket_id)
+    before = last.before
+    queue = _put(queue, now, replace(before, version=version))
+    lines = queue.lines
+    for service, run in last.high_runs:
+        line = lines.get(service) or queue.line(service)
+        # Others may have been called since, so a count is taken back rather than put back.
+        high = before.priority is Priority.HIGH
+        lines = lines.set(service, line.with_high_run(max(0, line.high_run - 1) if high else max(run, line.high_run)))
+    if before.service in lines:
+        lines = lines.set(before.service, lines[before.service].uncalled(last.version))
+    queue = queue.but(lines=lines)
+    if _worked(before, last.action):
+        queue = _pace(queue, before, last.at, -1)
+    desk = replace(queue.desk(event.counter), last=None)
+    return queue.but(desks=queue.desks.set(event.counter, desk))
+
+
+def _close_day(queue: Queue, event: DayClosed) -> Queue:
+    """Put the open day's tickets away, and the last day's into history; forget what is too old."""
+    finished = queue.finished.update({ticket.id: ticket for ticket in queue.tickets.values()})
+    old = sorted(
+        (ticket for ticket in finished.values() if ticket.day < event.day),
+        key=lambda ticket: (ticket.day, ticket.issued_at, ticket.number),
+    )
+    history: dict[str, list[Ticket]] = {}
+    for ticket in old:
+        history.setdefault(ticket.day.isoformat(), []).append(ticket)
+    gone = {ticket.id for ticket in old}
+    users: dict[str, tuple[str, ...]] = {}
+    for user, ids in queue.users.items():
+        kept = tuple(ticket_id for ticket_id in ids if ticket_id not in gone)
+        if kept:
+            users[user] = kept
+    forget = event.forget_before.isoformat()
+    return queue.but(
+        day=None,
+        tickets=Map(),
+        lines=Map(),
+        desks=Map(),
+        numbers=_without(queue.numbers, (key for key in queue.numbers if key < forget)),
+        active=Map(),
+        tokens=_without(queue.tokens, (token for token, owner in queue.tokens.items() if owner in gone)),
+        users=Map(users),
+        answers=_without(queue.answers, (key for key, a in queue.answers.items() if a.day < event.day)),
+        finished=_without(finished, gone),
+        history=_without(
+            queue.history.update(
+                {
+                    day: (*queue.history.get(day, ()), *(ticket.visit() for ticket in tickets))
+                    for day, tickets in history.items()
+                }
+            ),
+            [day for day in {*queue.history, *history} if day < forget],
+        ),
+        paces=Map(),
+    )
+
+
+def _put(queue: Queue, before: Ticket | None, after: Ticket) -> Queue:
+    """Replace a ticket and everything that points to where it stands."""
+    tickets, finished = queue.tickets, queue.finished
+    lines, desks, active = queue.lines, queue.desks, queue.active
+    if before is not None:
+        if before.status in OVER:
+            finished = finished.delete(before.id)
+        if before.status is Status.WAITING:
+            lines = lines.set(before.service, lines[before.service].leave(place_of(before)))
+        if before.status in ACTIVE:
+            active = active.delete(active_key(before.user_id, before.service))
+        if before.status in AT_COUNTER and before.counter is not None:
+            desk = desks.get(before.counter) or queue.desk(before.counter)
+            desks = desks.set(before.counter, replace(desk, ticket_id=None))
+    if after.status in OVER:
+        finished = finished.set(after.id, after)
+        tickets = tickets.delete(after.id)
+    else:
+        tickets = tickets.set(after.id, after)
+    if after.status is Status.WAITING:
+        line = lines.get(after.service) or queue.line(after.service)
+        lines = lines.set(after.service, line.join(place_of(after)))
+    if after.status in ACTIVE:
+        active = active.set(active_key(after.user_id, after.service), after.id)
+    if after.status in AT_COUNTER and after.counter is not None:
+        desk = desks.get(after.counter) or queue.desk(after.counter)
+        desks = desks.set(after.counter, replace(desk, ticket_id=after.id))
+    return queue.but(tickets=tickets, finished=finished, lines=lines, desks=desks, active=active)
+
+
+def _worked(before: Ticket, action: str) -> bool:
+    """Whether that action ended a stretch of service, whose length says how fast the service goes."""
+    match action:
+        case "ticket-completed" | "ticket-transferred":
+            return before.status in AT_COUNTER
+        case "ticket-held":
+            return before.status is Status.IN_PROGRESS
+        case _:
+            return False
+
+
+def _pace(queue: Queue, before: Ticket, at: datetime, times: int) -> Queue:
+    """Count a service time in (`times` 1) or, when its end is undone, out again (-1)."""
+    began = before.started_at or before.called_at
+    assert began is not None
+    seconds = (at - began).total_seconds()
+    pace = queue.paces.get(before.service) or Pace()
+    hour = hour_key(before.service, at)
+    same = queue.hours.get(hour, ())
+    if times > 0:
+        recent, same = (*pace.seconds, seconds)[-RECENT:], (*same, seconds)[-SAME_HOUR:]
+    else:
+        recent, same = _without_last(pace.seconds, seconds), _without_last(same, seconds)
+    return queue.but(
+        paces=queue.paces.set(before.service, Pace(finished=pace.finished + times, seconds=recent)),
+        hours=queue.hours.set(hour, same),
+    )
+
+
+def hour_key(service: str, at: datetime) -> str:
+    """Under which `Queue.hours` keeps a service's times of an hour; UTC will do, as no zone here is off by minutes."""
+    return f"{service}/{at.astimezone(UTC).hour}"
+
+
+def _without_last(samples: tuple[float, ...], value: float) -> tuple[float, ...]:
+    for i in range(len(samples) - 1, -1, -1):
+        if samples[i] == value:
+            return samples[:i] + samples[i + 1 :]
+    return samples
+
+
+def _without(mapping: Map[str, V], keys: Iterable[str]) -> Map[str, V]:
+    gone = tuple(keys)
+    changed = mapping.mutate()
+    for key in gone:
+        del changed[key]
+    return changed.finish()

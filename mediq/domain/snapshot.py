@@ -1,0 +1,62 @@
+"""The queue as bytes, so that a start need not replay the whole log."""
+
+from datetime import date
+
+import msgspec
+from immutables import Map
+
+from mediq.domain.line import Line
+from mediq.domain.state import Answer, Desk, Pace, Queue
+from mediq.domain.ticket import Ticket, Visit
+
+FORMAT = 1
+"""Raised whenever older snapshots can no longer be read; they are then replaced by a replay."""
+
+
+class UnreadableSnapshot(Exception):
+    """These bytes are no snapshot of this format."""
+
+
+class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    format: int
+    version: int
+    day: date | None
+    tickets: dict[str, Ticket]
+    lines: dict[str, Line]
+    desks: dict[str, Desk]
+    numbers: dict[str, int]
+    active: dict[str, str]
+    tokens: dict[str, str]
+    users: dict[str, tuple[str, ...]]
+    answers: dict[str, Answer]
+    finished: dict[str, Ticket]
+    history: dict[str, tuple[Visit, ...]]
+    paces: dict[str, Pace]
+    hours: dict[str, tuple[float, ...]]
+
+
+_MAPS = tuple(name for name in _Snapshot.__struct_fields__ if name not in ("format", "version", "day"))
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Snapshot)
+
+
+def dump(queue: Queue) -> bytes:
+    """The queue as MessagePack."""
+    maps = {name: dict(getattr(queue, name)) for name in _MAPS}
+    return _encoder.encode(_Snapshot(format=FORMAT, version=queue.version, day=queue.day, **maps))
+
+
+def load(data: bytes) -> Queue:
+    """The queue that :func:`dump` wrote.
+
+    Raises:
+        UnreadableSnapshot: the bytes are damaged or of another format; replay the log instead.
+    """
+    try:
+        snapshot = _decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise UnreadableSnapshot(str(error)) from error
+    if snapshot.format != FORMAT:
+        raise UnreadableSnapshot(f"snapshot format {snapshot.format}, not {FORMAT}")
+    maps = {name: Map(getattr(snapshot, name)) for name in _MAPS}
+    return Queue(version=snapshot.version, day=snapshot.day, **maps)

@@ -1,0 +1,105 @@
+"""The queue as it stands: what the events so far add up to."""
+
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+from immutables import Map
+
+from mediq.domain.line import Line
+from mediq.domain.ticket import Ticket, Visit
+
+RECENT = 30
+"""How many of today's last service times a service's pace is taken from."""
+
+SAME_HOUR = 60
+"""How many service times of the last days are kept for each service and hour."""
+
+
+class Undoable(msgspec.Struct, frozen=True, kw_only=True):
+    """A counter's last action: its event's version and kind, and the ticket and HIGH runs before it."""
+
+    version: int
+    action: str
+    at: datetime
+    before: Ticket
+    high_runs: tuple[tuple[str, int], ...] = ()
+
+
+class Desk(msgspec.Struct, frozen=True, kw_only=True):
+    """A counter on the open day: whether someone works there, and the ticket it is busy with."""
+
+    open: bool = False
+    ticket_id: str | None = None
+    last: Undoable | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command with an idempotency key was and was answered; kept through the next day."""
+
+    subject: str
+    ticket_id: str | None
+    day: date
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast a service goes today: services finished, and the seconds the last ones took."""
+
+    finished: int = 0
+    seconds: tuple[float, ...] = ()
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the queue knows after event `version`. Never changed: `evolve` makes the next one from it.
+
+    `day` is the open day, None between days. `tickets` are those of the open day that may still go on, no-shows
+    included; `finished` those that are over, of the open and the last day; `history` the visits of the days before, by
+    ISO date. `numbers` holds the last number by ISO date and letter, `active` the ticket of a patient at a service,
+    `hours` the service seconds by service and hour of the day in UTC.
+    """
+
+    version: int = 0
+    day: date | None = None
+    tickets: Map[str, Ticket] = Map()
+    lines: Map[str, Line] = Map()
+    desks: Map[str, Desk] = Map()
+    numbers: Map[str, int] = Map()
+    active: Map[str, str] = Map()
+    tokens: Map[str, str] = Map()
+    users: Map[str, tuple[str, ...]] = Map()
+    answers: Map[str, Answer] = Map()
+    finished: Map[str, Ticket] = Map()
+    history: Map[str, tuple[Visit, ...]] = Map()
+    paces: Map[str, Pace] = Map()
+    hours: Map[str, tuple[float, ...]] = Map()
+
+    def ticket(self, ticket_id: str) -> Ticket | None:
+        """A ticket of the open or the last day."""
+        return self.tickets.get(ticket_id) or self.finished.get(ticket_id)
+
+    def line(self, service: str) -> Line:
+        """The line of a service, empty if nobody has come yet."""
+        return self.lines.get(service, _NOBODY)
+
+    def desk(self, counter: str) -> Desk:
+        """A counter as it is on the open day."""
+        return self.desks.get(counter, _UNATTENDED)
+
+    def but(self, **changes: Any) -> "Queue":
+        """This queue with some fields replaced."""
+        return msgspec.structs.replace(self, **changes)
+
+
+def active_key(user_id: str, service: str) -> str:
+    """Under which `Queue.active` knows a patient at a service."""
+    return f"{service}/{user_id}"
+
+
+def number_key(day: date, letter: str) -> str:
+    """Under which `Queue.numbers` counts a letter on a day."""
+    return f"{day.isoformat()}/{letter}"
+
+
+_NOBODY = Line()
+_UNATTENDED = Desk()
+EMPTY = Queue()

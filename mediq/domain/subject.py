@@ -1,0 +1,78 @@
+"""What a command was about, told from the command or from its event, so that a reused key is noticed."""
+
+from mediq.domain.clinic import Clinic
+from mediq.domain.commands import AddPatient, CallNext, CloseDay, Command, OnTicket, Transfer
+from mediq.domain.events import (
+    ActionUndone,
+    CounterClosed,
+    CounterOpened,
+    DayClosed,
+    Event,
+    TicketCalled,
+    TicketIssued,
+    TicketTransferred,
+    kind,
+)
+from mediq.domain.priority import grant
+
+_COMMAND_OF_EVENT = {
+    "ticket-recalled": "recall",
+    "service-started": "start",
+    "ticket-completed": "complete",
+    "ticket-skipped": "skip",
+    "ticket-requeued": "requeue",
+    "ticket-held": "hold",
+    "ticket-resumed": "resume",
+    "ticket-cancelled": "cancel",
+}
+
+
+def subject_of_event(event: Event) -> str:
+    """The subject of the command that this event answers."""
+    match event:
+        case TicketIssued():
+            return _join("add-patient", event.user_id, event.service, event.priority, event.priority_reason)
+        case TicketCalled():
+            return _join("call-next", event.counter, *event.offered)
+        case TicketTransferred():
+            return _join("transfer", event.ticket_id, event.service)
+        case ActionUndone():
+            return _join("undo", event.counter)
+        case CounterOpened():
+            return _join("open-counter", event.counter)
+        case CounterClosed():
+            return _join("close-counter", event.counter)
+        case DayClosed():
+            return "close-day"
+        case _:
+            return _join(_COMMAND_OF_EVENT[kind(event)], event.ticket_id)
+
+
+def subject_of_command(command: Command, clinic: Clinic) -> str:
+    """The subject of a command.
+
+    Raises:
+        Invalid: the command names what the clinic does not have.
+    """
+    name = str(type(command).__struct_config__.tag)
+    match command:
+        case AddPatient():
+            today = clinic.day(command.at)
+            priority, reason = grant(
+                command.priority, command.priority_reason, command.born, today, clinic.policy.elderly_age
+            )
+            return _join(name, command.user_id, clinic.service(command.service).id, priority, reason)
+        case CallNext():
+            return _join(name, command.counter, *clinic.offered(command.counter, command.service))
+        case Transfer():
+            return _join(name, command.ticket_id, command.service)
+        case CloseDay():
+            return name
+        case OnTicket():
+            return _join(name, command.ticket_id)
+        case _:
+            return _join(name, command.counter)
+
+
+def _join(*parts: str | None) -> str:
+    return "|".join(part or "" for part in parts)
