@@ -1,0 +1,60 @@
+"""How long a patient will wait, told from how fast the service has really gone, or not told at all."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from math import ceil, floor, sqrt
+
+import msgspec
+
+from mediq.domain.clinic import Clinic
+from mediq.domain.evolve import hour_key
+from mediq.domain.quantile import quantile
+from mediq.domain.state import Queue
+
+ENOUGH = 5
+"""With fewer patients finished today, the last days at the same hour speak instead."""
+
+_IQR_OF_NORMAL = 1.349
+"""The distance between a normal distribution's quartiles, in standard deviations."""
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """A waiting time in whole minutes, between a low and a high end."""
+
+    low_minutes: int
+    high_minutes: int
+
+
+def estimate(seconds: Sequence[float], counters: int, people_ahead: int) -> Estimate | None:
+    """The wait behind `people_ahead` others, given recent service times in seconds and open counters.
+
+    The middle is the median service time ÷ counters × people ahead, and up to one turn more because those being served
+    now must finish first. The ends lie one standard deviation of that sum outside, taken from the quartiles so that one
+    very long visit does not stretch it. None without any service time or open counter: no number is made up.
+    """
+    if not seconds or counters < 1:
+        return None
+    ordered = sorted(seconds)
+    turn = quantile(ordered, 0.5) / counters
+    deviation = (quantile(ordered, 0.75) - quantile(ordered, 0.25)) / _IQR_OF_NORMAL / counters
+    spread = deviation * sqrt(people_ahead)
+    low, high = turn * people_ahead - spread, turn * (people_ahead + 1) + spread
+    return Estimate(low_minutes=max(0, floor(low / 60)), high_minutes=max(1, ceil(high / 60)))
+
+
+def estimate_for(queue: Queue, service: str, people_ahead: int, clinic: Clinic, now: datetime) -> Estimate | None:
+    """The wait at a service: from today's pace, or that of the last days at this hour while today is young."""
+    pace = queue.paces.get(service)
+    if pace is not None and pace.finished >= ENOUGH:
+        seconds = pace.seconds
+    else:
+        seconds = queue.hours.get(hour_key(service, now), ())
+    return estimate(seconds, open_counters(queue, service, clinic), people_ahead)
+
+
+def open_counters(queue: Queue, service: str, clinic: Clinic) -> int:
+    """How many counters that take the service are open now."""
+    return sum(
+        queue.desk(counter.id).open and (not counter.services or service in counter.services)
+        for counter in clinic.counters
+    )
