@@ -83,7 +83,7 @@ class Transport(ABC):
 
     @abstractmethod
     async def send(self, mailbox: str, envelope: Envelope) -> None:
-        """Put an envelope into a mailbox; returns when it is safe there.
+        """Put an envelope into a mailbox; returns when it is safe there, and never later than its deadline.
 
         Raises:
             Unroutable: there is no such mailbox.

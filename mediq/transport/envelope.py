@@ -71,5 +71,5 @@ def decode_frame(frame: bytes) -> list[Envelope]:
     """
     try:
         return _decode(frame)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Undecodable(str(error)) from error

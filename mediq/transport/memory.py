@@ -4,6 +4,7 @@ It forgets on a crash, as memory does; what must survive is in a store before th
 """
 
 import asyncio
+import itertools
 import re
 import time
 from collections import deque
@@ -62,8 +63,12 @@ class MemoryTransport(Transport):
             await consumer.close()
             for delivery in list(consumer.unsettled):
                 await delivery.requeue()
+        for box in self.broker.mailboxes.values():
+            box.turn_away(Unavailable, self)
         for name in self._private:
-            self.broker.mailboxes.pop(name, None)
+            if (private := self.broker.mailboxes.pop(name, None)) is not None:
+                private.turn_away(Unroutable)
+        self._private.clear()
 
     async def ping(self) -> None:
         self._require_up()
@@ -85,7 +90,7 @@ class MemoryTransport(Transport):
         box = self.broker.mailboxes.get(mailbox)
         if box is None:
             raise Unroutable
-        await box.put(encode_frame([envelope]), envelope.deadline)
+        await box.put(encode_frame([envelope]), envelope.deadline, self)
 
     async def publish(self, topic: str, envelope: Envelope) -> None:
         self._require_up()
@@ -107,14 +112,19 @@ class MemoryTransport(Transport):
 
 
 class _Mailbox:
-    """Frames waiting for consumers, handed out in turns once in a turn of the loop."""
+    """Frames waiting for consumers, handed out in turns once in a turn of the loop.
+
+    A frame keeps its place: given back, it comes before all that came after it. Senders who find no room get in in
+    the order in which they came.
+    """
 
     def __init__(self, name: str, broker: MemoryBroker) -> None:
         self.name = name
         self.broker = broker
-        self._ready: deque[bytes] = deque()
+        self._places = itertools.count()
+        self._ready: deque[tuple[int, bytes]] = deque()
         self._consumers: deque[_Consumer] = deque()
-        self._waiting_for_room: deque[asyncio.Future[None]] = deque()
+        self._senders: dict[asyncio.Future[None], tuple[bytes, MemoryTransport]] = {}
         self._pump_due = False
 
     def add(self, consumer: "_Consumer") -> None:
@@ -124,26 +134,42 @@ class _Mailbox:
     def remove(self, consumer: "_Consumer") -> None:
         self._consumers.remove(consumer)
 
-    async def put(self, frame: bytes, deadline: float | None) -> None:
-        while len(self._ready) >= self.broker.capacity:
-            room = asyncio.get_running_loop().create_future()
-            self._waiting_for_room.append(room)
-            timeout = None if deadline is None else max(0.0, deadline - self.broker.clock())
-            try:
-                async with asyncio.timeout(timeout):
-                    await room
-            except TimeoutError:
+    async def put(self, frame: bytes, deadline: float | None, sender: MemoryTransport) -> None:
+        if not self._senders and len(self._ready) < self.broker.capacity:
+            self._ready.append((next(self._places), frame))
+            self.wake()
+            return
+        inside = asyncio.get_running_loop().create_future()
+        self._senders[inside] = frame, sender
+        timeout = None if deadline is None else max(0.0, deadline - self.broker.clock())
+        try:
+            async with asyncio.timeout(timeout):
+                await inside
+        except TimeoutError:
+            if inside.cancelled():
                 raise MailboxFull(retry_after=1.0) from None
-            finally:
-                if room in self._waiting_for_room:
-                    self._waiting_for_room.remove(room)
-        self._ready.append(frame)
+        finally:
+            self._senders.pop(inside, None)
+
+    def put_back(self, place: int, frame: bytes) -> None:
+        """Where it was, and above the bound: it was already inside."""
+        index = next((i for i, (other, _) in enumerate(self._ready) if other > place), len(self._ready))
+        self._ready.insert(index, (place, frame))
         self.wake()
 
-    def put_back(self, frame: bytes) -> None:
-        """In front and above the bound: it was already inside."""
-        self._ready.appendleft(frame)
-        self.wake()
+    def turn_away(self, error: type[Unavailable], sender: MemoryTransport | None = None) -> None:
+        """Fail the senders who wait for room, or those of one transport."""
+        for inside, (_, whose) in self._senders.items():
+            if not inside.done() and (sender is None or whose is sender):
+                inside.set_exception(error())
+
+    def _admit(self) -> None:
+        while self._senders and len(self._ready) < self.broker.capacity:
+            inside = next(iter(self._senders))
+            frame, _ = self._senders.pop(inside)
+            if not inside.done():
+                inside.set_result(None)
+                self._ready.append((next(self._places), frame))
 
     def wake(self) -> None:
         if self._ready and not self._pump_due:
@@ -153,12 +179,8 @@ class _Mailbox:
     def _pump(self) -> None:
         self._pump_due = False
         while self._ready and (consumer := self._next_consumer()) is not None:
-            frame = self._ready.popleft()
-            while self._waiting_for_room:
-                room = self._waiting_for_room.popleft()
-                if not room.done():
-                    room.set_result(None)
-                    break
+            place, frame = self._ready.popleft()
+            self._admit()
             try:
                 envelopes = decode_frame(frame)
             except Undecodable as error:
@@ -167,7 +189,7 @@ class _Mailbox:
             for envelope in envelopes:
                 if envelope.deadline is not None and envelope.deadline <= self.broker.clock():
                     continue
-                consumer.deliver(envelope)
+                consumer.deliver(envelope, place)
 
     def _next_consumer(self) -> "_Consumer | None":
         for _ in range(len(self._consumers)):
@@ -187,8 +209,8 @@ class _Consumer(Binding):
         self._on_delivery = on_delivery
         self._open = True
 
-    def deliver(self, envelope: Envelope) -> None:
-        delivery = _MemoryDelivery(envelope, self)
+    def deliver(self, envelope: Envelope, place: int) -> None:
+        delivery = _MemoryDelivery(envelope, self, place)
         if not self.private:
             self.unsettled[delivery] = None
         self._on_delivery(delivery)
@@ -200,11 +222,12 @@ class _Consumer(Binding):
 
 
 class _MemoryDelivery(Delivery):
-    __slots__ = ("_consumer", "envelope")
+    __slots__ = ("_consumer", "_place", "envelope")
 
-    def __init__(self, envelope: Envelope, consumer: _Consumer) -> None:
+    def __init__(self, envelope: Envelope, consumer: _Consumer, place: int) -> None:
         self.envelope = envelope
         self._consumer = consumer
+        self._place = place
 
     async def ack(self) -> None:
         self._settle()
@@ -215,7 +238,7 @@ class _MemoryDelivery(Delivery):
             return
         if self._settle():
             frame = encode_frame([self.envelope.again()])
-            asyncio.get_running_loop().call_later(delay, self._consumer.mailbox.put_back, frame)
+            asyncio.get_running_loop().call_later(delay, self._consumer.mailbox.put_back, self._place, frame)
 
     async def dead(self, reason: str) -> None:
         if self._settle():
@@ -224,7 +247,7 @@ class _MemoryDelivery(Delivery):
 
     async def requeue(self) -> None:
         if self._settle():
-            self._consumer.mailbox.put_back(encode_frame([self.envelope]))
+            self._consumer.mailbox.put_back(self._place, encode_frame([self.envelope]))
 
     def _settle(self) -> bool:
         """Whether this was the first settlement; a second one is too late and changes nothing."""
@@ -243,7 +266,7 @@ class _Subscription(Binding):
         self._pump_due = False
 
     def matches(self, topic: str) -> bool:
-        return self._words.fullmatch(topic) is not None
+        return self._words.fullmatch(topic + ".") is not None
 
     def put(self, topic: str, frame: bytes) -> None:
         if len(self._pending) >= self._broker.event_capacity:
@@ -267,6 +290,6 @@ class _Subscription(Binding):
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
-    """A topic pattern of the AMQP kind as a regular expression."""
-    words = [r"[^.]+" if word == "*" else r".*" if word == "#" else re.escape(word) for word in pattern.split(".")]
-    return re.compile(r"\.".join(words).replace(r"\..*", r"(\..*)?").replace(r".*\.", r"(.*\.)?"))
+    """A topic pattern of the AMQP kind as a regular expression, for topics with a dot after every word."""
+    expressions = {"*": r"[^.]+\.", "#": r"(?:[^.]+\.)*"}
+    return re.compile("".join(expressions.get(word) or re.escape(word) + r"\." for word in pattern.split(".")))

@@ -1,0 +1,164 @@
+"""What holds of the in-memory transport beyond the contract."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mediq.messages.errors import MailboxFull, Unroutable
+from mediq.transport.base import DeadLetter
+from mediq.transport.envelope import Envelope, Kind, new_id
+from mediq.transport.memory import MemoryBroker, MemoryTransport, _Subscription
+
+
+def letter(body: bytes, deadline: float | None = None) -> Envelope:
+    return Envelope(id=new_id(), pattern="p", kind=Kind.TELL, body=body, deadline=deadline)
+
+
+async def turns(count: int = 20) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def full(capacity: int) -> tuple[MemoryBroker, MemoryTransport]:
+    """A mailbox `box` that is full of 0, 1, ... and has no consumer."""
+    broker = MemoryBroker(capacity=capacity, clock=lambda: 0.0)
+    transport = MemoryTransport(broker)
+    await transport.start()
+    await (await transport.bind("box", print, 1)).close()
+    for number in range(capacity):
+        await transport.send("box", letter(b"%d" % number))
+    return broker, transport
+
+
+async def drain(transport: MemoryTransport, mailbox: str = "box") -> list[bytes]:
+    got: list[bytes] = []
+    await transport.bind(mailbox, lambda delivery: got.append(delivery.envelope.body), 10_000)
+    await turns()
+    return got
+
+
+async def test_senders_get_in_as_they_came_and_nobody_overtakes() -> None:
+    _, transport = await full(1)
+    async with asyncio.TaskGroup() as senders:
+        for number in range(1, 5):
+            senders.create_task(transport.send("box", letter(b"%d" % number)))
+        await turns()
+        draining = senders.create_task(drain(transport))
+        senders.create_task(transport.send("box", letter(b"5")))
+    assert draining.result() == [b"0", b"1", b"2", b"3", b"4", b"5"]
+
+
+async def test_room_given_to_a_sender_who_gave_up_goes_to_the_next() -> None:
+    _, transport = await full(1)
+    first = asyncio.create_task(transport.send("box", letter(b"first")))
+    second = asyncio.create_task(transport.send("box", letter(b"second")))
+    await turns()
+    first.cancel()
+    await turns()
+    assert await drain(transport) == [b"0", b"second"]
+    await second
+    assert first.cancelled()
+
+
+async def test_room_is_not_lost_when_a_sender_gives_up_in_the_very_turn() -> None:
+    broker, transport = await full(1)
+    first = asyncio.create_task(transport.send("box", letter(b"first")))
+    second = asyncio.create_task(transport.send("box", letter(b"second")))
+    await turns()
+    broker.mailboxes["box"]._pump_due = True  # by hand, so that the pump runs between two steps of the tasks
+    got: list[bytes] = []
+    await transport.bind("box", lambda delivery: got.append(delivery.envelope.body), 1)
+    broker.mailboxes["box"]._pump()
+    first.cancel()
+    await turns()
+    assert got == [b"0"]
+    await transport.bind("box", lambda delivery: got.append(delivery.envelope.body), 10)
+    await turns()
+    assert second.done()
+    assert got[-1] == b"second"
+
+
+async def test_a_refused_sender_leaves_nothing_behind() -> None:
+    broker, transport = await full(2)
+    with pytest.raises(MailboxFull):
+        await transport.send("box", letter(b"x", deadline=0.0))
+    assert not broker.mailboxes["box"]._senders
+    assert await drain(transport) == [b"0", b"1"]
+
+
+async def test_whoever_waits_for_room_in_a_private_mailbox_hears_of_its_end() -> None:
+    broker, sender = await full(1)
+    owner = MemoryTransport(broker)
+    await owner.start()
+    broker.capacity = 0  # nothing gets in
+    await owner.bind("mine", print, 0, private=True)
+    waiting = asyncio.create_task(sender.send("mine", letter(b"x")))
+    await turns()
+    await owner.stop()
+    with pytest.raises(Unroutable):
+        await waiting
+
+
+async def test_a_slow_subscriber_keeps_exactly_its_bound() -> None:
+    broker = MemoryBroker(event_capacity=3)
+    transport = MemoryTransport(broker)
+    await transport.start()
+    got: list[bytes] = []
+    await transport.subscribe("#", lambda envelope: got.append(envelope.body))
+    for number in range(10):
+        await transport.publish("a", letter(b"%d" % number))
+    await turns()
+    assert got == [b"7", b"8", b"9"]
+
+
+async def test_events_published_before_the_end_of_a_subscription_are_not_delivered_after_it() -> None:
+    transport = MemoryTransport()
+    await transport.start()
+    got: list[Envelope] = []
+    subscription = await transport.subscribe("#", got.append)
+    await transport.publish("a", letter(b"x"))
+    await subscription.close()
+    await turns()
+    assert got == []
+
+
+async def test_dead_letters_are_bounded_and_lose_the_oldest() -> None:
+    broker = MemoryBroker()
+    bound = broker.dead_letters.maxlen
+    assert bound is not None
+    for number in range(bound + 5):
+        broker.bury("box", f"reason {number}", None, b"")
+    assert len(broker.dead_letters) == bound
+    assert broker.dead_letters[0] == DeadLetter(mailbox="box", reason="reason 5", envelope=None, raw=b"")
+
+
+async def test_transports_without_a_common_broker_do_not_meet() -> None:
+    one, two = MemoryTransport(), MemoryTransport()
+    await one.start()
+    await two.start()
+    await one.bind("box", print, 1)
+    with pytest.raises(Unroutable):
+        await two.send("box", letter(b"x"))
+
+
+words = st.sampled_from(["a", "b", "ab", "a+", "*x", "(a|b)", "[ab]", "a?", "^a", "b$", "\\d", "\\"])
+
+
+@given(
+    st.lists(st.sampled_from(["*", "#"]) | words, min_size=1, max_size=6),
+    st.lists(words, min_size=1, max_size=6),
+)
+def test_topic_patterns_match_as_a_naive_matcher_does(pattern: list[str], topic: list[str]) -> None:
+    subscription = _Subscription(".".join(pattern), lambda envelope: None, MemoryBroker())
+    assert subscription.matches(".".join(topic)) == naive(pattern, topic)
+
+
+def naive(pattern: list[str], topic: list[str]) -> bool:
+    if not pattern:
+        return not topic
+    head, *rest = pattern
+    if head == "#":
+        return any(naive(rest, topic[skipped:]) for skipped in range(len(topic) + 1))
+    return bool(topic) and head in ("*", topic[0]) and naive(rest, topic[1:])
