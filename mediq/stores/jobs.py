@@ -3,12 +3,13 @@
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 import msgspec
 
-from mediq.messages.errors import Conflict, NotFound
+from mediq.messages.errors import Conflict, Fault, NotFound
 from mediq.stores.sqlite_file import SqliteFile
 
 UNFINISHED: Final = ("PENDING", "PROCESSING")
@@ -67,7 +68,7 @@ class JobStore(Protocol):
         With the `key` of an unexpired job nothing is written, and that job is returned as it is now.
 
         Raises:
-            Conflict: `card-in-progress`, an unfinished job holds the same picture.
+            Conflict: `card-in-progress`, an unfinished job holds the same picture; `id-taken`.
         """
         ...
 
@@ -139,6 +140,7 @@ class SqliteJobStore:
 
     async def open(self) -> None:
         await self._file.open()
+        await self._forget_deleted()
 
     async def close(self) -> None:
         await self._file.close()
@@ -157,20 +159,19 @@ class SqliteJobStore:
             _encode(job),
             image,
         )
-        try:
-            await self._file.write("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-        except sqlite3.IntegrityError:
-            if (first := await self._by_key(key)) is not None:
-                return first
-            # What stands in the way may be a job whose time ran out and that nobody has erased yet.
-            await self.expire(self._clock())
+        for _ in range(2):
             try:
                 await self._file.write("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
             except sqlite3.IntegrityError:
                 if (first := await self._by_key(key)) is not None:
                     return first
-                raise _in_progress() from None
-        return job
+                # What stands in the way may be a job whose time ran out and that nobody has erased yet.
+                await self.expire(self._clock())
+            else:
+                return job
+        if await self.get(job.id) is not None:
+            raise Conflict("Kartu ini sudah ada.", code="id-taken")
+        raise _in_progress()
 
     async def get(self, job_id: str) -> Job | None:
         return await self._one("SELECT job FROM jobs WHERE id = ? AND expires_at > ?", job_id)
@@ -205,7 +206,7 @@ class SqliteJobStore:
                 raise NotFound("Kartu ini tidak ada atau sudah kedaluwarsa.", code="job-not-found")
             raise Conflict("Kartu ini sudah diproses lebih lanjut.", code="job-moved-on")
         if delete_image:
-            await self._file.forget_deleted()
+            await self._forget_deleted()
         return job
 
     async def unfinished(self) -> list[str]:
@@ -219,8 +220,13 @@ class SqliteJobStore:
     async def expire(self, now: datetime) -> int:
         erased = await self._file.write("DELETE FROM jobs WHERE expires_at <= ?", (_instant(now),))
         if erased:
-            await self._file.forget_deleted()
+            await self._forget_deleted()
         return erased
+
+    async def _forget_deleted(self) -> None:
+        # The write before it is safe and must be reported as such; what fails here is made up for by the next.
+        with suppress(Fault):
+            await self._file.forget_deleted()
 
     async def _by_key(self, key: str | None) -> Job | None:
         return None if key is None else await self._one("SELECT job FROM jobs WHERE key = ? AND expires_at > ?", key)
