@@ -5,6 +5,7 @@ import numpy as np
 
 from mediq.ocr_engine.frame import NIK_LEFT, ORDER, PHOTO_LEFT, PITCH, PLACES, TITLE_BOTTOM, Frame, Mark
 from mediq.ocr_engine.labels import Label, find_label
+from mediq.ocr_engine.picture import Points
 from mediq.ocr_engine.rows import Row
 
 _COLON = ":;.,-'iIlL1|! "
@@ -18,6 +19,13 @@ class Piece(msgspec.Struct, frozen=True):
     left: float
     right: float
     y: float
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """The pieces of each value in reading order, by the label they belong to, and where each label's row stands."""
+
+    pieces: dict[str, list[Piece]]
+    slots: dict[str, float]
 
 
 def marks_of(rows: list[Row]) -> list[Mark]:
@@ -69,8 +77,8 @@ def _blood(row: Row, start: int) -> int | None:
     return None
 
 
-def assemble(rows: list[Row], frame: Frame) -> dict[str, list[Piece]]:
-    """Every value's pieces in reading order, by the label they belong to, and the two lines of the title."""
+def assemble(rows: list[Row], frame: Frame) -> Layout:
+    """Sort the rows of a card to the labels whose values they are; the two lines of the title go by their own names."""
     values: list[Piece] = []
     title: list[Piece] = []
     seen: dict[str, float] = {}
@@ -84,12 +92,12 @@ def assemble(rows: list[Row], frame: Frame) -> dict[str, list[Piece]]:
                 continue
             seen[label.name] = at.y
             if label.name == "gol_darah":
-                blood = _behind(row, part)
+                blood = behind(row, part)
                 if blood is not None:
                     found.setdefault("gol_darah", []).append(_place(blood, frame))
                 rest = _before(rest, part) if rest is not None else None
             else:
-                rest = _behind(row, part)
+                rest = behind(row, part)
         if rest is None or not rest.glyphs:
             continue
         if rest is not row:
@@ -112,7 +120,9 @@ def assemble(rows: list[Row], frame: Frame) -> dict[str, list[Piece]]:
         if far and not found.get("gol_darah"):
             found["gol_darah"] = far
     found.update(_title(title))
-    return {name: reading_order(pieces) for name, pieces in found.items() if pieces}
+    slots["gol_darah"] = seen.get("gol_darah", slots["jenis_kelamin"])
+    ordered = {name: reading_order(pieces) for name, pieces in found.items() if pieces}
+    return Layout(ordered, slots)
 
 
 def _place(row: Row, frame: Frame) -> Piece:
@@ -121,10 +131,11 @@ def _place(row: Row, frame: Frame) -> Piece:
 
 
 def _plausible(name: str, at: Piece, frame: Frame) -> bool:
-    return abs(at.left - PLACES[name].left) < 20 and abs(at.y - frame.row_y(name)) < 0.75 * PITCH
+    room = 45 if name == "gol_darah" else 20
+    return abs(at.left - PLACES[name].left) < room and abs(at.y - frame.row_y(name)) < 0.75 * PITCH
 
 
-def _behind(row: Row, part: Row) -> Row | None:
+def behind(row: Row, part: Row) -> Row | None:
     """What follows a label in its row, past the colon."""
     edge = _step_at(row, part)
     rest = [g for g in row.glyphs if g.first > edge]
@@ -170,7 +181,7 @@ def _without_label(piece: Piece, frame: Frame) -> Piece | None:
     if piece.left > 121:
         return piece
     steps = [(g.first + g.last) / 2 for g in row.glyphs]
-    at = frame.to_card(np.array([_point(row, step) for step in steps]))[:, 0]
+    at = frame.to_card(np.vstack([step_point(row, step) for step in steps]))[:, 0]
     limit = NIK_LEFT - 4 if abs(piece.y - PLACES["nik"].y) < 8 else 112.0
     start = 0
     while start < len(row.glyphs) and (
@@ -185,10 +196,11 @@ def _without_label(piece: Piece, frame: Frame) -> Piece | None:
     return _place(row.part(first, len(row.steps) - 1), frame)
 
 
-def _point(row: Row, step: float) -> tuple[float, float]:
+def step_point(row: Row, step: float) -> Points:
+    """Where a step of a row lies in the photo: 1 × 2."""
     u, v = row.line.along
     offset = (row.along(step) - 0.5) * row.line.length
-    return row.line.x + u * offset, row.line.y + v * offset
+    return np.array([(row.line.x + u * offset, row.line.y + v * offset)])
 
 
 def _slot(piece: Piece, slots: dict[str, float]) -> str | None:

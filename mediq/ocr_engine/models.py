@@ -61,7 +61,7 @@ class Models:
         core: Floats = found[0, 0]
         return core
 
-    def read_rows(self, rows: list[Picture], *, batch: int = 8, longest: int = 1600) -> list[Floats]:
+    def read_rows(self, rows: list[Picture], *, batch: int = 3, longest: int = 1600) -> list[Floats]:
         """Per row, the probability of each character of the alphabet at each step: steps × characters.
 
         Rows may have any size; each is scaled to a height of 48 pixels, and at most `longest` wide. Rows of

@@ -7,18 +7,19 @@ import cv2
 import numpy as np
 
 from mediq.domain.card import FIELDS, Box, Field, Reading, Refusal
+from mediq.ocr_engine.cards import find_cards, rows_of
 from mediq.ocr_engine.checks import cross_check, unsure
 from mediq.ocr_engine.confidence import estimate
 from mediq.ocr_engine.errors import PictureError
-from mediq.ocr_engine.frame import Frame, fit_frame
+from mediq.ocr_engine.fields import read_fields
 from mediq.ocr_engine.intake import decode
-from mediq.ocr_engine.layout import Piece, assemble, marks_of
-from mediq.ocr_engine.locate import Found, locate
+from mediq.ocr_engine.layout import Piece, marks_of
+from mediq.ocr_engine.locate import locate
 from mediq.ocr_engine.models import Models
 from mediq.ocr_engine.picture import Picture
 from mediq.ocr_engine.refuse import refusal
 from mediq.ocr_engine.stages import timed
-from mediq.ocr_engine.values import Value, read_birth, read_value
+from mediq.ocr_engine.values import Value
 
 MAX_PIXELS = 60_000_000
 """Pictures larger than this are refused unseen; the gateway's own limit is lower."""
@@ -66,28 +67,22 @@ class CardReader:
         assert models is not None
         found = locate(models, picture)
         with timed("fit"):
-            frame = fit_frame(marks_of(found.rows), [row.line for row in found.rows])
-        reason = refusal(found, frame, picture)
-        if reason is not None or frame is None:
+            height, width = picture.shape[:2]
+            cards = find_cards(marks_of(found.rows), [row.line for row in found.rows], width, height)
+        reason = refusal(found, cards[0].frame if cards else None, picture)
+        if reason is not None or not cards:
             return Reading(is_ktp=False, reason=reason or Refusal.NOT_A_CARD)
+        warnings = []
+        if len(cards) > 1:
+            warnings.append("Ada lebih dari satu kartu pada foto. Yang dibaca adalah kartu utuh yang terbesar.")
+        if not cards[0].whole:
+            warnings.append("Kartu terpotong di tepi foto. Periksa semua isian, atau ambil foto baru.")
         with timed("decide"):
-            values = read_fields(models, found, frame)
-        return _conclude(values, picture)
+            values = read_fields(models, picture, rows_of(cards[0], found.rows), cards[0].frame)
+        return _conclude(values, picture, warnings)
 
 
-def read_fields(models: Models, found: Found, frame: Frame) -> dict[str, Value]:
-    """Every field's value from the rows found and the frame fitted to them."""
-    pieces = assemble(found.rows, frame)
-    values: dict[str, Value] = {}
-    for name in FIELDS:
-        if name in ("tempat_lahir", "tgl_lahir"):
-            continue
-        values[name] = read_value(name, pieces.get(name, []), models.alphabet)
-    values["tempat_lahir"], values["tgl_lahir"] = read_birth(pieces.get("lahir", []), models.alphabet)
-    return values
-
-
-def _conclude(values: dict[str, Value], picture: Picture) -> Reading:
+def _conclude(values: dict[str, Value], picture: Picture, warnings: list[str]) -> Reading:
     verdict = cross_check({name: value.text for name, value in values.items()})
     fields: dict[str, Field] = {}
     for name in FIELDS:
@@ -95,7 +90,7 @@ def _conclude(values: dict[str, Value], picture: Picture) -> Reading:
         confidence, certain = estimate(name, value, name in verdict.supported)
         field = Field(value=value.text, confidence=confidence, certain=certain, box=_box(value, picture))
         fields[name] = unsure(field) if name in verdict.doubted else field
-    return Reading(is_ktp=True, fields=fields, warnings=tuple(verdict.warnings))
+    return Reading(is_ktp=True, fields=fields, warnings=(*warnings, *verdict.warnings))
 
 
 def _box(value: Value, picture: Picture) -> Box | None:

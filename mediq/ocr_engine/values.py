@@ -35,6 +35,13 @@ class Value(msgspec.Struct, frozen=True):
     least: float
     fits: bool | None = None
     pieces: tuple[Piece, ...] = ()
+    agreed: bool | None = None
+    """Whether a second look read the same letters and digits; `None` if there was none."""
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it is worth a second look."""
+        return not self.text or self.fits is False or self.mean < 0.97 or self.least < 0.8
 
     @property
     def strength(self) -> float:
@@ -42,6 +49,15 @@ class Value(msgspec.Struct, frozen=True):
         if not self.text:
             return -1.0
         return self.mean + 0.5 * self.least + (0.4 if self.fits else -0.4 if self.fits is False else 0.0)
+
+
+def better(first: Value, second: Value) -> Value:
+    """The stronger of two readings of one field, marked by whether they agree."""
+    if not second.text:
+        return first
+    chosen = second if second.strength > first.strength else first
+    agreed = _bare(first.text) == _bare(second.text) if first.text else None
+    return msgspec.structs.replace(chosen, agreed=agreed)
 
 
 def read_value(name: str, pieces: list[Piece], alphabet: Alphabet) -> Value:
@@ -229,7 +245,7 @@ def _closed(name: str, pieces: list[Piece], alphabet: Alphabet) -> Value:
         return Value(words[0], mean, least, True, tuple(pieces))
     if nearest > max(1, round(len(_bare(words[0])) * (0.25 if name in OPEN_ENDED else 0.45))):
         return Value(text, mean, least, None if name in OPEN_ENDED else False, tuple(pieces))
-    if name in OPEN_ENDED and mean > 0.97 and least > 0.9:
+    if name in OPEN_ENDED and mean > 0.97 and least > 0.9 and nearest > 1:
         return Value(text, mean, least, None, tuple(pieces))
     chosen = max(words, key=lambda word: _fit(word, pieces, alphabet, bare))
     return Value(chosen, mean, least * 0.8, True, tuple(pieces))

@@ -1,0 +1,62 @@
+"""The fields of one card: read from the rows found, and where these leave doubt, read again from the frame."""
+
+from mediq.domain.card import FIELDS
+from mediq.ocr_engine.frame import PLACES, Frame
+from mediq.ocr_engine.layout import Piece, assemble, behind, labelled, step_point
+from mediq.ocr_engine.models import Models
+from mediq.ocr_engine.picture import Picture
+from mediq.ocr_engine.rows import Row
+from mediq.ocr_engine.second_look import look_again, strips_for
+from mediq.ocr_engine.values import Value, better, read_birth, read_value
+
+_PRINTED: tuple[str, ...] = tuple(
+    dict.fromkeys("lahir" if name in ("tempat_lahir", "tgl_lahir") else name for name in FIELDS)
+)
+"""What is printed together: every field, but place and date of birth as one."""
+
+
+def read_fields(models: Models, picture: Picture, rows: list[Row], frame: Frame) -> dict[str, Value]:
+    """Every field's value from the rows of a photo and the frame fitted to them."""
+    layout = assemble(rows, frame)
+    values: dict[str, Value] = {}
+    for name in _PRINTED:
+        values.update(_value(name, layout.pieces.get(name, []), models))
+    doubtful = [name for name in _PRINTED if any(values[part].doubtful for part in _parts(name))]
+    asked = [(name, strips_for(name, layout.pieces.get(name, []), frame, layout.slots)) for name in doubtful]
+    pieces = look_again(models, picture, frame, [strip for _, strips in asked for strip in strips])
+    for name, strips in asked:
+        part, pieces = pieces[: len(strips)], pieces[len(strips) :]
+        if name == "gol_darah":
+            part = [cut for piece in part if (cut := _without_blood_label(piece, frame)) is not None]
+        for field, value in _value(name, part, models).items():
+            values[field] = better(values[field], value)
+    if not values["gol_darah"].text:
+        # An empty value is printed as a dash, the one mark faint enough to be missed twice.
+        values["gol_darah"] = Value("-", 0.5, 0.5, None, values["gol_darah"].pieces)
+    return values
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return ("tempat_lahir", "tgl_lahir") if name == "lahir" else (name,)
+
+
+def _value(name: str, pieces: list[Piece], models: Models) -> dict[str, Value]:
+    if name == "lahir":
+        place, date = read_birth(pieces, models.alphabet)
+        return {"tempat_lahir": place, "tgl_lahir": date}
+    return {name: read_value(name, pieces, models.alphabet)}
+
+
+def _without_blood_label(piece: Piece, frame: Frame) -> Piece | None:
+    """What follows the words Gol. Darah, or what stands where only the value can."""
+    for label, part in labelled(piece.row):
+        if label.name == "gol_darah":
+            rest = behind(piece.row, part)
+            return Piece(rest, piece.left, piece.right, piece.y) if rest is not None else None
+    limit = PLACES["gol_darah"].right + 2
+    for glyph in piece.row.glyphs:
+        at = frame.to_card(step_point(piece.row, (glyph.first + glyph.last) / 2))[0][0]
+        if at > limit and glyph.char not in ":;.,":
+            rest = piece.row.part(max(0, glyph.first - 1), len(piece.row.steps) - 1)
+            return Piece(rest, piece.left, piece.right, piece.y)
+    return None

@@ -1,0 +1,120 @@
+"""Reading doubtful rows again, cut straight out of the photo by the card's frame.
+
+The first reading follows the boxes of the detecting network; where these were cut short, joined or missed, the frame
+still tells where a row must stand.
+"""
+
+import cv2
+import msgspec
+import numpy as np
+
+from mediq.ocr_engine.ctc import greedy
+from mediq.ocr_engine.detect import Line
+from mediq.ocr_engine.frame import NIK_LEFT, NIK_RIGHT, PHOTO_LEFT, PLACES, VALUES_LEFT, Frame
+from mediq.ocr_engine.layout import Piece
+from mediq.ocr_engine.models import ROW_HEIGHT, Models
+from mediq.ocr_engine.picture import Picture
+from mediq.ocr_engine.rows import Row
+
+_TALL = {"nik": 24.0, "provinsi": 19.5, "kabupaten_kota": 19.5}
+"""Height in card units at which the rows of a field are cut; 14.5 for the others."""
+
+
+class Strip(msgspec.Struct, frozen=True):
+    """A level rectangle of the card, in card units: left, right, middle height, and how tall."""
+
+    left: float
+    right: float
+    y: float
+    tall: float
+
+
+def strips_for(name: str, pieces: list[Piece], frame: Frame, slots: dict[str, float]) -> list[Strip]:
+    """Where the rows of a field must stand: where they were found, or where its label says."""
+    tall = _TALL.get(name, 14.5)
+    if name in ("provinsi", "kabupaten_kota"):
+        return [Strip(piece.left - 3, piece.right + 3, piece.y, tall) for piece in _rows(pieces)]
+    if name == "nik":
+        y = pieces[0].y if pieces else slots["nik"]
+        return [Strip(NIK_LEFT - 5, NIK_RIGHT + 8, y, tall)]
+    if name == "gol_darah":
+        return [Strip(PLACES[name].left - 5, PHOTO_LEFT - 4, slots.get(name, frame.row_y(name)), tall)]
+    if pieces:
+        return [Strip(min(VALUES_LEFT - 1, piece.left - 3), piece.right + 5, piece.y, tall) for piece in _rows(pieces)]
+    right = PLACES["gol_darah"].left - 4 if name == "jenis_kelamin" else PHOTO_LEFT - 6
+    return [Strip(VALUES_LEFT - 2, right, slots[name], tall)]
+
+
+def _rows(pieces: list[Piece]) -> list[Piece]:
+    """Pieces on one row joined to one, to be cut out whole."""
+    rows: list[Piece] = []
+    for piece in pieces:
+        if rows and abs(rows[-1].y - piece.y) < 6:
+            rows[-1] = Piece(rows[-1].row, rows[-1].left, piece.right, (rows[-1].y + piece.y) / 2)
+        else:
+            rows.append(piece)
+    return rows
+
+
+def look_again(models: Models, picture: Picture, frame: Frame, strips: list[Strip]) -> list[Piece]:
+    """Read strips of the card; a piece for each, in their order."""
+    cuts = [_enhanced(cut_strip(picture, frame, strip)) for strip in strips]
+    found = models.read_rows(cuts)
+    characters = models.alphabet.characters
+    pieces = []
+    for strip, steps in zip(strips, found, strict=True):
+        row = Row(_line(frame, strip), steps, greedy(steps, characters))
+        pieces.append(Piece(row, strip.left, strip.right, strip.y))
+    return pieces
+
+
+def cut_strip(picture: Picture, frame: Frame, strip: Strip) -> Picture:
+    """The strip, level, with rows 48 pixels high."""
+    scale = ROW_HEIGHT / strip.tall
+    width = max(16, round((strip.right - strip.left) * scale))
+    top = strip.y - strip.tall / 2
+    to_strip = np.array([[scale, 0, -strip.left * scale], [0, scale, -top * scale], [0, 0, 1]]) @ frame.matrix
+    # Where the photo has many more pixels than the strip, plain sampling would skip some.
+    corners = frame.to_photo(np.array([(strip.left, strip.y), (strip.right, strip.y)]))
+    finer = float(np.hypot(*(corners[1] - corners[0]))) / width
+    source = picture
+    if finer > 1.6:
+        source = cv2.GaussianBlur(picture, (0, 0), 0.4 * finer).astype(np.uint8, copy=False)
+    row = cv2.warpPerspective(
+        source, to_strip, (width, ROW_HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(row, np.uint8)
+
+
+def _enhanced(row: Picture) -> Picture:
+    """The row with its full range of brightness: dark and faded print alike become black on white."""
+    grey = cv2.cvtColor(row, cv2.COLOR_BGR2GRAY)
+    low, high = np.percentile(grey, [1, 90])
+    if high - low < 8:
+        return row
+    stretched = (row.astype(np.float32) - low) * (215 / (high - low)) + 10
+    return np.asarray(np.clip(stretched, 0, 255), np.uint8)
+
+
+def _line(frame: Frame, strip: Strip) -> Line:
+    """The strip as a line in the photo."""
+    half = strip.tall / 2
+    points = frame.to_photo(
+        np.array(
+            [
+                (strip.left, strip.y),
+                (strip.right, strip.y),
+                ((strip.left + strip.right) / 2, strip.y - half),
+                ((strip.left + strip.right) / 2, strip.y + half),
+            ]
+        )
+    )
+    along = points[1] - points[0]
+    middle = points[:2].mean(axis=0)
+    return Line(
+        float(middle[0]),
+        float(middle[1]),
+        float(np.hypot(*along)),
+        float(np.hypot(*(points[3] - points[2]))),
+        float(np.arctan2(along[1], along[0])),
+    )
