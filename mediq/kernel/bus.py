@@ -16,7 +16,7 @@ from mediq.kernel.breaker import Breaker, BreakerPolicy
 from mediq.kernel.context import current
 from mediq.kernel.retry import RetryPolicy, retrying
 from mediq.kernel.supervisor import Child
-from mediq.messages.errors import Expired, Internal, Unavailable, WireError, from_wire
+from mediq.messages.errors import Expired, Internal, MailboxFull, Unavailable, WireError, from_wire
 from mediq.messages.principal import Principal
 from mediq.messages.registry import Request, Spec, spec_named, spec_of
 from mediq.transport.base import Binding, Delivery, Transport
@@ -79,9 +79,9 @@ class Bus(Child):
     ) -> R:
         """Send a request to its service and wait for the reply.
 
-        It has `timeout` seconds (the bus's own unless given), or what the present context has left if that is less. A request
-        that is idempotent, or made so by a `key`, is repeated after a passing fault. The principal is the context's
-        unless given.
+        It has `timeout` seconds (the bus's own unless given), or what the present context has left if that is less. A
+        request that is idempotent, or made so by a `key`, is repeated after a passing fault. The principal is the
+        context's unless given.
 
         Raises:
             DomainError: the service refused.
@@ -115,20 +115,25 @@ class Bus(Child):
         return await once()
 
     async def tell(self, message: Request[Any], *, key: str | None = None) -> None:
-        """Put a request into its service's mailbox; returns when it is there. Nobody waits for what comes of it."""
+        """Put a request into its service's mailbox; returns when it is there. Nobody waits for what comes of it.
+
+        Raises:
+            MailboxFull: there was no room within the bus's timeout.
+        """
         spec = spec_of(type(message))
-        context = current.get()
-        await self.transport.send(
-            self.mailboxes[spec.service],
-            Envelope(
-                id=new_id(),
-                pattern=spec.pattern,
-                kind=Kind.TELL,
-                body=_encode(message),
-                idempotency_key=key,
-                headers=context.headers,
-            ),
+        envelope = Envelope(
+            id=new_id(),
+            pattern=spec.pattern,
+            kind=Kind.TELL,
+            body=_encode(message),
+            idempotency_key=key,
+            headers=current.get().headers,
         )
+        try:
+            async with asyncio.timeout(self.timeout):  # it has no deadline that would end the wait for room
+                await self.transport.send(self.mailboxes[spec.service], envelope)
+        except TimeoutError:
+            raise MailboxFull(retry_after=1.0) from None
 
     async def publish(self, event: msgspec.Struct, *, topic: str | None = None) -> None:
         """Tell whoever listens what has happened. `topic` is needed where one class goes under several patterns."""
@@ -153,7 +158,7 @@ class Bus(Child):
                 return
             try:
                 event = spec.decode(envelope.body)
-            except msgspec.MsgspecError:
+            except (ValueError, RecursionError):
                 _log.warning("event not understood", pattern=envelope.pattern)
                 return
             try:
@@ -166,21 +171,20 @@ class Bus(Child):
     async def _exchange(self, spec: Spec[R], envelope: Envelope) -> R:
         reply: asyncio.Future[Envelope] = asyncio.get_running_loop().create_future()
         self._pending[envelope.id] = reply
-        remaining = (envelope.deadline or 0.0) - self.clock()
         try:
-            async with asyncio.timeout(remaining):
-                await self.transport.send(self.mailboxes[spec.service], envelope)
+            await self.transport.send(self.mailboxes[spec.service], envelope)  # ends by the deadline by itself
+            async with asyncio.timeout((envelope.deadline or 0.0) - self.clock()):
                 answer = await reply
         except TimeoutError:
             raise Expired from None
         finally:
             self._pending.pop(envelope.id, None)
-        if answer.kind is Kind.ERROR:
-            raise from_wire(_decode_error(answer.body))
         assert spec.decode_reply is not None
         try:
+            if answer.kind is Kind.ERROR:
+                raise from_wire(_decode_error(answer.body))
             result: R = spec.decode_reply(answer.body)
-        except msgspec.MsgspecError as error:
+        except (ValueError, RecursionError) as error:  # msgspec's own, bad UTF-8, or nested too deep
             raise Internal(f"{spec.pattern}: jawaban tidak dapat dibaca") from error
         return result
 

@@ -90,7 +90,7 @@ class ActorCell(Child):
             self._depth.set(self._waiting.qsize())
             try:
                 await self._handle(delivery)
-            except asyncio.CancelledError:
+            except BaseException:  # cancelled, or the transport failed: whoever is next begins anew
                 await delivery.requeue()
                 raise
 
@@ -101,6 +101,7 @@ class ActorCell(Child):
         while not self._waiting.empty():
             if (delivery := self._waiting.get_nowait()) is not None:
                 await delivery.requeue()
+        self._depth.set(0)
 
     async def _handle(self, delivery: Delivery) -> None:
         envelope = delivery.envelope
@@ -114,7 +115,7 @@ class ActorCell(Child):
         spec, method = found
         try:
             message = spec.decode(envelope.body)
-        except msgspec.MsgspecError as error:
+        except (ValueError, RecursionError) as error:  # msgspec's own, bad UTF-8, or nested too deep
             await self._fail(delivery, Malformed(f"{envelope.pattern}: {error}"), f"undecodable: {error}")
             return
         await self._run(delivery, spec, getattr(self.actor, method), message)
@@ -134,16 +135,19 @@ class ActorCell(Child):
         outcome = "ok"
         token = current.set(context)
         try:
-            reply = await method(message, context)
+            reply = _encode(await method(message, context))
         except DomainError as error:
             outcome = "refused"
-            await self._answer(envelope, Kind.ERROR, to_wire(error))
+            await self._answer(envelope, Kind.ERROR, _encode(to_wire(error)))
             await delivery.ack()
         except Fault as error:
             outcome = "fault"
             await self._fault(delivery, error)
-        except Exception as error:
-            outcome = "crash"
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _being_cancelled():
+                outcome = "cancelled"
+                raise
+            outcome = "crash"  # also where the handler awaited something that was cancelled
             await self._crash(delivery, error)
         else:
             await self._answer(envelope, Kind.REPLY, reply)
@@ -155,14 +159,17 @@ class ActorCell(Child):
     async def _fault(self, delivery: Delivery, error: Fault) -> None:
         """An asker decides for itself whether to ask again; what was merely told is tried again here."""
         if delivery.envelope.kind is Kind.ASK:
-            await self._answer(delivery.envelope, Kind.ERROR, to_wire(error))
+            await self._answer(delivery.envelope, Kind.ERROR, _encode(to_wire(error)))
             await delivery.ack()
             return
         _log.warning("told message met a fault", pattern=delivery.envelope.pattern, code=error.code)
         await delivery.retry(self._retry.delay(delivery.envelope.attempt))
 
-    async def _crash(self, delivery: Delivery, error: Exception) -> None:
-        """Try again with backoff while the deadline lives, then give the message up."""
+    async def _crash(self, delivery: Delivery, error: BaseException) -> None:
+        """Try again with backoff while the deadline lives, then give the message up.
+
+        What came to a private mailbox counts as settled and cannot come again.
+        """
         envelope = delivery.envelope
         _log.exception(
             "handler crashed",
@@ -172,16 +179,16 @@ class ActorCell(Child):
         )
         delay = self._retry.delay(envelope.attempt)
         in_time = envelope.deadline is None or self._clock() + delay < envelope.deadline
-        if envelope.attempt < MAX_ATTEMPTS and in_time:
+        if envelope.attempt < MAX_ATTEMPTS and in_time and not self._private:
             await delivery.retry(delay)
         else:
             await self._fail(delivery, Internal(), f"crash: {type(error).__name__}")
 
     async def _fail(self, delivery: Delivery, error: DomainError | Fault, reason: str) -> None:
-        await self._answer(delivery.envelope, Kind.ERROR, to_wire(error))
+        await self._answer(delivery.envelope, Kind.ERROR, _encode(to_wire(error)))
         await delivery.dead(reason)
 
-    async def _answer(self, envelope: Envelope, kind: Kind, body: Any) -> None:
+    async def _answer(self, envelope: Envelope, kind: Kind, body: bytes) -> None:
         if envelope.kind is not Kind.ASK or envelope.reply_to is None:
             return
         try:
@@ -191,7 +198,7 @@ class ActorCell(Child):
                     id=new_id(),
                     pattern=envelope.pattern,
                     kind=kind,
-                    body=_encode(body),
+                    body=body,
                     correlation_id=envelope.id,
                     deadline=envelope.deadline,
                     headers=envelope.headers,
@@ -199,3 +206,9 @@ class ActorCell(Child):
             )
         except Fault as error:  # the asker has gone, or waits no longer
             _log.debug("reply dropped", pattern=envelope.pattern, code=error.code)
+
+
+def _being_cancelled() -> bool:
+    """Whether this very task was told to end, and not merely something that it awaits."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -87,18 +87,20 @@ class _Running:
 
     async def end(self) -> None:
         """Let it finish within its time, then cancel it."""
-        if self.task is None or self.task.done():
+        if self.task is None:
             return
         try:
-            async with asyncio.timeout(self.spec.shutdown):
-                await self.child.stop()
-                await asyncio.wait([self.task])
+            if not self.task.done():
+                async with asyncio.timeout(self.spec.shutdown):
+                    await self.child.stop()
+                    await asyncio.wait([self.task])
         except TimeoutError:
             _log.warning("child did not finish in time", child=self.spec.name, seconds=self.spec.shutdown)
         except Exception:
             _log.exception("child failed to stop", child=self.spec.name)
-        self.task.cancel()
-        await asyncio.wait([self.task])
+        finally:  # also when the supervisor itself is cancelled meanwhile: no child may outlive it
+            self.task.cancel()
+            await asyncio.wait([self.task])
         if not self.task.cancelled() and (error := self.task.exception()) is not None:
             _log.error("child failed while stopping", child=self.spec.name, error=repr(error))
 
@@ -152,7 +154,7 @@ class Supervisor(Child):
                     break
                 for task, index in tasks.items():
                     if task.done():
-                        await self._ended(index, None if task.cancelled() else task.exception())
+                        await self._ended(index, asyncio.CancelledError() if task.cancelled() else task.exception())
                         break
         except BaseException:
             await self._end_from(0)
@@ -183,7 +185,7 @@ class Supervisor(Child):
             return
         specs = [spec]
         if self._strategy is Strategy.REST_FOR_ONE:
-            specs = [r.spec for r in self._running[index:]]
+            specs = [spec, *(r.spec for r in self._running[index + 1 :] if r.spec.restart is not Restart.TEMPORARY)]
             await self._end_from(index)
         while not self._stopping.is_set():
             await self._pause(spec.name, error)
@@ -217,5 +219,12 @@ class Supervisor(Child):
         self._running[index : index + 1] = [running]
 
     async def _end_from(self, index: int) -> None:
+        """End the children from `index` on, last first; a cancellation is kept until all of them have ended."""
+        cancelled: asyncio.CancelledError | None = None
         while len(self._running) > index:
-            await self._running.pop().end()
+            try:
+                await self._running.pop().end()
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled

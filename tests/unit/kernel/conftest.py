@@ -1,0 +1,24 @@
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.unit.kernel.support import House
+
+
+@pytest.fixture(autouse=True)
+async def nothing_goes_unnoticed() -> AsyncIterator[None]:
+    """Fail the test if an exception reached nobody but the loop's exception handler."""
+    unnoticed: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: unnoticed.append(context))
+    yield
+    gc.collect()
+    assert unnoticed == []
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    async with House() as house:
+        yield house

@@ -1,0 +1,477 @@
+"""Ask, tell and publish over the in-memory transport."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from mediq.domain.errors import FieldError
+from mediq.domain.roles import Role
+from mediq.kernel.breaker import BreakerPolicy, State
+from mediq.kernel.context import Context
+from mediq.kernel.retry import RetryPolicy
+from mediq.messages import errors
+from mediq.messages.errors import (
+    BreakerOpen,
+    Conflict,
+    DomainError,
+    Expired,
+    Fault,
+    Internal,
+    Invalid,
+    MailboxFull,
+    NotFound,
+    Unavailable,
+    Unroutable,
+)
+from mediq.messages.principal import Principal
+from mediq.transport.envelope import Envelope, Kind, new_id
+from tests.unit.kernel.support import (
+    Echo,
+    Echoed,
+    Happened,
+    House,
+    Look,
+    Other,
+    OtherEcho,
+    Scripted,
+    acting,
+    settle,
+    until,
+)
+
+SOON = 0.02
+"""A timeout in real seconds for what never comes."""
+
+
+class Calls:
+    """A script that fails in the given ways, one after the other, then echoes; it keeps every context."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.contexts: list[Context] = []
+
+    async def __call__(self, message: Any, context: Context) -> Echoed:
+        self.contexts.append(context)
+        if self.failures:
+            raise self.failures.pop(0)
+        return Echoed(message.text)
+
+    def __len__(self) -> int:
+        return len(self.contexts)
+
+
+async def test_an_ask_gets_its_reply(house: House) -> None:
+    await house.employ_script(Calls())
+    assert await house.bus.ask(Echo(text="halo")) == Echoed("halo")
+
+
+async def test_asks_under_way_together_get_each_their_own_reply(house: House) -> None:
+    gates = {str(n): asyncio.Event() for n in range(5)}
+
+    async def script(message: Echo, context: Context) -> Echoed:
+        await gates[message.text].wait()
+        return Echoed(message.text)
+
+    await house.employ_script(script)
+    asks = [asyncio.create_task(house.bus.ask(Echo(text=text))) for text in gates]
+    for gate in reversed(gates.values()):
+        await settle()
+        gate.set()
+    assert [(await ask).text for ask in asks] == list(gates)
+
+
+ERRORS = [cls for name in errors.__all__ if isinstance(cls := getattr(errors, name), type)]
+REFUSALS = [cls for cls in ERRORS if issubclass(cls, DomainError)]
+FAULTS = [cls for cls in ERRORS if issubclass(cls, Fault)]
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+async def test_a_refusal_comes_back_as_what_it_was(house: House, kind: type[DomainError]) -> None:
+    refusal = kind("tidak boleh", code="rule-7", errors=[FieldError("nik", "16 angka")], retry_after=12.5)
+    await house.employ_script(Calls(refusal))
+    with pytest.raises(kind) as caught:
+        await house.bus.ask(Echo())
+    got = caught.value
+    assert type(got) is kind
+    assert (got.detail, got.reason, got.errors, got.retry_after) == (
+        "tidak boleh",
+        "rule-7",
+        (FieldError("nik", "16 angka"),),
+        12.5,
+    )
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+async def test_a_fault_comes_back_as_what_it_was(house: House, kind: type[Fault]) -> None:
+    await house.employ_script(Calls(kind("rusak", retry_after=3.0)))
+    with pytest.raises(kind) as caught:
+        await house.bus.ask(Echo())
+    assert type(caught.value) is kind
+    assert (caught.value.detail, caught.value.retry_after) == ("rusak", 3.0)
+
+
+async def test_a_crash_is_told_as_internal_and_without_its_words(house: House) -> None:
+    await house.employ_script(Calls(*[ValueError("NIK 3171012345678901")] * 3))
+    with pytest.raises(Internal) as caught:
+        await house.bus.ask(Echo())
+    assert "3171" not in caught.value.detail
+
+
+async def test_no_answer_in_time_is_expired_and_the_late_reply_does_no_harm(house: House) -> None:
+    gate, done = asyncio.Event(), asyncio.Event()
+
+    async def script(message: Echo, context: Context) -> Echoed:
+        if message.text == "slow":
+            await gate.wait()
+            done.set()
+        return Echoed(message.text)
+
+    await house.employ_script(script)
+    with pytest.raises(Expired):
+        await house.bus.ask(Echo(text="slow"), timeout=SOON)
+    gate.set()  # the clock of the house stands still, so the late reply is carried all the way
+    await done.wait()
+    await settle()
+    assert await house.bus.ask(Echo(text="next")) == Echoed("next")
+    assert house.bus._pending == {}
+
+
+@pytest.mark.parametrize("correlation", [None, "", "unknown-1"])
+async def test_a_reply_to_no_ask_is_dropped(house: House, correlation: str | None) -> None:
+    await house.employ_script(Calls())
+    await house.transport.send(
+        house.bus._replies,
+        Envelope(id=new_id(), pattern="test.echo", kind=Kind.REPLY, body=b"", correlation_id=correlation),
+    )
+    await settle()
+    assert await house.bus.ask(Echo(text="x")) == Echoed("x")
+
+
+async def test_a_second_reply_to_the_same_ask_is_dropped(house: House) -> None:
+    await answer_raw(house, Kind.REPLY, msgspec.msgpack.encode(Echoed("x")), times=2)
+    assert await house.bus.ask(Echo()) == Echoed("x")
+    await settle()
+
+
+async def test_a_cancelled_ask_leaves_nothing_behind(house: House) -> None:
+    gate = asyncio.Event()
+
+    async def script(message: Echo, context: Context) -> Echoed:
+        await gate.wait()
+        return Echoed("")
+
+    await house.employ_script(script)
+    ask = asyncio.create_task(house.bus.ask(Echo()))
+    await until(lambda: len(house.bus._pending) == 1)
+    ask.cancel()
+    await settle()
+    assert ask.cancelled()
+    assert house.bus._pending == {}
+    gate.set()
+
+
+async def test_an_ask_of_nobody_is_unroutable(house: House) -> None:
+    with pytest.raises(Unroutable):
+        await house.bus.ask(Echo())
+
+
+async def test_an_ask_of_a_full_mailbox_says_so_and_not_merely_that_time_is_up(house: House) -> None:
+    house.broker.capacity = 1
+    await (await house.transport.bind("test", lambda delivery: None, 1)).close()
+    await house.bus.tell(Echo())
+    with pytest.raises(MailboxFull):
+        await house.bus.ask(Echo(), timeout=SOON)
+
+
+async def test_an_ask_without_time_left_is_not_run(house: House) -> None:
+    calls = Calls()
+    await house.employ_script(calls)
+    with acting(Context(deadline=house.clock() - 1.0)), pytest.raises(Expired):
+        await house.bus.ask(Echo())
+    await settle()
+    assert len(calls) == 0
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\xc1", b"\x91\x01", b"\x81\xa4text\xa1\xff", b"\x82\xa4text\xa1x\xa1y" + b"\x91" * 100_000]
+)
+@pytest.mark.parametrize("kind", [Kind.REPLY, Kind.ERROR])
+async def test_a_reply_that_cannot_be_read_is_internal(house: House, kind: Kind, body: bytes) -> None:
+    await answer_raw(house, kind, body)
+    with pytest.raises(Internal):
+        await house.bus.ask(Echo())
+
+
+async def test_an_error_of_a_kind_unknown_here_is_internal(house: House) -> None:
+    body = msgspec.msgpack.encode({"kind": "from-next-year", "code": "x", "detail": "d"})
+    await answer_raw(house, Kind.ERROR, body)
+    with pytest.raises(Internal, match="d"):
+        await house.bus.ask(Echo())
+
+
+async def test_a_nested_ask_gets_the_lesser_of_its_own_time_and_what_is_left(house: House) -> None:
+    inner = Calls()
+
+    async def outer(message: Echo, context: Context) -> Echoed:
+        house.clock.advance(2.0)
+        await house.bus.ask(OtherEcho(), timeout=60.0)
+        await house.bus.ask(OtherEcho(), timeout=1.0)
+        await house.bus.ask(OtherEcho())
+        return Echoed("")
+
+    await house.employ_script(outer)
+    await house.employ(Other(house.bus, inner))
+    began = house.clock()
+    await house.bus.ask(Echo(), timeout=4.0)
+    assert [context.deadline for context in inner.contexts] == [began + 4.0, began + 2.0 + 1.0, began + 4.0]
+
+
+async def test_an_ask_has_the_time_of_the_bus_unless_given(house: House) -> None:
+    calls = Calls()
+    await house.employ_script(calls)
+    await house.bus.ask(Echo())
+    await house.bus.ask(Echo(), timeout=0.5)
+    assert [context.deadline for context in calls.contexts] == [house.clock() + 5.0, house.clock() + 0.5]
+
+
+async def test_headers_and_principal_are_inherited_through_nested_asks(house: House) -> None:
+    inner = Calls()
+
+    async def outer(message: Echo, context: Context) -> Echoed:
+        return await house.bus.ask(OtherEcho())
+
+    await house.employ_script(outer)
+    await house.employ(Other(house.bus, inner))
+    siti = Principal("siti", Role.OPERATOR, "s-1")
+    with acting(Context(principal=siti, headers={"request_id": "r-1", "traceparent": "t"})):
+        await house.bus.ask(Echo())
+    (context,) = inner.contexts
+    assert context.principal == siti
+    assert context.headers == {"request_id": "r-1", "traceparent": "t"}
+
+
+async def test_a_principal_given_goes_before_that_of_the_context(house: House) -> None:
+    calls = Calls()
+    await house.employ_script(calls)
+    siti, budi = Principal("siti", Role.OPERATOR), Principal("budi", Role.PASIEN)
+    with acting(Context(principal=siti)):
+        await house.bus.ask(Echo(), principal=budi)
+        await house.bus.ask(Echo())
+    await house.bus.ask(Echo())
+    assert [context.principal for context in calls.contexts] == [budi, siti, None]
+
+
+async def test_an_idempotent_request_is_repeated_under_the_same_key(house: House) -> None:
+    calls = Calls(Unavailable(), Internal())
+    await house.employ_script(calls)
+    assert await house.bus.ask(Look(text="x")) == Echoed("x")
+    assert len(calls) == 3
+    assert len({context.key for context in calls.contexts}) == 1
+
+
+async def test_a_keyed_request_is_repeated_under_its_key(house: House) -> None:
+    calls = Calls(Unavailable(), Expired())
+    await house.employ_script(calls)
+    assert await house.bus.ask(Echo(text="x"), key="job-1:add") == Echoed("x")
+    assert [context.key for context in calls.contexts] == ["job-1:add"] * 3
+
+
+async def test_any_other_request_is_not_repeated(house: House) -> None:
+    calls = Calls(Unavailable())
+    await house.employ_script(calls)
+    with pytest.raises(Unavailable):
+        await house.bus.ask(Echo())
+    assert len(calls) == 1
+
+
+async def test_two_asks_have_two_keys(house: House) -> None:
+    calls = Calls()
+    await house.employ_script(calls)
+    await house.bus.ask(Echo())
+    await house.bus.ask(Echo())
+    assert len({context.key for context in calls.contexts}) == 2
+
+
+async def test_repetitions_end_with_the_attempts(house: House) -> None:
+    calls = Calls(*[Unavailable(f"n {n}") for n in range(9)])
+    await house.employ_script(calls)
+    with pytest.raises(Unavailable, match="n 2"):
+        await house.bus.ask(Look())
+    assert len(calls) == 3
+
+
+async def test_repetitions_end_at_the_deadline() -> None:
+    async with House(retry=RetryPolicy(attempts=3, initial=10.0)) as house:
+        calls = Calls(Unavailable("first"), Unavailable("second"))
+        await house.employ_script(calls)
+        with pytest.raises(Unavailable, match="first"):
+            await house.bus.ask(Look(), timeout=5.0)
+        assert len(calls) == 1
+
+
+@pytest.mark.parametrize("refusal", [NotFound("x"), Invalid("x"), Conflict("x"), BreakerOpen("x")])
+async def test_what_cannot_pass_is_not_asked_again(house: House, refusal: Exception) -> None:
+    calls = Calls(refusal)
+    await house.employ_script(calls)
+    with pytest.raises(type(refusal)):
+        await house.bus.ask(Look())
+    assert len(calls) == 1
+
+
+async def test_a_failing_service_is_no_longer_called_and_the_others_are() -> None:
+    async with House(breaker=BreakerPolicy(calls=2, failures=3, rest=60.0)) as house:
+        calls = Calls(*[Unavailable("down")] * 10)
+        await house.employ_script(calls)
+        await house.employ(Other(house.bus))
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="down"):
+                await house.bus.ask(Echo())
+        with pytest.raises(BreakerOpen):
+            await house.bus.ask(Echo())
+        assert len(calls) == 3
+        assert house.bus.breakers["test"].state is State.OPEN
+        assert await house.bus.ask(OtherEcho(text="x")) == Echoed("x")
+
+
+async def test_every_attempt_of_an_ask_counts_for_the_breaker() -> None:
+    async with House(breaker=BreakerPolicy(calls=1, failures=2, rest=60.0)) as house:
+        calls = Calls(*[Unavailable("down")] * 10)
+        await house.employ_script(calls)
+        with pytest.raises(BreakerOpen):
+            await house.bus.ask(Look())
+        assert len(calls) == 2
+
+
+async def test_pending_asks_fail_when_the_bus_stops(house: House) -> None:
+    gate = asyncio.Event()
+
+    async def script(message: Echo, context: Context) -> Echoed:
+        await gate.wait()
+        return Echoed("late")
+
+    await house.employ_script(script)
+    asks = [asyncio.create_task(house.bus.ask(Echo())) for _ in range(3)]
+    await until(lambda: len(house.bus._pending) == 3)
+    await house.bus.stop()
+    for ask in asks:
+        with pytest.raises(Unavailable):
+            await ask
+    gate.set()
+
+
+async def test_the_bus_runs_until_it_is_stopped(house: House) -> None:
+    running = asyncio.create_task(house.bus.run())
+    await settle()
+    assert not running.done()
+    await house.bus.stop()
+    await running
+
+
+async def test_a_told_request_arrives_with_key_and_headers_and_without_deadline(house: House) -> None:
+    calls = Calls()
+    await house.employ_script(calls)
+    with acting(Context(deadline=house.clock() + 1.0, headers={"request_id": "r"})):
+        await house.bus.tell(Echo(text="x"), key="k")
+    await until(lambda: len(calls) == 1)
+    (context,) = calls.contexts
+    assert (context.key, context.headers, context.deadline) == ("k", {"request_id": "r"}, None)
+
+
+async def test_a_told_request_is_refused_when_there_is_no_room_in_time() -> None:
+    async with House(timeout=SOON) as house:
+        house.broker.capacity = 1
+        await (await house.transport.bind("test", lambda delivery: None, 1)).close()
+        await house.bus.tell(Echo())
+        with pytest.raises(MailboxFull):
+            await house.bus.tell(Echo())
+
+
+async def test_a_told_request_to_nobody_is_unroutable(house: House) -> None:
+    with pytest.raises(Unroutable):
+        await house.bus.tell(Echo())
+
+
+async def test_what_is_published_reaches_whoever_subscribed(house: House) -> None:
+    got: list[Any] = []
+    everything: list[Any] = []
+    await house.bus.subscribe("test.happened", got.append)
+    await house.bus.subscribe("#", everything.append)
+    await house.bus.subscribe("other.*", lambda message: pytest.fail("not its topic"))
+    await house.bus.publish(Happened(text="1"))
+    await house.bus.publish(Happened(text="2"))
+    await settle()
+    assert got == everything == [Happened(text="1"), Happened(text="2")]
+
+
+async def test_a_topic_given_goes_before_that_of_the_class(house: House) -> None:
+    topics: list[str] = []
+    await house.transport.subscribe("#", lambda envelope: topics.append(envelope.pattern))
+    await house.bus.publish(Happened(), topic="test.elsewhere")
+    await settle()
+    assert topics == ["test.elsewhere"]
+
+
+async def test_events_carry_the_headers_of_their_cause(house: House) -> None:
+    got: list[Envelope] = []
+    await house.transport.subscribe("#", got.append)
+    with acting(Context(headers={"request_id": "r"})):
+        await house.bus.publish(Happened())
+    await settle()
+    assert [(e.kind, e.headers) for e in got] == [(Kind.EVENT, {"request_id": "r"})]
+
+
+@pytest.mark.parametrize("body", [b"", b"\xc1", b"\x81\xa4text\xa1\xff", b"\x81\xa4text\x01"])
+async def test_an_event_that_cannot_be_read_holds_up_nothing(house: House, body: bytes) -> None:
+    got: list[Any] = []
+    await house.bus.subscribe("#", got.append)
+    for pattern in ("test.happened", "from.next-year"):
+        envelope = Envelope(id=new_id(), pattern=pattern, kind=Kind.EVENT, body=body)
+        await house.transport.publish(pattern, envelope)
+    await house.bus.publish(Happened(text="x"))
+    await settle()
+    assert got == [Happened(text="x")]
+
+
+async def test_a_subscriber_that_raises_gets_the_next_event_all_the_same(house: House) -> None:
+    got: list[Any] = []
+
+    def on_event(message: Happened) -> None:
+        got.append(message)
+        raise RuntimeError("a bug of the subscriber")
+
+    await house.bus.subscribe("#", on_event)
+    await house.bus.publish(Happened(text="1"))
+    await house.bus.publish(Happened(text="2"))
+    await settle()
+    assert got == [Happened(text="1"), Happened(text="2")]
+
+
+async def test_a_closed_subscription_gets_nothing_more(house: House) -> None:
+    got: list[Any] = []
+    subscription = await house.bus.subscribe("#", got.append)
+    await subscription.close()
+    await house.bus.publish(Happened())
+    await settle()
+    assert got == []
+
+
+async def test_two_processes_get_each_their_own_replies(house: House) -> None:
+    async with House(broker=house.broker) as second:
+        await house.employ(Scripted(house.bus))
+        mine, theirs = await asyncio.gather(house.bus.ask(Echo(text="a")), second.bus.ask(Echo(text="b")))
+        assert (mine.text, theirs.text) == ("a", "b")
+
+
+async def answer_raw(house: House, kind: Kind, body: bytes, times: int = 1) -> None:
+    """A service that answers every ask with these bytes."""
+    answers: set[asyncio.Task[None]] = set()
+
+    def on_delivery(delivery: Any) -> None:
+        asking = delivery.envelope
+        for _ in range(times):
+            reply = Envelope(id=new_id(), pattern=asking.pattern, kind=kind, body=body, correlation_id=asking.id)
+            answers.add(asyncio.ensure_future(house.transport.send(asking.reply_to, reply)))
+
+    await house.transport.bind("test", on_delivery, 10)
