@@ -155,8 +155,10 @@ class SqliteEventLog:
             " WHERE excluded.version >= snapshot.version",
             (version, blob),
         )
-        if not saved and not 0 <= version <= (last := await self.version()):
-            raise ValueError(f"a snapshot of version {version}, but the log is at {last}")
+        if not saved:
+            last = await self.version()
+            if not 0 <= version <= last:
+                raise ValueError(f"a snapshot of version {version}, but the log is at {last}")
 
     async def snapshot(self) -> tuple[int, bytes] | None:
         found = await self._file.rows("SELECT version, body FROM snapshot WHERE id = 1")

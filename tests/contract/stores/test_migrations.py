@@ -1,0 +1,125 @@
+"""Migrations: from nothing, again, all or nothing, and in agreement with the tables."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, event, inspect, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from mediq.stores.database import migrate, open_database, reading, writing
+from mediq.stores.migrations import HEAD
+from mediq.stores.migrations.apply import configuration
+from mediq.stores.sqlite_file import UnknownSchema
+from mediq.stores.tables import metadata
+from mediq.stores.users import UserStore
+from tests.contract.stores.conftest import a_user
+
+
+@pytest.fixture
+async def empty(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = open_database(database_url)
+    yield engine
+    await engine.dispose()
+
+
+async def tables(engine: AsyncEngine) -> set[str]:
+    async with reading(engine) as connection:
+        return set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
+
+
+async def test_from_empty_and_again(empty: AsyncEngine) -> None:
+    assert await tables(empty) == set()
+    await migrate(empty)
+    assert await tables(empty) == {*metadata.tables, "alembic_version"}
+    user = await UserStore(empty).create(a_user(1))
+    await migrate(empty)
+    assert await UserStore(empty).get(user.id) == user
+
+
+async def test_tables_and_migrations_agree(engine: AsyncEngine) -> None:
+    def differences(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+    async with reading(engine) as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_head_is_the_newest_revision(engine: AsyncEngine) -> None:
+    async with reading(engine) as connection:
+        scripts = await connection.run_sync(lambda sync: ScriptDirectory.from_config(configuration(sync)))
+    assert scripts.get_heads() == [HEAD]
+
+
+async def test_several_processes_start_at_once(empty: AsyncEngine, database_url: str) -> None:
+    others = [open_database(database_url) for _ in range(3)]
+    await asyncio.gather(*(migrate(engine) for engine in (empty, *others)))
+    assert await tables(empty) == {*metadata.tables, "alembic_version"}
+    for engine in others:
+        await engine.dispose()
+
+
+async def test_a_newer_database_is_left_alone(engine: AsyncEngine) -> None:
+    async with writing(engine) as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(UnknownSchema, match="newer version"):
+        await migrate(engine)
+
+
+# --- what is SQLite's own ---
+
+
+async def test_a_migration_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite+aiosqlite:///{tmp_path / 'own.db'}")
+
+    def fail(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "CREATE TABLE sessions" in statement:
+            raise RuntimeError("power cut")
+
+    event.listen(engine.sync_engine, "before_cursor_execute", fail)
+    with pytest.raises(RuntimeError, match="power cut"):
+        await migrate(engine)
+    assert await tables(engine) == set()
+    event.remove(engine.sync_engine, "before_cursor_execute", fail)
+    await migrate(engine)
+    assert await tables(engine) == {*metadata.tables, "alembic_version"}
+    await engine.dispose()
+
+
+START = """
+import asyncio, sys
+from mediq.stores.database import migrate, open_database
+
+async def start():
+    engine = open_database(sys.argv[1])
+    await migrate(engine)
+    await engine.dispose()
+
+asyncio.run(start())
+print("alembic" in sys.modules)
+"""
+
+
+def test_only_a_start_that_migrates_loads_alembic(tmp_path: Path) -> None:
+    """From any folder, without alembic.ini."""
+    url = f"sqlite+aiosqlite:///{tmp_path / 'own.db'}"
+    said = [
+        subprocess.run(
+            [sys.executable, "-W", "error", "-c", START, url],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(Path(__file__).parents[3])},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+        for _ in range(2)
+    ]
+    assert said == ["True", "False"]
