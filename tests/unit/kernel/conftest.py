@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.kernel.support import House
 
@@ -13,8 +14,9 @@ async def nothing_goes_unnoticed() -> AsyncIterator[None]:
     """Fail the test if an exception reached nobody but the loop's exception handler."""
     unnoticed: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: unnoticed.append(context))
-    yield
-    gc.collect()
+    with capture_logs():
+        yield
+    gc.collect(1)
     assert unnoticed == []
 
 
