@@ -21,8 +21,6 @@ VALUES_LEFT = 120.0
 """Where values begin."""
 PHOTO_LEFT = 355.0
 """Where the photo, and below it the place and date of issue, begin."""
-TITLE_BOTTOM = 54.0
-"""Above this stand the province and the regency."""
 NIK_LEFT, NIK_RIGHT = 108.0, 334.0
 """Where the 16 digits of the NIK begin and end."""
 ROW_TEXT = 13.5
@@ -56,7 +54,7 @@ PLACES: dict[str, Place] = {
 ORDER: tuple[str, ...] = tuple(name for name in PLACES if name != "gol_darah")
 """The labels at the left edge, from top to bottom."""
 
-_SECOND_ROWS = {"nama": 1, "lahir": 1, "alamat": 2, "pekerjaan": 1}
+_SECOND_ROWS = {"nama": 1, "lahir": 1, "alamat": 3, "pekerjaan": 1}
 """After which labels further rows occur, and how many at most."""
 
 
@@ -120,7 +118,7 @@ def fit_frame(marks: list[Mark], lines: list[Line]) -> Frame | None:
     best: tuple[float, NDArray[np.float64], dict[str, int], NDArray[np.float64]] | None = None
     for shifts in _shiftings():
         affine, error, weights = _affine(marks, shifts, norm)
-        error += 0.6 * max(shifts.values(), default=0)
+        error += 0.25 * max(shifts.values(), default=0)
         if best is None or error < best[0]:
             best = (error, affine, shifts, weights)
     if best is None:
@@ -146,7 +144,7 @@ def _shiftings() -> list[dict[str, int]]:
     names = list(_SECOND_ROWS)
     out = []
     for counts in itertools.product(*(range(_SECOND_ROWS[name] + 1) for name in names)):
-        if sum(counts) > 3:
+        if sum(counts) > 4:
             continue
         extra = dict(zip(names, counts, strict=True))
         total = 0

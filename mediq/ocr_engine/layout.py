@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from mediq.ocr_engine.frame import NIK_LEFT, ORDER, PHOTO_LEFT, PITCH, PLACES, TITLE_BOTTOM, Frame, Mark
+from mediq.ocr_engine.frame import NIK_LEFT, ORDER, PHOTO_LEFT, PITCH, PLACES, Frame, Mark
 from mediq.ocr_engine.labels import Label, find_label
 from mediq.ocr_engine.picture import Points
 from mediq.ocr_engine.rows import Row
@@ -79,16 +79,14 @@ def _blood(row: Row, start: int) -> int | None:
 
 def assemble(rows: list[Row], frame: Frame) -> Layout:
     """Sort the rows of a card to the labels whose values they are; the two lines of the title go by their own names."""
-    values: list[Piece] = []
-    title: list[Piece] = []
     seen: dict[str, float] = {}
     found: dict[str, list[Piece]] = {}
+    rests: list[Row] = []
     for row in rows:
         rest: Row | None = row
-        piece = _place(row, frame)
         for label, part in labelled(row):
             at = _place(part, frame)
-            if not _plausible(label.name, at, frame):
+            if not _plausible(label, at, frame):
                 continue
             seen[label.name] = at.y
             if label.name == "gol_darah":
@@ -98,17 +96,19 @@ def assemble(rows: list[Row], frame: Frame) -> Layout:
                 rest = _before(rest, part) if rest is not None else None
             else:
                 rest = behind(row, part)
-        if rest is None or not rest.glyphs:
-            continue
-        if rest is not row:
-            piece = _place(rest, frame)
-        if piece.y < TITLE_BOTTOM + 1 and piece.left > 60:
+        if rest is not None and rest.glyphs:
+            rests.append(rest)
+    slots = {name: seen.get(name, frame.row_y(name)) for name in ORDER}
+    title: list[Piece] = []
+    values: list[Piece] = []
+    for rest in rests:
+        piece = _place(rest, frame)
+        if piece.y < slots["nik"] - 10 and piece.left > 60:
             title.append(piece)
         elif piece.left < PHOTO_LEFT - 8 and piece.right > 100:
             cut = _without_label(piece, frame)
             if cut is not None:
                 values.append(cut)
-    slots = {name: seen.get(name, frame.row_y(name)) for name in ORDER}
     for piece in values:
         name = _slot(piece, slots)
         if name is not None:
@@ -130,9 +130,12 @@ def _place(row: Row, frame: Frame) -> Piece:
     return Piece(row, float(ends[0][0]), float(ends[1][0]), float(ends[:, 1].mean()))
 
 
-def _plausible(name: str, at: Piece, frame: Frame) -> bool:
-    room = 45 if name == "gol_darah" else 20
-    return abs(at.left - PLACES[name].left) < room and abs(at.y - frame.row_y(name)) < 0.75 * PITCH
+def _plausible(label: Label, at: Piece, frame: Frame) -> bool:
+    """Whether a label stands where it can: one read well may be rows away from where the frame has it."""
+    name = label.name
+    across = 45 if name == "gol_darah" else 20
+    down = (2.2 if label.cost < 0.15 and len(name) > 4 else 0.75) * PITCH
+    return abs(at.left - PLACES[name].left) < across and abs(at.y - frame.row_y(name)) < down
 
 
 def behind(row: Row, part: Row) -> Row | None:

@@ -136,6 +136,12 @@ def _date_start(text: str) -> int:
 
 def _date(glyphs: list[Glyph], pieces: tuple[Piece, ...]) -> Value:
     digits = [(d, g) for g in glyphs if (d := _as_digit(g.char)).isdigit()]
+    marks = [i for i, g in enumerate(glyphs) if g.char == "-"]
+    if len(digits) == 9 and len(marks) == 2:
+        # The colon before, or the comma after the place, read as one digit more.
+        day = [g for g in glyphs[: marks[0]] if _as_digit(g.char).isdigit()]
+        if len(day) == 3:
+            digits = digits[1:]
     mean, least = _sure([g for _, g in digits])
     text = "".join(d for d, _ in digits)
     if len(text) == 8:
@@ -198,6 +204,8 @@ def _nik(pieces: list[Piece], alphabet: Alphabet) -> Value:
 
 def _rt_rw(text: str, mean: float, least: float, pieces: list[Piece]) -> Value:
     compact = text.replace(" ", "")
+    if re.fullmatch(r"-[1/7I]{0,2}-", compact):
+        return Value("-/-", mean, least, True, tuple(pieces))
     if re.fullmatch(r"-?/-?|-", compact):
         return Value("-/-" if "/" in compact else "-", mean, least, True, tuple(pieces))
     digits = re.sub(r"\D", "", compact)
