@@ -23,10 +23,17 @@ POOL: Final = 10
 POOL_WAIT: Final = 5.0
 """Seconds that whoever comes when all are in use waits, before the database counts as unavailable."""
 
+MIGRATION_WAIT: Final = 60
+"""Seconds that a process waits for another's migration, on MySQL."""
+
 _WRITES: Final = "mediq_writes"
 _MIGRATES: Final = "mediq_migrates"
 _writers: "weakref.WeakKeyDictionary[Engine, asyncio.Lock]" = weakref.WeakKeyDictionary()
 """SQLite has one writer at a time. Waiting here is first come, first served; SQLite itself sleeps and tries again."""
+
+
+_ONE_MIGRATES: Final = text(f"SELECT GET_LOCK(CONCAT('mediq:', MD5(DATABASE())), {MIGRATION_WAIT})")
+"""MySQL commits each change of a table by itself, so processes that start together must take turns."""
 
 
 def open_database(url: str) -> AsyncEngine:
@@ -108,13 +115,15 @@ async def migrate(engine: AsyncEngine) -> None:
             await connection.execution_options(**{_MIGRATES: True})
             try:
                 async with connection.begin():
+                    if engine.dialect.name == "mysql":
+                        await connection.execute(_ONE_MIGRATES)
                     await connection.run_sync(upgrade)
             except CommandError as error:
                 raise UnknownSchema(
                     "the database was written by a newer version of MediQ; start that version instead"
                 ) from error
             finally:
-                # On SQLite this connection does not enforce foreign keys: it must not go back to the pool.
+                # This connection enforces no foreign keys (SQLite) or holds the lock (MySQL): not into the pool.
                 await connection.invalidate()
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediq.domain.card import FIELDS
+from mediq.domain.roles import Role
 from mediq.domain.user import User
 from mediq.messages.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
 from mediq.stores.database import reading, writing
@@ -19,7 +20,7 @@ from mediq.stores.tables import TEXT_LIMIT, request_keys, sessions, users
 
 __all__ = ["ADMIN", "Credentials", "User", "UserStore", "add_user", "count_admins", "fold"]
 
-ADMIN: Final = "ADMIN_FASKES"
+ADMIN: Final = Role.ADMIN_FASKES.value
 _ATTEMPTS: Final = 3
 _NIK: Final = 16
 

@@ -3,19 +3,19 @@
 import asyncio
 import itertools
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from sqlalchemy import event, func, insert, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mediq.messages.errors import Unavailable
 from mediq.stores import database
 from mediq.stores.database import migrate, open_database, ping, reading, writing
-from mediq.stores.tables import audit, users
+from mediq.stores.tables import audit
 from mediq.stores.users import UserStore
 from tests.contract.stores.conftest import NOW, a_user
 
@@ -75,24 +75,16 @@ async def test_a_cancelled_write_happens_whole_or_not_at_all(
     assert await acts(engine) in ((2, 4) if moment == "commit" else (2,))
 
 
-async def test_a_read_that_turns_to_writing_does_not_fail(engine: AsyncEngine, other_engine: AsyncEngine) -> None:
-    async def count_up(either: AsyncEngine) -> None:
-        async with writing(either) as connection:
-            n = (await connection.execute(select(func.count()).select_from(audit))).scalar_one()
-            await connection.execute(insert(audit).values(at=NOW, action="test", subject=str(n)))
-
-    await asyncio.gather(*(count_up((engine, other_engine)[n % 2]) for n in range(30)))
-    async with reading(engine) as connection:
-        subjects = (await connection.execute(select(audit.c.subject))).scalars().all()
-    assert sorted(int(subject or -1) for subject in subjects) == list(range(30))
-
-
 async def test_errors_carry_no_personal_data(engine: AsyncEngine) -> None:
     user = a_user(1)
     assert user.nik is not None
-    with pytest.raises(IntegrityError) as refused:
+
+    async def fail() -> None:
         async with writing(engine) as connection:
-            await connection.execute(insert(users).values(id=user.id, nik=user.nik))
+            await connection.execute(text("INSERT INTO nowhere VALUES (:nik)"), {"nik": user.nik})
+
+    with pytest.raises(DBAPIError) as refused:
+        await fail()
     assert user.nik not in str(refused.value)
 
 
@@ -104,17 +96,40 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "own.db"
 
 
-async def test_readers_do_not_wait_for_a_writer(engine: AsyncEngine) -> None:
-    async with writing(engine) as connection:
+@pytest.fixture
+async def own(path: Path) -> AsyncIterator[AsyncEngine]:
+    engine = open_database(f"sqlite+aiosqlite:///{path}")
+    await migrate(engine)
+    yield engine
+    await engine.dispose()
+
+
+async def test_a_read_that_turns_to_writing_does_not_fail(own: AsyncEngine, path: Path) -> None:
+    another = open_database(f"sqlite+aiosqlite:///{path}")
+
+    async def count_up(either: AsyncEngine) -> None:
+        async with writing(either) as connection:
+            n = (await connection.execute(select(func.count()).select_from(audit))).scalar_one()
+            await connection.execute(insert(audit).values(at=NOW, action="test", subject=str(n)))
+
+    await asyncio.gather(*(count_up((own, another)[n % 2]) for n in range(30)))
+    async with reading(own) as connection:
+        subjects = (await connection.execute(select(audit.c.subject))).scalars().all()
+    assert sorted(int(subject or -1) for subject in subjects) == list(range(30))
+    await another.dispose()
+
+
+async def test_readers_do_not_wait_for_a_writer(own: AsyncEngine) -> None:
+    async with writing(own) as connection:
         await connection.execute(AN_ACT)
-        assert await acts(engine) == 0
-    assert await acts(engine) == 1
+        assert await acts(own) == 0
+    assert await acts(own) == 1
 
 
-async def test_every_connection_is_safe(engine: AsyncEngine) -> None:
+async def test_every_connection_is_safe(own: AsyncEngine) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(database.POOL):
-            connection = await stack.enter_async_context(reading(engine))
+            connection = await stack.enter_async_context(reading(own))
             found = {
                 name: (await connection.execute(text(f"PRAGMA {name}"))).scalar_one()
                 for name in ("journal_mode", "synchronous", "foreign_keys")
