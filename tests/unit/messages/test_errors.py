@@ -1,0 +1,85 @@
+"""Errors on the wire: each comes back as what it was, and none is taken for another."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mediq.domain.errors import DomainError, FieldError, Invalid
+from mediq.messages import errors
+from mediq.messages.errors import Fault, Internal, WireError, from_wire, to_wire
+
+NAMED = [cls for name in errors.__all__ if isinstance(cls := getattr(errors, name), type)]
+REFUSALS = [cls for cls in NAMED if issubclass(cls, DomainError)]
+FAULTS = [cls for cls in NAMED if issubclass(cls, Fault)]
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+waits = st.none() | st.floats(0, 1e6)
+
+
+def over_the_wire(error: DomainError | Fault) -> DomainError | Fault:
+    raw = msgspec.msgpack.encode(to_wire(error))
+    return from_wire(msgspec.msgpack.decode(raw, type=WireError))
+
+
+@given(
+    st.sampled_from(REFUSALS),
+    texts,
+    st.none() | texts,
+    st.lists(st.builds(FieldError, texts, texts), max_size=3),
+    waits,
+)
+def test_a_refusal_survives_the_wire(
+    cls: type[DomainError], detail: str, code: str | None, fields: list[FieldError], wait: float | None
+) -> None:
+    got = over_the_wire(cls(detail, code=code, errors=fields, retry_after=wait))
+    assert type(got) is cls
+    assert isinstance(got, DomainError)
+    assert (got.detail, got.reason, got.errors, got.retry_after) == (detail, code or cls.code, tuple(fields), wait)
+    assert str(got) == detail
+
+
+@given(st.sampled_from(FAULTS), texts, waits)
+def test_a_fault_survives_the_wire(cls: type[Fault], detail: str, wait: float | None) -> None:
+    got = over_the_wire(cls(detail, retry_after=wait))
+    assert type(got) is cls
+    assert (got.detail, got.retry_after) == (detail, wait)
+
+
+@pytest.mark.parametrize("cls", FAULTS)
+def test_a_fault_without_words_says_its_sentence(cls: type[Fault]) -> None:
+    assert cls().detail
+    assert cls().detail == (cls.__doc__ or "").splitlines()[0]
+
+
+def test_no_two_kinds_have_the_same_code() -> None:
+    codes = [cls.code for cls in [*subclasses(DomainError), *subclasses(Fault)]]
+    assert sorted(codes) == sorted(set(codes))
+
+
+def test_every_kind_that_there_is_can_be_read_back() -> None:
+    for cls in subclasses(DomainError):
+        assert type(over_the_wire(cls("x"))) is cls  # type: ignore[arg-type,call-arg]
+    for cls in subclasses(Fault):
+        assert type(over_the_wire(cls("x"))) is cls  # type: ignore[arg-type,call-arg]
+
+
+def test_a_kind_that_this_process_does_not_know_is_internal() -> None:
+    got = from_wire(WireError(kind="from-next-year", code="x", detail="y", retry_after=2.0))
+    assert type(got) is Internal
+    assert (got.detail, got.retry_after) == ("y", 2.0)
+
+
+def test_one_wrong_field_can_be_named_in_short() -> None:
+    got = over_the_wire(Invalid.field("nik", "harus 16 angka"))
+    assert isinstance(got, Invalid)
+    assert got.errors == (FieldError("nik", "harus 16 angka"),)
+
+
+def subclasses(root: type) -> list[type]:
+    """The class and all that are derived from it in the house."""
+    found = [root]
+    for child in root.__subclasses__():
+        if child.__module__.startswith("mediq."):
+            found += subclasses(child)
+    return found
