@@ -53,23 +53,30 @@ from mediq.domain.ticket import ACTIVE, AT_COUNTER, Status, Ticket
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The events to append, all or none, and the ticket the answer is about."""
+    """The events to append, all or none, and the ticket the answer is about.
+
+    The first `prepared` events only make room for the command, such as the closing of the day before.
+    """
 
     events: tuple[Event, ...] = ()
     ticket_id: str | None = None
+    prepared: int = 0
 
     def recorded(self, after: int, command: Command) -> tuple[Recorded, ...]:
-        """The events as the log takes them, numbered from `after` + 1."""
+        """The events as the log takes them, numbered from `after` + 1.
+
+        The last of the command's own events carries its key, by which a repetition finds the answer.
+        """
         return tuple(
             Recorded(
-                version=version,
+                version=after + number,
                 at=command.at,
                 actor=command.actor,
                 why=command.why,
-                key=command.key,
+                key=command.key if number == len(self.events) > self.prepared else None,
                 event=event,
             )
-            for version, event in enumerate(self.events, after + 1)
+            for number, event in enumerate(self.events, 1)
         )
 
 
@@ -97,7 +104,7 @@ def decide(queue: Queue, command: Command, clinic: Clinic) -> Decision:
         for recorded in Decision(turned).recorded(queue.version, command):
             queue = evolve(queue, recorded)
     events, ticket_id = _answer(queue, command, clinic)
-    return Decision((*turned, *events), ticket_id)
+    return Decision((*turned, *events), ticket_id, len(turned))
 
 
 _Answered = tuple[tuple[Event, ...], str | None]

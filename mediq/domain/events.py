@@ -141,8 +141,7 @@ Event = (
 class Recorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An event as the log stores it and as it is published: numbered, dated, and who did it and why.
 
-    `key` is the idempotency key of the command it came from. The last event of a command is the one it asked for; those
-    before it only prepared the ground.
+    `key` is the idempotency key of the command it answers; of a command's several events the last carries it.
     """
 
     version: int

@@ -149,9 +149,11 @@ def _changed(ticket: Ticket, event: Event, at: datetime, version: int) -> Ticket
             return replace(ticket, status=Status.CANCELLED, finished_at=at, ended_by_closing=closing)
         case TicketRequeued():
             return replace(_waiting_again(ticket, at), turn=event.turn.astimezone(UTC), order=event.order)
+        case TicketHeld() if ticket.status is Status.IN_PROGRESS:
+            steps = (*ticket.steps, ticket.step(at))
+            return replace(_waiting_again(ticket, at), status=Status.ON_HOLD, steps=steps)
         case TicketHeld():
-            steps = (*ticket.steps, ticket.step(at)) if ticket.status is Status.IN_PROGRESS else ticket.steps
-            return replace(ticket, status=Status.ON_HOLD, steps=steps)
+            return replace(ticket, status=Status.ON_HOLD)
         case TicketResumed():
             return _waiting_again(ticket, at)
         case TicketTransferred():
