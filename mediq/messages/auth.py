@@ -62,10 +62,9 @@ class SetUp(Request[Tokens], frozen=True, kw_only=True):
 
 
 class SessionState(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a session is alive, and the role that its holder has now."""
+    """Whether a session is alive. It ends when its holder gets another role."""
 
     alive: bool
-    role: str = ""
 
 
 @request("auth.check-session", service="user", idempotent=True)
@@ -77,7 +76,7 @@ class CheckSession(Request[SessionState], frozen=True, kw_only=True):
 
 @event("auth.session-ended")
 class SessionEnded(Event, frozen=True, kw_only=True):
-    """Sessions ended before their time; every gateway forgets that it believed them."""
+    """One session, or all of a user's, ended before their time: every gateway forgets that it believed them."""
 
-    user_id: str
+    user_id: str | None = None
     session_id: str | None = None

@@ -8,7 +8,7 @@ import msgspec
 from mediq.domain.card import Field
 from mediq.domain.ticket import Priority
 from mediq.domain.views import TicketView
-from mediq.messages.registry import Event, Request, event, request
+from mediq.messages.registry import Done, Event, Request, event, request
 from mediq.messages.user import Ktp, Name, NikText
 
 
@@ -92,12 +92,8 @@ class ConfirmCard(Request[CardResult], frozen=True, kw_only=True):
     priority_reason: Reason | None = None
 
 
-class RunOutcome(msgspec.Struct, frozen=True):
-    status: JobStatus | None
-
-
-@request("ocr.run-job", idempotent=True)
-class RunJob(Request[RunOutcome], frozen=True, kw_only=True):
+@request("ocr.run-job", service="reader", idempotent=True)
+class RunJob(Request[Done], frozen=True, kw_only=True):
     """Internal: carry a stored job as far as it goes; told when it is stored and again when a process starts."""
 
     id: JobId

@@ -1,7 +1,7 @@
 """What the queue service is asked, and the events that it tells."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, get_args
 
 import msgspec
 
@@ -33,6 +33,13 @@ class GetStatus(Request[TicketView], frozen=True, kw_only=True):
     """A patient's active ticket: the one being served, else the newest."""
 
     user_id: UserId
+
+
+@request("queue.get-ticket", idempotent=True)
+class GetTicket(Request[TicketView], frozen=True, kw_only=True):
+    """Internal: one ticket of today or of the last day."""
+
+    id: TicketId
 
 
 @request("queue.call-next")
@@ -137,11 +144,25 @@ class GetSnapshot(Request[QueueSnapshot], frozen=True, kw_only=True):
     """Internal: where a gateway's copy of the queue starts from."""
 
 
-for _tag in events.TAGS:
-    event(f"queue.{_tag}")(events.Recorded)
+class EventList(msgspec.Struct, frozen=True, kw_only=True):
+    """Recorded events in order, without a gap; `trimmed` if the log no longer goes back as far as was asked."""
+
+    events: tuple[events.Recorded, ...]
+    trimmed: bool = False
+
+
+@request("queue.get-events", idempotent=True)
+class GetEvents(Request[EventList], frozen=True, kw_only=True):
+    """Internal: what a gateway asks when it has missed events: up to 1,000 of those after a version."""
+
+    after_version: int
+
+
+for _kind in get_args(events.Event):
+    event(f"queue.{_kind.__struct_config__.tag}")(events.Recorded)
 """What the log has recorded is published once it is safe, under the name of what happened: `queue.ticket-called`."""
 
 
 def topic_of(recorded: events.Recorded) -> str:
     """The wire pattern under which a recorded event is published."""
-    return f"queue.{events.tag_of(recorded.event)}"
+    return f"queue.{events.kind(recorded.event)}"

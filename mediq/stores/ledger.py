@@ -58,14 +58,10 @@ class Ledger:
         self._snapshot_at: datetime | None = None
         self._in_doubt = False
 
-    async def open(self) -> None:
+    async def restore(self) -> None:
         """Fold the log into memory: the snapshot, then the events after it."""
-        await self._log.open()
         self.state = await self._kept()
         await self._catch_up()
-
-    async def close(self) -> None:
-        await self._log.close()
 
     async def ping(self) -> None:
         """Raises Unavailable if the log does not answer."""

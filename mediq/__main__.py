@@ -1,0 +1,121 @@
+"""Arguments, signals, event loop; nothing else."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import msgspec
+
+from mediq import config, observe
+from mediq.config import ConfigError, Settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run MediQ; the exit status is 0 after an orderly end, 2 for wrong settings, 1 for a failure."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = config.load(options.config)
+        if options.port is not None:
+            settings = msgspec.structs.replace(settings, http=msgspec.structs.replace(settings.http, port=options.port))
+        observe.configure_logging(settings.log.format, settings.log.level)
+        return _command(options, settings) if options.command else _run(settings, options.role)
+    except ConfigError as error:
+        print(f"mediq: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("mediq", description="The front desk of a clinic in one executable.")
+    parser.add_argument("--role", default="all", help="all, or gateway, user, ocr, queue, several with commas")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings (default: config.toml if there is one)")
+    parser.add_argument("--port", type=int, metavar="N", help="the gateway's port, before PORT and config.toml")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    scan = commands.add_parser("scan", help="read cards from pictures and exit")
+    scan.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    scan.add_argument("--json", action="store_true", help="one JSON object a line")
+    admin = commands.add_parser("admin", help="administrators").add_subparsers(dest="admin", required=True)
+    create = admin.add_parser("create", help="make an ADMIN_FASKES")
+    create.add_argument("email")
+    create.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    commands.add_parser("check", help="check settings and connections")
+    for name, help in (("backup", "copy everything into FILE"), ("restore", "lay FILE into an empty data folder")):
+        commands.add_parser(name, help=help).add_argument("file", type=Path)
+    return parser
+
+
+def _command(options: argparse.Namespace, settings: Settings) -> int:
+    from mediq import commands
+
+    match options.command:
+        case "scan":
+            return commands.scan(settings, options.images, as_json=options.json)
+        case "admin":
+            return commands.create_admin(settings, options.email, password_stdin=options.password_stdin)
+        case "check":
+            return commands.check(settings)
+        case "backup":
+            return commands.backup(settings, options.file)
+        case _:
+            return commands.restore(settings, options.file)
+
+
+def _run(settings: Settings, role: str) -> int:
+    from mediq import roles
+
+    wanted = roles.parse_roles(role)
+    lock = roles.hold_folder(settings.folder)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_serve(settings, wanted))
+    finally:
+        lock.release()
+
+
+async def _serve(settings: Settings, wanted: frozenset[str]) -> int:
+    from mediq.http.server import PortTaken
+    from mediq.kernel.supervisor import Escalated
+    from mediq.messages.errors import Fault
+    from mediq.roles import House
+
+    supervisor = House(settings, wanted).supervisor()
+    loop = asyncio.get_running_loop()
+    stopping: asyncio.Task[None] | None = None
+
+    def stop() -> None:
+        nonlocal stopping
+        if stopping is not None:
+            os._exit(1)  # the second signal: at once
+        stopping = loop.create_task(supervisor.stop())
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if sys.platform == "win32":
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+        else:
+            loop.add_signal_handler(number, stop)
+    try:
+        await supervisor.start()
+        await supervisor.run()
+    except PortTaken as error:
+        raise ConfigError(str(error)) from error
+    except (Escalated, Fault, OSError) as error:
+        print(f"mediq: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed, which is everywhere but on Windows."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.Loop
+
+
+if __name__ == "__main__":
+    sys.exit(main())

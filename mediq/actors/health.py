@@ -1,0 +1,24 @@
+"""Asking a part of the house whether it stands."""
+
+import time
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from typing import Final
+
+from mediq.messages.errors import DomainError, Fault
+from mediq.messages.health import Part
+
+VERSION: Final = version("mediq")
+
+
+async def probe(ask: Callable[[], Awaitable[object]]) -> Part:
+    """Put one question to a part; it is up if it answers, and down, with the reason, if it does not."""
+    began = time.perf_counter()
+    try:
+        answer = await ask()
+    except (DomainError, Fault) as error:
+        return Part(status="down", detail=error.detail)
+    latency = round((time.perf_counter() - began) * 1000, 2)
+    if isinstance(answer, Part):
+        return Part(status=answer.status, latency_ms=latency, detail=answer.detail, parts=answer.parts)
+    return Part(status="up", latency_ms=latency)

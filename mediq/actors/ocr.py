@@ -1,0 +1,234 @@
+"""The card service's desk: takes pictures in, tells how far they are, and registers what an operator has reviewed."""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from mediq import observe
+from mediq.actors.health import probe
+from mediq.domain.card import Field, Reading
+from mediq.domain.clinic import Clinic
+from mediq.domain.roles import Role
+from mediq.domain.ticket import Priority
+from mediq.kernel.actor import Actor, handles
+from mediq.kernel.bus import Bus
+from mediq.kernel.context import Context
+from mediq.kernel.idempotency import derive
+from mediq.kernel.interval import every
+from mediq.messages import ocr, queue, user
+from mediq.messages.errors import Conflict, Fault, Forbidden, NotFound
+from mediq.messages.health import CheckOcr, Part
+from mediq.messages.ocr import CardResult, CardStatus, CardStatusChanged, CardUserCreated, JobStatus
+from mediq.messages.principal import Principal
+from mediq.stores.jobs import Job, JobStore
+
+_log = observe.logger("ocr")
+_SWEEP_SECONDS: Final = 30.0
+_STALE: Final = timedelta(seconds=30)
+_decode_reading: Final = msgspec.msgpack.Decoder(Reading).decode
+_encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
+
+
+class Registration:
+    """The steps from a card's fields to a registered patient with a ticket; repeating them changes nothing."""
+
+    def __init__(self, bus: Bus, jobs: JobStore, clock: Callable[[], datetime]) -> None:
+        self._bus = bus
+        self._jobs = jobs
+        self._clock = clock
+
+    async def register(self, job: Job, fields: user.CreateFromOcr) -> Job:
+        """Register the holder, issue the ticket, and finish the job with its picture erased.
+
+        Each step goes under a key made from the job and what the step says, so that a step repeated after a crash
+        happens once, and a step corrected by an operator is a step of its own.
+        """
+        principal = Principal(job.requested_by, Role(job.role)) if job.requested_by and job.role else None
+        patient = await self._bus.ask(fields, key=_key(job, fields), principal=principal)
+        if job.user_id != patient.id:
+            job = await self.keep(job, user_id=patient.id)
+            await self._bus.publish(CardUserCreated(id=job.id, user_id=patient.id))
+        add = queue.AddPatient(
+            user_id=patient.id,
+            service=job.service,
+            priority=Priority(job.priority) if job.priority else None,
+            priority_reason=job.priority_reason,
+        )
+        ticket = await self._bus.ask(add, key=_key(job, add), principal=principal)
+        return await self.move(job, JobStatus.REGISTERED, ticket_id=ticket.id, reason=None, delete_image=True)
+
+    async def move(self, job: Job, status: JobStatus, *, delete_image: bool = False, **changes: object) -> Job:
+        """Give the job another status and tell whoever waits.
+
+        Raises:
+            Conflict: `job-moved-on`, someone else gave it one meanwhile.
+        """
+        changed = msgspec.structs.replace(job, status=status, updated_at=self._clock(), **changes)
+        moved = await self._jobs.update(changed, delete_image=delete_image, expect=job.status)
+        await self._bus.publish(CardStatusChanged(id=job.id, status=status))
+        return moved
+
+    async def keep(self, job: Job, **changes: object) -> Job:
+        """Store what is newly known of a job, its status unchanged."""
+        changed = msgspec.structs.replace(job, updated_at=self._clock(), **changes)
+        return await self._jobs.update(changed, expect=job.status)
+
+
+class OcrActor(Actor):
+    """Answers `ocr.*`. What it takes in is stored before it is accepted; the reader is told, and told again."""
+
+    name = "ocr"
+    concurrency = 32
+
+    def __init__(
+        self,
+        bus: Bus,
+        jobs: JobStore,
+        clinic: Clinic,
+        *,
+        keep: timedelta,
+        ready: Callable[[], bool],
+        clock: Callable[[], datetime],
+    ) -> None:
+        super().__init__(bus)
+        self._jobs = jobs
+        self._clinic = clinic
+        self._keep = keep
+        self._ready = ready
+        self._clock = clock
+        self._registration = Registration(bus, jobs, clock)
+        self._resumed = False
+
+    async def run(self) -> None:
+        await every(_SWEEP_SECONDS, self._sweep)
+
+    @handles(ocr.ProcessKtp)
+    async def process_ktp(self, message: ocr.ProcessKtp, context: Context) -> CardStatus:
+        self._clinic.service(message.service)
+        principal = context.principal
+        if not (principal and principal.staff) and (message.priority or message.priority_reason):
+            raise Forbidden("Prioritas ditetapkan oleh petugas.", code="priority-by-staff")
+        now = self._clock()
+        job = Job(
+            id=secrets.token_urlsafe(24),
+            status=JobStatus.PENDING,
+            created_at=now,
+            updated_at=now,
+            expires_at=now + self._keep,
+            digest=hashlib.sha256(message.image).hexdigest(),
+            requested_by=principal.user_id if principal else None,
+            role=principal.role if principal else None,
+            service=message.service,
+            priority=message.priority,
+            priority_reason=message.priority_reason,
+            auto=True,
+        )
+        job = await self._jobs.create(job, message.image, key=context.key)
+        await self._tell_reader(job.id)
+        return CardStatus(id=job.id, status=JobStatus(job.status))
+
+    @handles(ocr.GetCardStatus)
+    async def get_status(self, message: ocr.GetCardStatus, context: Context) -> CardStatus:
+        job = await self._job(message.id)
+        return CardStatus(id=job.id, status=JobStatus(job.status))
+
+    @handles(ocr.GetCardResult)
+    async def get_result(self, message: ocr.GetCardResult, context: Context) -> CardResult:
+        return await self._result(await self._job(message.id))
+
+    @handles(ocr.ConfirmCard)
+    async def confirm(self, message: ocr.ConfirmCard, context: Context) -> CardResult:
+        job = await self._job(message.id)
+        if job.status == JobStatus.REGISTERED:
+            return await self._result(job)
+        if job.status != JobStatus.NEEDS_REVIEW:
+            raise Conflict(f"Kartu ini berstatus {job.status}, tidak menunggu pemeriksaan.", code="not-in-review")
+        principal = context.principal
+        reviewed = msgspec.structs.replace(
+            job,
+            requested_by=principal.user_id if principal else job.requested_by,
+            role=principal.role if principal else job.role,
+            service=message.service or job.service,
+            priority=message.priority or job.priority,
+            priority_reason=message.priority_reason or job.priority_reason,
+            reading=_encode(_confirmed(self._reading(job), message.fields)),
+        )
+        fields = user.CreateFromOcr(**msgspec.structs.asdict(message.fields))
+        try:
+            return await self._result(await self._registration.register(reviewed, fields))
+        except Conflict as error:
+            if error.reason != "job-moved-on":
+                raise
+            return await self._result(await self._job(message.id))
+
+    @handles(CheckOcr)
+    async def health(self, message: CheckOcr, context: Context) -> Part:
+        store = await probe(self._jobs.ping)
+        models = Part(status="up") if self._ready() else Part(status="degraded", detail="model sedang dimuat")
+        status = store.status if store.status != "up" else models.status
+        return Part(status=status, parts={"jobs": store, "models": models})
+
+    async def _job(self, job_id: str) -> Job:
+        job = await self._jobs.get(job_id)
+        if job is None:
+            raise NotFound("Kartu ini tidak ada, atau hasilnya sudah dihapus.", code="no-card")
+        return job
+
+    async def _result(self, job: Job) -> CardResult:
+        reading = self._reading(job)
+        ticket = None
+        if job.ticket_id is not None:
+            try:
+                ticket = await self.bus.ask(queue.GetTicket(id=job.ticket_id))
+            except NotFound:
+                ticket = None  # its day is over
+        return CardResult(
+            id=job.id,
+            status=JobStatus(job.status),
+            is_ktp=reading.is_ktp if reading else None,
+            reason=job.reason,
+            fields=reading.fields if reading else {},
+            warnings=reading.warnings if reading else (),
+            user_id=job.user_id,
+            ticket=ticket,
+            elapsed_ms=reading.elapsed_ms if reading else None,
+        )
+
+    def _reading(self, job: Job) -> Reading | None:
+        return _decode_reading(job.reading) if job.reading is not None else None
+
+    async def _tell_reader(self, job_id: str) -> None:
+        """The job is stored: if the reader cannot be told now, the sweep tells it."""
+        try:
+            await self.bus.tell(ocr.RunJob(id=job_id))
+        except Fault as error:
+            _log.warning("reader not told", job=job_id, code=error.code)
+
+    async def _sweep(self) -> None:
+        """Erase what has expired, and tell the reader of jobs that a crash or a full mailbox left behind."""
+        now = self._clock()
+        await self._jobs.expire(now)
+        for job_id in await self._jobs.unfinished():
+            job = await self._jobs.get(job_id)
+            if job is not None and (not self._resumed or now - job.updated_at > _STALE):
+                await self._tell_reader(job_id)
+        self._resumed = True
+
+
+def _key(job: Job, message: msgspec.Struct) -> str:
+    return derive(job.id, hashlib.sha256(_encode(message)).hexdigest()[:16])
+
+
+def _confirmed(reading: Reading | None, fields: ocr.ConfirmedFields) -> Reading:
+    """The reading as the operator has left it: what a person has confirmed is certain."""
+    before = reading.fields if reading else {}
+    values = {name: value for name, value in msgspec.structs.asdict(fields).items() if value is not None}
+    confirmed = {
+        name: Field(value=value, confidence=1.0, certain=True, box=before[name].box if name in before else None)
+        for name, value in values.items()
+    }
+    return Reading(is_ktp=True, fields=confirmed, elapsed_ms=reading.elapsed_ms if reading else 0)

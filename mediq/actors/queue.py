@@ -1,0 +1,241 @@
+"""The queue service: fetch, decide, store, reply. The rules are in `mediq.domain.queue`."""
+
+import asyncio
+import secrets
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from mediq import observe
+from mediq.actors.health import probe
+from mediq.domain import commands, queue, views
+from mediq.domain.clinic import Clinic
+from mediq.domain.commands import Command
+from mediq.domain.events import Recorded
+from mediq.domain.roles import Role
+from mediq.domain.statistics import Statistics, statistics
+from mediq.domain.ticket import Priority
+from mediq.domain.views import TicketView
+from mediq.kernel.actor import Actor, handles
+from mediq.kernel.bus import Bus
+from mediq.kernel.context import Context
+from mediq.kernel.interval import every
+from mediq.messages import queue as wire
+from mediq.messages.errors import Fault, Forbidden, NotFound
+from mediq.messages.health import CheckQueue, Part
+from mediq.messages.page import Page
+from mediq.messages.user import GetUser
+from mediq.stores.eventlog import EventLog, Trimmed
+from mediq.stores.ledger import Ledger
+
+_log = observe.logger("queue")
+_ANYONES_PRIORITIES: Final = (None, Priority.NORMAL, Priority.LOW)
+_ON_TICKET: Final[dict[type[wire.TicketCommand], type[Any]]] = {
+    wire.Recall: commands.Recall,
+    wire.Start: commands.Start,
+    wire.Complete: commands.Complete,
+    wire.Skip: commands.Skip,
+    wire.Requeue: commands.Requeue,
+    wire.Hold: commands.Hold,
+    wire.Resume: commands.Resume,
+    wire.Transfer: commands.Transfer,
+    wire.Cancel: commands.Cancel,
+}
+
+
+class QueueActor(Actor):
+    """Answers `queue.*`. Many commands are handled at once so that the ledger can commit them together."""
+
+    name = "queue"
+    concurrency = 128
+
+    def __init__(
+        self,
+        bus: Bus,
+        log: EventLog,
+        clinic: Clinic,
+        *,
+        cleanup_seconds: float,
+        clock: Callable[[], datetime],
+    ) -> None:
+        super().__init__(bus)
+        self._clinic = clinic
+        self._cleanup_seconds = cleanup_seconds
+        self._clock = clock
+        self._ledger = Ledger(log, clinic, on_recorded=self._publish)
+
+    async def on_start(self) -> None:
+        await self._ledger.restore()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._ledger.run())
+            group.create_task(every(self._cleanup_seconds, self._clean))
+
+    @handles(wire.AddPatient)
+    async def add_patient(self, message: wire.AddPatient, context: Context) -> TicketView:
+        by_staff = context.principal is not None and context.principal.staff
+        if not by_staff and (message.priority not in _ANYONES_PRIORITIES or message.priority_reason):
+            raise Forbidden("Prioritas ditetapkan oleh petugas.", code="priority-by-staff")
+        patient = await self.bus.ask(GetUser(user_id=message.user_id))
+        return await self._carry_out(
+            commands.AddPatient(
+                at=self._clock(),
+                actor=context.actor,
+                key=context.key,
+                ticket_id=uuid.uuid4().hex,
+                token=secrets.token_urlsafe(16),
+                user_id=patient.id,
+                service=message.service,
+                priority=message.priority,
+                priority_reason=message.priority_reason,
+                born=patient.born,
+            )
+        )
+
+    @handles(wire.CallNext)
+    async def call_next(self, message: wire.CallNext, context: Context) -> TicketView:
+        return await self._carry_out(
+            commands.CallNext(
+                at=self._clock(),
+                actor=context.actor,
+                key=context.key,
+                counter=message.counter,
+                service=message.service,
+            )
+        )
+
+    @handles(wire.Undo)
+    async def undo(self, message: wire.Undo, context: Context) -> TicketView:
+        return await self._carry_out(
+            commands.Undo(at=self._clock(), actor=context.actor, key=context.key, counter=message.counter)
+        )
+
+    async def _on_ticket(self, message: wire.TicketCommand, context: Context, **more: Any) -> TicketView:
+        command = _ON_TICKET[type(message)]
+        return await self._carry_out(
+            command(
+                at=self._clock(),
+                actor=context.actor,
+                key=context.key,
+                why=message.why,
+                ticket_id=message.id,
+                **more,
+            )
+        )
+
+    @handles(wire.Recall)
+    async def recall(self, message: wire.Recall, context: Context) -> TicketView:
+        return await self._on_ticket(message, context)
+
+    @handles(wire.Start)
+    async def start(self, message: wire.Start, context: Context) -> TicketView:
+        return await self._on_ticket(message, context)
+
+    @handles(wire.Complete)
+    async def complete(self, message: wire.Complete, context: Context) -> TicketView:
+        return await self._on_ticket(message, context)
+
+    @handles(wire.Skip)
+    async def skip(self, message: wire.Skip, context: Context) -> TicketView:
+        return await self._on_ticket(message, context)
+
+    @handles(wire.Requeue)
+    async def requeue(self, message: wire.Requeue, context: Context) -> TicketView:
+        return await self._on_ticket(message, context)
+
+    @handles(wire.Hold)
+    async def hold(self, message: wire.Hold, context: Context) -> TicketView:
+        return await self._on_ticket(message, context)
+
+    @handles(wire.Resume)
+    async def resume(self, message: wire.Resume, context: Context) -> TicketView:
+        return await self._on_ticket(message, context)
+
+    @handles(wire.Transfer)
+    async def transfer(self, message: wire.Transfer, context: Context) -> TicketView:
+        return await self._on_ticket(message, context, service=message.service)
+
+    @handles(wire.Cancel)
+    async def cancel(self, message: wire.Cancel, context: Context) -> TicketView:
+        principal = context.principal
+        if principal is not None and principal.role is Role.PASIEN:
+            ticket = self._ledger.state.ticket(message.id)
+            if ticket is None or ticket.user_id != principal.user_id:
+                raise NotFound("Nomor antrean ini tidak ada.", code="no-ticket")
+        return await self._on_ticket(message, context)
+
+    @handles(wire.GetStatus)
+    async def get_status(self, message: wire.GetStatus, context: Context) -> TicketView:
+        state = self._ledger.state
+        return self._view(state, views.current_ticket(state, message.user_id).id)
+
+    @handles(wire.GetTicket)
+    async def get_ticket(self, message: wire.GetTicket, context: Context) -> TicketView:
+        return self._view(self._ledger.state, message.id)
+
+    @handles(wire.ListTickets)
+    async def list_tickets(self, message: wire.ListTickets, context: Context) -> Page[TicketView]:
+        filters = views.Filters(
+            status=(message.status,) if message.status else None,
+            service=message.service,
+            counter=message.counter,
+            user_id=message.user_id,
+        )
+        found = views.listing(self._ledger.state, self._clinic, self._clock(), filters)
+        first = (message.page - 1) * message.limit
+        return Page.of(found[first : first + message.limit], page=message.page, limit=message.limit, total=len(found))
+
+    @handles(wire.GetStatistics)
+    async def get_statistics(self, message: wire.GetStatistics, context: Context) -> Statistics:
+        today = self._clinic.day(self._clock())
+        last = message.to or max(today, message.from_ or today)
+        first = message.from_ or min(today, last)
+        return statistics(self._ledger.state, self._clinic, first, last, message.service)
+
+    @handles(wire.GetSnapshot)
+    async def get_snapshot(self, message: wire.GetSnapshot, context: Context) -> wire.QueueSnapshot:
+        state = self._ledger.state
+        return wire.QueueSnapshot(version=state.version, state=queue.dump(state))
+
+    @handles(wire.GetEvents)
+    async def get_events(self, message: wire.GetEvents, context: Context) -> wire.EventList:
+        if message.after_version >= self._ledger.state.version:
+            return wire.EventList(events=())
+        try:
+            return wire.EventList(events=tuple(await self._ledger.events(message.after_version)))
+        except Trimmed:
+            return wire.EventList(events=(), trimmed=True)
+
+    @handles(CheckQueue)
+    async def health(self, message: CheckQueue, context: Context) -> Part:
+        log = await probe(self._ledger.ping)
+        return Part(status=log.status, parts={"event-log": log})
+
+    async def _carry_out(self, command: Command) -> TicketView:
+        state, decision = await self._ledger.submit(command)
+        assert decision.ticket_id is not None, "every command of the wire is about a ticket"
+        return self._view(state, decision.ticket_id)
+
+    def _view(self, state: queue.Queue, ticket_id: str) -> TicketView:
+        return views.ticket_view(state, ticket_id, self._clinic, self._clock())
+
+    async def _publish(self, recorded: Sequence[Recorded]) -> None:
+        """Tell what is safe in the log; whoever misses it finds it there."""
+        try:
+            for each in recorded:
+                await self.bus.publish(each, topic=wire.topic_of(each))
+        except Fault as error:
+            _log.warning("events not published", code=error.code)
+
+    async def _clean(self) -> None:
+        """End the day when it is over, so that nobody waits for ever, and tidy the log."""
+        now = self._clock()
+        day = self._ledger.state.day
+        if day is not None:
+            closed = self._clinic.minutes_since_closing(now)
+            over = closed is not None and closed >= self._clinic.policy.close_after_minutes
+            if over or day < self._clinic.day(now):
+                await self._ledger.submit(commands.CloseDay(at=now, actor="system", why="day-over"))
+        await self._ledger.tidy(now)

@@ -1,0 +1,131 @@
+"""The card reader: carries a stored job from its picture to a registered patient, or to an operator's review."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from mediq import observe
+from mediq.actors.ocr import Registration
+from mediq.domain.card import FIELDS, Reading
+from mediq.kernel.actor import Actor, handles
+from mediq.kernel.bus import Bus
+from mediq.kernel.context import Context
+from mediq.messages.errors import Conflict, DomainError, NotFound
+from mediq.messages.ocr import JobStatus, RunJob
+from mediq.messages.registry import Done
+from mediq.messages.user import CreateFromOcr
+from mediq.stores.jobs import Job, JobStore
+
+_log = observe.logger("reader")
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Reading).decode
+
+
+class ReaderActor(Actor):
+    """Runs jobs, one more at once than cards are read, so that reading goes on while another is registered.
+
+    `load` makes the function that reads a picture; it takes a while, and runs in a thread while the house opens.
+    `readers` cards are read at once, each for at most `timeout` seconds.
+    """
+
+    name = "reader"
+    concurrency = 2
+
+    def __init__(
+        self,
+        bus: Bus,
+        jobs: JobStore,
+        load: Callable[[], Callable[[bytes], Reading]],
+        *,
+        readers: int,
+        timeout: float,
+        clock: Callable[[], datetime],
+    ) -> None:
+        super().__init__(bus)
+        self.concurrency = readers + 1  # type: ignore[misc]
+        self._jobs = jobs
+        self._load = load
+        self._loaded: asyncio.Future[Callable[[bytes], Reading]] = asyncio.get_running_loop().create_future()
+        self._timeout = timeout
+        self._registration = Registration(bus, jobs, clock)
+        self._executor = ThreadPoolExecutor(readers, thread_name_prefix="card")
+
+    @property
+    def ready(self) -> bool:
+        """Whether the models are loaded."""
+        return self._loaded.done()
+
+    async def run(self) -> None:
+        """Load the models in the background, so that the first card does not wait for them."""
+        loop = asyncio.get_running_loop()
+        self._loaded.set_result(await loop.run_in_executor(self._executor, self._load))
+        _log.info("card reader ready")
+
+    async def on_stop(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    @handles(RunJob)
+    async def run_job(self, message: RunJob, context: Context) -> Done:
+        job = await self._jobs.get(message.id)
+        if job is None or JobStatus(job.status).final:
+            return Done()
+        try:
+            await self._advance(job)
+        except Conflict as error:
+            if error.reason != "job-moved-on":
+                raise
+        except NotFound:
+            _log.info("job expired under way", job=job.id)
+        return Done()
+
+    async def _advance(self, job: Job) -> None:
+        if job.reading is None:
+            if job.status == JobStatus.PENDING:
+                job = await self._registration.move(job, JobStatus.PROCESSING)
+            image = await self._jobs.image(job.id)
+            if image is None:
+                raise NotFound("Foto kartu sudah dihapus.")
+            reading = await self._read(image)
+            if reading is None:
+                await self._registration.move(job, JobStatus.FAILED, reason="timeout", delete_image=True)
+                return
+            job = await self._registration.keep(job, reading=_encode(reading))
+        else:
+            reading = _decode(job.reading)
+        if not reading.is_ktp:
+            await self._registration.move(job, JobStatus.REJECTED, reason=reading.reason, delete_image=True)
+        elif not (job.auto and reading.certain):
+            await self._registration.move(job, JobStatus.NEEDS_REVIEW)
+        else:
+            await self._register(job, reading)
+
+    async def _register(self, job: Job, reading: Reading) -> None:
+        values: dict[str, Any] = {
+            name: field.value for name in FIELDS if (field := reading.fields.get(name)) and field.value
+        }
+        try:
+            await self._registration.register(job, CreateFromOcr(**values))
+        except DomainError as refusal:
+            current = await self._jobs.get(job.id)
+            if current is not None and current.status == JobStatus.PROCESSING:
+                await self._registration.move(current, JobStatus.NEEDS_REVIEW, reason=refusal.reason)
+
+    async def _read(self, image: bytes) -> Reading | None:
+        """The reading of a picture, or None if that took too long."""
+        began = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._timeout):
+                read = await asyncio.shield(self._loaded)
+                reading = await loop.run_in_executor(self._executor, read, image)
+        except TimeoutError:
+            observe.card_seconds.labels("timeout").observe(time.perf_counter() - began)
+            return None
+        outcome = "read" if reading.is_ktp else "refused"
+        observe.card_seconds.labels(outcome).observe(time.perf_counter() - began)
+        return reading

@@ -1,0 +1,113 @@
+"""The gateway's application: the routes of the table, event streams, pages and what operations need."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import jinja2
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from prometheus_client import exposition
+
+from mediq import observe
+from mediq.config import Http
+from mediq.domain.clinic import Clinic
+from mediq.kernel.bus import Bus
+from mediq.messages.errors import Unavailable
+
+from . import middleware
+from .auth import Doorman
+from .boards import Boards
+from .cards import CardDesk
+from .dispatch import Dispatcher
+from .limits import RateLimiter
+from .routes import STAFF, Limit, table
+from .sse import Streams
+from .tokens import Tokens
+
+_JSON_LIMIT: Final = 65_536
+_PAGES: Final = Path(__file__).parent / "pages"
+
+
+class Gateway:
+    """Everything behind the gateway's port. `check_image` refuses bytes that are no readable picture."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        settings: Http,
+        clinic: Clinic,
+        tokens: Tokens,
+        *,
+        upload_max_size: int,
+        check_image: Callable[[bytes], None],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.accepting = True
+        self._settings = settings
+        self._clinic = clinic
+        self._doorman = Doorman(tokens, bus)
+        self._cards = CardDesk(bus, max_size=upload_max_size, check=check_image)
+        self._limiter = RateLimiter(settings.limits)
+        self._dispatcher = Dispatcher(bus, self._doorman, self._limiter, self._cards)
+        self._boards = Boards(bus, clinic, clock)
+        self._streams = Streams(settings.limits.streams)
+        self._templates = jinja2.Environment(loader=jinja2.FileSystemLoader(_PAGES / "templates"), autoescape=True)
+
+    async def start(self) -> None:
+        await self._doorman.start()
+        await self._cards.start()
+
+    async def run(self) -> None:
+        """Follow the queue for the boards, until cancelled."""
+        await self._boards.run()
+
+    def drain(self) -> None:
+        """Stop being ready and end the event streams; requests in flight go on."""
+        self.accepting = False
+        self._streams.end()
+
+    def application(self) -> web.Application:
+        """The aiohttp application, its middlewares outermost first."""
+        app = web.Application(middlewares=[middleware.access_log, middleware.problems], client_max_size=_JSON_LIMIT)
+        app.on_response_prepare.append(middleware.on_prepare)
+        for route in table(open_registration=self._settings.registration == "open"):
+            app.router.add_route(route.method, route.path, self._dispatcher.handler(route))
+        app.router.add_get("/events/board/{board}", self._board_events, allow_head=False)
+        app.router.add_get("/events/operator", self._operator_events, allow_head=False)
+        app.router.add_get("/events/ticket/{token}", self._ticket_events, allow_head=False)
+        app.router.add_get("/setup", self._page("setup.html"))
+        app.router.add_get("/ready", self._ready)
+        app.router.add_get("/metrics", metrics)
+        app.router.add_static("/static", _PAGES / "static")
+        return app
+
+    async def _board_events(self, request: web.Request) -> web.StreamResponse:
+        return await self._streams.serve(request, self._boards.board(request.match_info["board"]), "board")
+
+    async def _operator_events(self, request: web.Request) -> web.StreamResponse:
+        await self._dispatcher.admit(request, STAFF, Limit.GENERAL)
+        return await self._streams.serve(request, self._boards.operators(), "operator")
+
+    async def _ticket_events(self, request: web.Request) -> web.StreamResponse:
+        return await self._streams.serve(request, self._boards.ticket(request.match_info["token"]), "ticket")
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        if not self.accepting or not self._boards.ready:
+            raise Unavailable("MediQ belum siap.", retry_after=1)
+        return web.json_response({"ready": True})
+
+    def _page(self, name: str) -> Handler:
+        async def page(request: web.Request) -> web.StreamResponse:
+            html = await asyncio.to_thread(self._templates.get_template(name).render, clinic=self._clinic.name)
+            return web.Response(text=html, content_type="text/html")
+
+        return page
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """What Prometheus reads."""
+    encode, content_type = exposition.choose_encoder(request.headers.get("Accept", ""))
+    return web.Response(body=encode(observe.registry), headers={"Content-Type": content_type})

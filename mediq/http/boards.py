@@ -1,0 +1,146 @@
+"""What the event streams say: boards for everyone, the list for staff, a ticket for whoever holds its link."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from mediq.domain import views
+from mediq.domain.clinic import Clinic
+from mediq.domain.events import Recorded, kind
+from mediq.domain.state import Queue
+from mediq.kernel.bus import Bus
+from mediq.messages.errors import NotFound, Unavailable
+
+from .replica import QueueReplica
+from .sse import Channel, frame
+
+_GATHER: Final = 0.1
+"""Seconds for which changes are gathered before tickets and the counters' list are worked out again."""
+
+
+class BoardEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a board is told: what happened, if anything, and how it looks now."""
+
+    event: views.PublicEvent | None = None
+    board: views.BoardView
+
+
+class OperatorList(msgspec.Struct, frozen=True, kw_only=True):
+    """The tickets that are not over, oldest first."""
+
+    version: int
+    tickets: list[views.TicketView]
+
+
+class Boards:
+    """Folds the queue's events into frames, once for each board, however many screens show it."""
+
+    def __init__(self, bus: Bus, clinic: Clinic, clock: Callable[[], datetime]) -> None:
+        self._clinic = clinic
+        self._clock = clock
+        self._replica = QueueReplica(bus, on_event=self._happened, on_snapshot=self._jumped)
+        names = [views.ALL_SERVICES[0], *(service.id for service in clinic.services)]
+        self._boards = {name: Channel(lambda name=name: self._board(name)) for name in names}  # type: ignore[misc]
+        self._services = {
+            name: frozenset(service.id for service in views.board_services(name, clinic)) for name in names
+        }
+        self._operators = Channel(self._operator_frame, ring=0)
+        self._tickets: dict[str, Channel] = {}
+        self._shown: dict[str, bytes] = {}
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follow the queue until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._replica.run())
+            group.create_task(self._work_out())
+
+    @property
+    def ready(self) -> bool:
+        """Whether the copy of the queue is there."""
+        return self._replica.state is not None
+
+    def board(self, name: str) -> Channel:
+        """The stream of a board.
+
+        Raises:
+            NotFound: there is no such board.
+            Unavailable: the queue has not been reached yet.
+        """
+        self._state()
+        channel = self._boards.get(views.ALL_SERVICES[0] if name in views.ALL_SERVICES else name)
+        if channel is None:
+            raise NotFound("Papan ini tidak ada.", code="no-board")
+        return channel
+
+    def operators(self) -> Channel:
+        """The stream of all counters."""
+        self._state()
+        return self._operators
+
+    def ticket(self, token: str) -> Channel:
+        """The stream of the ticket behind a patient's link; raises as :meth:`board`."""
+        views.by_token(self._state(), token)
+        if token not in self._tickets:
+            self._tickets[token] = Channel(lambda: self._ticket_frame(token), ring=0)
+        return self._tickets[token]
+
+    def _state(self) -> Queue:
+        if self._replica.state is None:
+            raise Unavailable("Antrean belum dapat dihubungi.", retry_after=1)
+        return self._replica.state
+
+    def _happened(self, recorded: Recorded) -> None:
+        event = recorded.event
+        public = views.public_event(recorded)
+        touched = {getattr(event, "service", None), getattr(event, "from_service", None)} - {None}
+        for name, channel in self._boards.items():
+            if not touched or touched & self._services[name]:
+                view = views.board_view(self._state(), name, self._clinic, self._clock())
+                channel.publish(
+                    recorded.version, frame(kind(event), recorded.version, BoardEvent(event=public, board=view))
+                )
+        self._changed.set()
+
+    def _jumped(self) -> None:
+        for channel in (*self._boards.values(), self._operators, *self._tickets.values()):
+            channel.reset()
+
+    async def _work_out(self) -> None:
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(_GATHER)
+            self._changed.clear()
+            version = self._state().version
+            if self._operators.streams:
+                self._operators.publish(version, self._operator_frame())
+            for token, channel in list(self._tickets.items()):
+                if not channel.streams:
+                    del self._tickets[token]
+                    self._shown.pop(token, None)
+                    continue
+                data = self._ticket_frame(token)
+                _, _, body = data.partition(b"\n")  # the id alone is no change
+                if self._shown.get(token) != body:
+                    self._shown[token] = body
+                    channel.publish(version, data)
+
+    def _board(self, name: str) -> bytes:
+        view = views.board_view(self._state(), name, self._clinic, self._clock())
+        return frame("snapshot", view.version, BoardEvent(board=view))
+
+    def _operator_frame(self) -> bytes:
+        state = self._state()
+        tickets = views.listing(state, self._clinic, self._clock(), views.Filters())
+        return frame("snapshot", state.version, OperatorList(version=state.version, tickets=tickets))
+
+    def _ticket_frame(self, token: str) -> bytes:
+        state = self._state()
+        try:
+            view = views.ticket_view(state, views.by_token(state, token).id, self._clinic, self._clock())
+        except NotFound as error:
+            return frame("gone", state.version, {"detail": error.detail})
+        return frame("ticket", state.version, view)

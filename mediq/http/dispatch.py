@@ -1,0 +1,134 @@
+"""One dispatcher for all routes: who calls, how often, what for; then ask the actor and encode what it says."""
+
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from mediq.domain.roles import Role
+from mediq.kernel.bus import Bus
+from mediq.kernel.context import Context, current
+from mediq.messages.errors import Forbidden, Invalid, Malformed, Unauthenticated, Unsupported
+from mediq.messages.principal import Principal
+
+from .auth import Doorman, authorise, bearer
+from .cards import CardDesk, wanted_wait
+from .limits import RateLimiter
+from .routes import Body, Limit, Route
+from .validation import convert
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
+_KEY_LIMIT: Final = 128
+
+
+class Dispatcher:
+    """Turns the rows of the route table into handlers."""
+
+    def __init__(self, bus: Bus, doorman: Doorman, limiter: RateLimiter, cards: CardDesk) -> None:
+        self._bus = bus
+        self._doorman = doorman
+        self._limiter = limiter
+        self._cards = cards
+
+    def handler(self, route: Route) -> Handler:
+        """The aiohttp handler of one route."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            shows_token = route.body is not Body.REFRESH_TOKEN
+            principal = await self.admit(request, route.who, route.limit, shows_token=shows_token)
+            message = await self._message(request, route)
+            if not _owns(principal, route, message):
+                raise Forbidden("Pasien hanya boleh mengurus antreannya sendiri.")
+            if route.account is not None:
+                await self._limiter.count_account(route.account(message), route.limit)
+            reply = await self._bus.ask(message, key=_key(request, principal, route))
+            if route.body is Body.CARD:
+                return await self._card(request, reply.id)
+            return _json(reply, route.status)
+
+        return handle
+
+    async def admit(
+        self, request: web.Request, who: frozenset[Role] | None, limit: Limit, *, shows_token: bool = True
+    ) -> Principal | None:
+        """Count the call, check that the caller may make it, and remember on whose behalf it runs."""
+        try:
+            principal = await self._doorman.identify(request) if shows_token else None
+        except Unauthenticated:
+            await self._limiter.count(request, None, limit)
+            raise
+        request["principal"] = principal
+        await self._limiter.count(request, principal, limit)
+        authorise(principal, who)
+        headers = {"request_id": request["request_id"]}
+        if (trace := request.headers.get("traceparent")) is not None:
+            headers["traceparent"] = trace[:64]
+        current.set(Context(principal=principal, headers=headers))
+        return principal
+
+    async def _message(self, request: web.Request, route: Route) -> Any:
+        tree: dict[str, Any] = {}
+        if route.body is Body.QUERY:
+            for name in request.query:
+                values = request.query.getall(name)
+                if len(values) > 1:
+                    raise Invalid.field(name, "diberikan dua kali")
+                tree[name] = values[0]
+        elif route.body is Body.JSON:
+            tree = await _json_object(request)
+        elif route.body is Body.CARD:
+            tree = await self._cards.read(request)
+        elif route.body is Body.REFRESH_TOKEN:
+            if (token := bearer(request)) is None:
+                raise Unauthenticated("Kirim refresh token di header Authorization.")
+            tree = {"refresh_token": token}
+        for name, value in request.match_info.items():
+            if name in tree:
+                raise Invalid.field(name, "sudah ada di alamat")
+            tree[name] = value
+        return convert(tree, route.message, strict=route.body is not Body.QUERY)
+
+    async def _card(self, request: web.Request, job_id: str) -> web.Response:
+        seconds = wanted_wait(request)
+        headers = {"Location": f"/ocr/result/{job_id}"}
+        if seconds and (result := await self._cards.result(job_id, seconds)) is not None:
+            return _json(result, 200, headers | {"Preference-Applied": f"wait={seconds:.0f}"})
+        return _json({"id": job_id, "status": "PENDING"}, 202, headers)
+
+
+def _owns(principal: Principal | None, route: Route, message: Any) -> bool:
+    """Whether the message is about the caller, where the route wants that of a patient."""
+    if route.own is None or principal is None or principal.staff:
+        return True
+    return bool(getattr(message, route.own) == principal.user_id)
+
+
+def _json(reply: Any, status: int, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(body=_encode(reply), status=status, headers=headers, content_type="application/json")
+
+
+async def _json_object(request: web.Request) -> dict[str, Any]:
+    body = await request.read()
+    if not body:
+        return {}
+    if request.content_type != "application/json":
+        raise Unsupported("Kirim isi permintaan sebagai application/json.")
+    try:
+        tree = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Malformed("Isi permintaan bukan JSON yang benar.") from None
+    if not isinstance(tree, dict):
+        raise Malformed("Isi permintaan harus berupa objek JSON.")
+    return tree
+
+
+def _key(request: web.Request, principal: Principal | None, route: Route) -> str | None:
+    """The caller's Idempotency-Key, made theirs alone and good for this one route."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None or request.method == "GET":
+        return None
+    if not 1 <= len(key) <= _KEY_LIMIT or not key.isprintable():
+        raise Invalid(f"Idempotency-Key harus 1 sampai {_KEY_LIMIT} huruf.")
+    return f"{principal.user_id if principal else request.remote}:{route.method} {route.path}:{key}"

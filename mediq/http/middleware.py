@@ -1,0 +1,92 @@
+"""What happens around every request: its id and log line, errors as problems, headers that keep browsers strict."""
+
+import re
+import secrets
+import time
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from mediq import observe
+from mediq.messages.errors import DomainError, Fault, Internal
+
+from . import problem
+
+_log = observe.logger("http")
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_DETAILS: Final = {
+    404: "Halaman ini tidak ada.",
+    405: "Cara ini tidak berlaku untuk halaman ini.",
+    413: "Isi permintaan terlalu besar.",
+}
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'; form-action 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+@web.middleware
+async def access_log(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request an id, and log one line about it: the route, never the path, which may name a patient."""
+    shown = request.headers.get("X-Request-Id", "")
+    request_id = shown if _REQUEST_ID.fullmatch(shown) else secrets.token_hex(8)
+    request["request_id"] = request_id
+    began = time.perf_counter()
+    status = 499  # the caller went away
+    try:
+        response = await handler(request)
+        status = response.status
+        return response
+    finally:
+        seconds = time.perf_counter() - began
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource is not None else "unknown"
+        observe.http_seconds.labels(request.method if status != 405 else "other", route, status).observe(seconds)
+        principal = request.get("principal")
+        _log.info(
+            "request",
+            request_id=request_id,
+            method=request.method,
+            route=route,
+            status=status,
+            ms=round(seconds * 1000, 1),
+            role=principal.role.value if principal else None,
+        )
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error as a problem; what nobody foresaw is logged with its traceback and answered as 500."""
+    request_id: str = request["request_id"]
+    try:
+        return await handler(request)
+    except (DomainError, Fault) as error:
+        return problem.response(error, request_id)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        detail = _DETAILS.get(error.status, "Permintaan ini tidak dapat dilayani.")
+        code = re.sub(r"[^a-z]+", "-", error.reason.lower())
+        return problem.render(error.status, code, detail, request_id, headers=headers)
+    except ConnectionError:
+        raise
+    except Exception:
+        _log.exception("request failed", request_id=request_id)
+        return problem.response(Internal(), request_id)
+
+
+async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
+    """Add the headers that every response carries, event streams too."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", "no-store")
+    if (request_id := request.get("request_id")) is not None:
+        response.headers["X-Request-Id"] = request_id
+    response.headers.update(request.get("ratelimit", {}))

@@ -1,0 +1,142 @@
+"""The table of routes: method, path, message, who may call it. Dispatch, OpenAPI and tests read this one table."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from mediq.domain.roles import Role
+from mediq.messages import auth, health, ocr, queue, user
+from mediq.messages.registry import Request
+
+ADMIN: Final = frozenset({Role.ADMIN_FASKES})
+STAFF: Final = frozenset({Role.OPERATOR, Role.ADMIN_FASKES})
+SIGNED_IN: Final = frozenset(Role)
+
+
+class Limit(StrEnum):
+    """Which rate limit a route counts against."""
+
+    GENERAL = "general"
+    LOGIN = "login"
+    CARD = "card"
+
+
+class Body(StrEnum):
+    """How a route takes what is not in its path."""
+
+    QUERY = "query"
+    JSON = "json"
+    CARD = "card"
+    REFRESH_TOKEN = "refresh-token"  # noqa: S105 - a kind, no token
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the table.
+
+    `who` are the roles that may call it, None for anyone. `own` names the message's field that must hold the caller's
+    own id when the caller is a patient. `account` picks from the message what a stricter limit counts beside the
+    address. A message answered with `status` 202 or 201 was accepted or created.
+    """
+
+    method: str
+    path: str
+    message: type[Request[Any]]
+    who: frozenset[Role] | None
+    own: str | None = None
+    body: Body = Body.QUERY
+    status: int = 200
+    limit: Limit = Limit.GENERAL
+    account: Callable[[Any], str] | None = None
+
+
+def table(*, open_registration: bool) -> tuple[Route, ...]:
+    """Every route whose answer comes from an actor; with `open_registration` anyone may upload a card."""
+    json, login = Body.JSON, Limit.LOGIN
+    uploaders = None if open_registration else STAFF
+
+    def counter(verb: str, message: type[Request[Any]]) -> Route:
+        return Route(method="PATCH", path=f"/queue/{{id}}/{verb}", message=message, who=STAFF, body=json)
+
+    return (
+        Route(method="GET", path="/", message=health.CheckHealth, who=None),
+        Route(method="GET", path="/health", message=health.CheckHealthInDetail, who=None),
+        Route(
+            method="POST",
+            path="/auth/login/admin",
+            message=auth.LoginAdmin,
+            who=None,
+            body=json,
+            limit=login,
+            account=lambda message: message.email.casefold(),
+        ),
+        Route(
+            method="POST",
+            path="/auth/login/user",
+            message=auth.LoginUser,
+            who=None,
+            body=json,
+            limit=login,
+            account=lambda message: message.nik,
+        ),
+        Route(
+            method="GET",
+            path="/auth/refresh",
+            message=auth.Refresh,
+            who=None,
+            body=Body.REFRESH_TOKEN,
+            limit=login,
+        ),
+        Route(method="GET", path="/auth/logout", message=auth.Logout, who=SIGNED_IN),
+        Route(method="POST", path="/auth/setup", message=auth.SetUp, who=None, body=json, limit=login),
+        Route(method="POST", path="/users", message=user.CreateUser, who=ADMIN, body=json, status=201),
+        Route(
+            method="POST",
+            path="/users/create-from-ocr",
+            message=user.CreateFromOcr,
+            who=STAFF,
+            body=json,
+            status=201,
+        ),
+        Route(method="GET", path="/users/check-nik/{nik}", message=user.CheckNik, who=STAFF),
+        Route(method="GET", path="/users/profile", message=user.GetProfile, who=SIGNED_IN),
+        Route(method="GET", path="/users", message=user.FindUsers, who=ADMIN),
+        Route(method="PATCH", path="/users/{id}/role", message=user.UpdateRole, who=ADMIN, body=json),
+        Route(method="DELETE", path="/users/{id}", message=user.DeleteUser, who=ADMIN),
+        Route(
+            method="POST",
+            path="/ocr/process-ktp",
+            message=ocr.ProcessKtp,
+            who=uploaders,
+            body=Body.CARD,
+            status=202,
+            limit=Limit.CARD,
+        ),
+        Route(method="GET", path="/ocr/status/{id}", message=ocr.GetCardStatus, who=None),
+        Route(method="GET", path="/ocr/result/{id}", message=ocr.GetCardResult, who=None),
+        Route(method="POST", path="/ocr/confirm/{id}", message=ocr.ConfirmCard, who=STAFF, body=json),
+        Route(
+            method="POST",
+            path="/queue/add",
+            message=queue.AddPatient,
+            who=SIGNED_IN,
+            own="user_id",
+            body=json,
+            status=201,
+        ),
+        Route(method="GET", path="/queue/status/{user_id}", message=queue.GetStatus, who=SIGNED_IN, own="user_id"),
+        Route(method="PATCH", path="/queue/call-next", message=queue.CallNext, who=STAFF, body=json),
+        counter("recall", queue.Recall),
+        counter("start", queue.Start),
+        counter("complete", queue.Complete),
+        counter("skip", queue.Skip),
+        counter("requeue", queue.Requeue),
+        counter("hold", queue.Hold),
+        counter("resume", queue.Resume),
+        counter("transfer", queue.Transfer),
+        Route(method="POST", path="/queue/undo", message=queue.Undo, who=STAFF, body=json),
+        Route(method="DELETE", path="/queue/{id}", message=queue.Cancel, who=SIGNED_IN),
+        Route(method="GET", path="/queue", message=queue.ListTickets, who=STAFF),
+        Route(method="GET", path="/queue/statistics", message=queue.GetStatistics, who=STAFF),
+    )

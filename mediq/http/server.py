@@ -1,0 +1,65 @@
+"""The gateway as a supervised child: it listens, serves, and drains in order."""
+
+import errno
+
+from aiohttp import web
+
+from mediq import observe
+from mediq.kernel.supervisor import Child
+
+from .app import Gateway
+
+_log = observe.logger("http")
+
+
+class PortTaken(Exception):
+    """Another program listens on the port already."""
+
+
+class HttpServer(Child):
+    """Listens on `host` and `port` for a gateway; requests in flight get `grace` seconds to finish at a stop."""
+
+    def __init__(self, gateway: Gateway, host: str, port: int, grace: float) -> None:
+        self._gateway = gateway
+        self._host = host
+        self._port = port
+        self._grace = grace
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            PortTaken: somebody else does already.
+        """
+        runner = web.AppRunner(self._gateway.application(), access_log=None, shutdown_timeout=self._grace)
+        await runner.setup()
+        try:
+            await self._gateway.start()
+            await web.TCPSite(runner, self._host, self._port).start()
+        except OSError as error:
+            await runner.cleanup()
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                raise PortTaken(
+                    f"Port {self._port} cannot be used ({error.strerror}); "
+                    "stop the other program or choose another port with PORT or --port."
+                ) from error
+            raise
+        self._runner = runner
+        _log.info("listening", address=f"http://{self._host}:{runner.addresses[0][1]}")
+
+    async def run(self) -> None:
+        try:
+            await self._gateway.run()
+        finally:
+            await self._close()
+
+    async def stop(self) -> None:
+        """Readiness off, streams ended, no more connections, requests in flight finished."""
+        await self._close()
+
+    async def _close(self) -> None:
+        self._gateway.drain()
+        if self._runner is not None:
+            runner, self._runner = self._runner, None
+            await runner.cleanup()

@@ -1,0 +1,102 @@
+"""The tokens that a signed-in caller shows: short-lived access tokens and single-use refresh tokens (JWT, RFC 7519)."""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import jwt
+import msgspec
+
+from mediq.domain.roles import Role
+from mediq.messages.errors import Unauthenticated
+from mediq.messages.principal import Principal
+
+_ALGORITHM: Final = "HS256"
+
+
+class RefreshClaims(msgspec.Struct, frozen=True):
+    """What a refresh token says: the session, and a secret of which the store keeps only the hash."""
+
+    session_id: str
+    secret_hash: str
+
+
+class Tokens:
+    """Signs and checks tokens. Access and refresh tokens are signed with different secrets.
+
+    Times are in seconds; `clock` gives seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        access_secret: str,
+        refresh_secret: str,
+        *,
+        access_seconds: int = 900,
+        refresh_seconds: int = 7 * 86_400,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.access_seconds = access_seconds
+        self.refresh_seconds = refresh_seconds
+        self._access_secret = access_secret
+        self._refresh_secret = refresh_secret
+        self._clock = clock
+
+    def access(self, principal: Principal) -> str:
+        """A token that shows `principal` until it expires or its session ends."""
+        now = int(self._clock())
+        claims = {
+            "sub": principal.user_id,
+            "role": principal.role.value,
+            "sid": principal.session_id,
+            "iat": now,
+            "exp": now + self.access_seconds,
+        }
+        return jwt.encode(claims, self._access_secret, _ALGORITHM)
+
+    def refresh(self, session_id: str) -> tuple[str, str]:
+        """A new refresh token of a session, and the hash of it to store."""
+        secret = secrets.token_urlsafe(32)
+        claims = {"sid": session_id, "jti": secret, "exp": int(self._clock()) + self.refresh_seconds}
+        return jwt.encode(claims, self._refresh_secret, _ALGORITHM), hashed(secret)
+
+    def principal(self, token: str) -> tuple[Principal, int]:
+        """Whom an access token shows, and until when, in seconds since the epoch.
+
+        Raises:
+            Unauthenticated: it is no such token (`token-invalid`), or its time is over (`token-expired`).
+        """
+        claims = self._decode(token, self._access_secret, ["sub", "role", "sid", "exp"])
+        try:
+            return Principal(claims["sub"], Role(claims["role"]), claims["sid"]), claims["exp"]
+        except ValueError:
+            raise _invalid() from None
+
+    def refresh_claims(self, token: str) -> RefreshClaims:
+        """What a refresh token says; raises as :meth:`principal`."""
+        claims = self._decode(token, self._refresh_secret, ["sid", "jti", "exp"])
+        return RefreshClaims(claims["sid"], hashed(claims["jti"]))
+
+    def _decode(self, token: str, secret: str, required: list[str]) -> dict[str, Any]:
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token, secret, [_ALGORITHM], options={"require": required, "verify_exp": False, "verify_iat": False}
+            )
+        except (jwt.PyJWTError, ValueError):
+            raise _invalid() from None
+        if not all(isinstance(claims[name], str) for name in required if name != "exp"):
+            raise _invalid()
+        if not isinstance(claims["exp"], int) or claims["exp"] <= self._clock():
+            raise Unauthenticated("Masa masuk sudah habis. Perbarui token atau masuk lagi.", code="token-expired")
+        return claims
+
+
+def hashed(secret: str) -> str:
+    """The form in which a random secret is stored: its SHA-256, since it is too long to be guessed."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _invalid() -> Unauthenticated:
+    return Unauthenticated("Token tidak sah. Silakan masuk lagi.", code="token-invalid")

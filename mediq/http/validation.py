@@ -1,0 +1,54 @@
+"""From what a caller sent to a message, and from what is wrong with it to words that a clinic understands."""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from mediq.messages.errors import FieldError, Invalid
+
+M = TypeVar("M", bound=msgspec.Struct)
+
+_WORDS: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
+    (re.compile(r"missing required field"), lambda m: "wajib diisi"),
+    (re.compile(r"contains unknown field"), lambda m: "tidak dikenal"),
+    (re.compile(r"`str` of length >= 1\b"), lambda m: "tidak boleh kosong"),
+    (re.compile(r"`str` of length >= (\d+)"), lambda m: f"paling sedikit {m[1]} huruf"),
+    (re.compile(r"`str` of length <= (\d+)"), lambda m: f"paling banyak {m[1]} huruf"),
+    (re.compile(r"`str` matching regex"), lambda m: "bentuknya tidak benar"),
+    (re.compile(r"`int` >= (-?\d+)"), lambda m: f"paling kecil {m[1]}"),
+    (re.compile(r"`int` <= (-?\d+)"), lambda m: f"paling besar {m[1]}"),
+    (re.compile(r"Invalid enum value (.+?)(?: - at|$)"), lambda m: f"{m[1]} bukan pilihan yang ada"),
+    (re.compile(r"Invalid RFC3339|Invalid date"), lambda m: "harus tanggal TTTT-BB-HH"),
+    (re.compile(r"Expected `int"), lambda m: "harus bilangan bulat"),
+    (re.compile(r"Expected `str"), lambda m: "harus teks"),
+    (re.compile(r"Expected `object"), lambda m: "harus berupa objek"),
+    (re.compile(r"Expected `bool"), lambda m: "harus true atau false"),
+]
+_PATH = re.compile(r" - at `\$\.?(.*?)`$")
+_NAMED = re.compile(r"field `([^`]+)`")
+
+
+def convert(tree: dict[str, Any], message: type[M], *, strict: bool) -> M:
+    """Make a message of a tree of plain values; without `strict`, texts stand for numbers and dates too.
+
+    Raises:
+        Invalid: naming the first field that is wrong.
+    """
+    try:
+        return msgspec.convert(tree, message, strict=strict)
+    except msgspec.ValidationError as error:
+        field, words = explain(str(error))
+        raise Invalid(f"{field}: {words}" if field else words, errors=[FieldError(field, words)]) from None
+
+
+def explain(complaint: str) -> tuple[str, str]:
+    """The field that a complaint of msgspec speaks of, and what is wrong with it."""
+    path = match[1] if (match := _PATH.search(complaint)) else ""
+    if named := _NAMED.search(complaint):
+        path = f"{path}.{named[1]}" if path else named[1]
+    for pattern, words in _WORDS:
+        if match := pattern.search(complaint):
+            return path, words(match)
+    return path, "isinya tidak benar"
