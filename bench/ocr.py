@@ -43,6 +43,7 @@ class Score:
         self.sure: list[tuple[float, bool, bool, str]] = []
         self.times: dict[str, list[float]] = defaultdict(list)
         self.errors: list[str] = []
+        self.spacing: list[str] = []
         self.confusions: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
 
     def add(self, damage: str, name: str, truth: dict[str, str], reading: Reading, took: float) -> None:
@@ -61,6 +62,8 @@ class Score:
                 self.niks[damage].append(right)
             if read:
                 self.sure.append((read.confidence, read.certain, right, field))
+            if right and not exact:
+                self.spacing.append(f"{name} {field}: {truth[field]!r} read {value!r}")
             if not right:
                 self.confusions[field][truth[field], value] += 1
                 mark = "CERTAIN " if read and read.certain else ""
@@ -103,6 +106,7 @@ def report(score: Score, errors: bool) -> None:
         print(f"refused {line}: {count}")
     if errors:
         print("\n" + "\n".join(score.errors))
+        print("\nspacing and marks:\n" + "\n".join(score.spacing))
 
 
 def main() -> None:

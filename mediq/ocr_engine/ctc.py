@@ -53,30 +53,43 @@ def log_likelihood(steps: Floats, labels: list[int]) -> float:
     """The natural logarithm of the probability that `steps` read exactly `labels`, over all paths."""
     if len(labels) > len(steps):
         return -math.inf
-    logs = np.log(np.maximum(steps, _FLOOR)).astype(np.float64)
     if not labels:
-        return float(logs[:, BLANK].sum())
-    extended = [BLANK]
-    for label in labels:
-        extended += [label, BLANK]
-    states = np.array(extended)
-    emit = logs[:, states]
+        return float(np.log(np.maximum(steps[:, BLANK], _FLOOR)).sum())
+    extended = np.full(2 * len(labels) + 1, BLANK)
+    extended[1::2] = labels
+    emit = np.maximum(steps, _FLOOR).astype(np.float64)[:, extended]
     # A blank between two characters may be skipped unless they are the same.
-    skip = np.full(len(states), -math.inf)
-    skip[3::2] = np.where(states[3::2] != states[1:-2:2], 0.0, -math.inf)
-    alpha = np.full(len(states), -math.inf)
-    alpha[:2] = emit[0, :2]
-    for step in range(1, len(logs)):
-        one = np.concatenate(([-math.inf], alpha[:-1]))
-        two = np.concatenate(([-math.inf, -math.inf], alpha[:-2])) + skip
-        alpha = np.logaddexp(np.logaddexp(alpha, one), two) + emit[step]
-    return float(np.logaddexp(alpha[-1], alpha[-2]))
+    skip = np.zeros(len(extended))
+    skip[3::2] = extended[3::2] != extended[1:-2:2]
+    alpha = np.zeros(len(extended) + 2)
+    now = alpha[2:]
+    now[:2] = emit[0, :2]
+    total = 0.0
+    for step in range(1, len(emit)):
+        now[:] = (now + alpha[1:-1] + alpha[:-2] * skip) * emit[step]
+        # Kept within the range of floats by taking out the sum at each step.
+        scale = now.sum()
+        now /= scale
+        total += math.log(scale)
+    return total + math.log(max(1e-300, now[-1] + now[-2]))
 
 
-def exactly(steps: Floats, allowed: list[int], count: int) -> tuple[list[int], list[float]] | None:
+def whole(steps: Floats, glyphs: list[Glyph], index: dict[str, int]) -> float:
+    """The natural logarithm of the probability that the steps which the glyphs cover read them and nothing else.
+
+    Unlike the glyphs' own probabilities it falls when a letter may have been missed between two others.
+    """
+    if not glyphs:
+        return 0.0
+    part = steps[max(0, glyphs[0].first - 1) : glyphs[-1].last + 2]
+    return log_likelihood(part, [index[glyph.char] for glyph in glyphs])
+
+
+def exactly(steps: Floats, allowed: list[int], count: int) -> tuple[list[int], list[float], float] | None:
     """The likeliest path that reads exactly `count` characters, all among `allowed`.
 
-    Gives the characters and the probability of each against the other allowed ones where it was read, or
+    Gives the characters, the probability of each against the other allowed ones where it was read, and the natural
+    logarithm of the probability of them all, or
     None if there are too few steps.
     """
     if len(steps) < count:
@@ -116,7 +129,8 @@ def exactly(steps: Floats, allowed: list[int], count: int) -> tuple[list[int], l
         path.append((state // width, state % width))
         state = int(came[step, state // width, state % width])
     path.reverse()
-    return _spell(path, chosen, symbols)
+    labels, sure = _spell(path, chosen, symbols)
+    return labels, sure, log_likelihood(steps, labels)
 
 
 def _spell(

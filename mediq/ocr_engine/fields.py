@@ -1,13 +1,16 @@
 """The fields of one card: read from the rows found, and where these leave doubt, read again from the frame."""
 
 from mediq.domain.card import FIELDS
+from mediq.ocr_engine.forms import read_birth
 from mediq.ocr_engine.frame import PLACES, Frame
 from mediq.ocr_engine.layout import Piece, assemble, behind, labelled, step_point
 from mediq.ocr_engine.models import Models
 from mediq.ocr_engine.picture import Picture
 from mediq.ocr_engine.rows import Row
 from mediq.ocr_engine.second_look import look_again, strips_for
-from mediq.ocr_engine.values import Value, better, read_birth, read_value
+from mediq.ocr_engine.text import Evidence
+from mediq.ocr_engine.value import Value, better
+from mediq.ocr_engine.values import read_value
 
 _PRINTED: tuple[str, ...] = tuple(
     dict.fromkeys("lahir" if name in ("tempat_lahir", "tgl_lahir") else name for name in FIELDS)
@@ -32,7 +35,7 @@ def read_fields(models: Models, picture: Picture, rows: list[Row], frame: Frame)
             values[field] = better(values[field], value)
     if not values["gol_darah"].text:
         # An empty value is printed as a dash, the one mark faint enough to be missed twice.
-        values["gol_darah"] = Value("-", 0.5, 0.5, None, values["gol_darah"].pieces)
+        values["gol_darah"] = Value("-", Evidence(0.5, 0.5, -0.7, 1), None, values["gol_darah"].pieces)
     return values
 
 

@@ -61,15 +61,16 @@ class Models:
         core: Floats = found[0, 0]
         return core
 
-    def read_rows(self, rows: list[Picture], *, batch: int = 3, longest: int = 1600) -> list[Floats]:
-        """Per row, the probability of each character of the alphabet at each step: steps × characters.
+    def read_rows(self, rows: list[Picture], *, batch: int = 3, longest: int = 1600) -> list[tuple[Floats, Floats]]:
+        """Per row, the probability of each character of the alphabet at each step: steps × characters, and how dark
+        each of its columns is.
 
         Rows may have any size; each is scaled to a height of 48 pixels, and at most `longest` wide. Rows of
         like width share a batch, as all are padded to the widest of it.
         """
         scaled = [_to_height(row, longest) for row in rows]
         order = sorted(range(len(rows)), key=lambda i: scaled[i].shape[1])
-        out: list[Floats] = [np.zeros((0, 0), np.float32)] * len(rows)
+        out: list[tuple[Floats, Floats]] = [(np.zeros((0, 0), np.float32), np.zeros(0, np.float32))] * len(rows)
         name = self._reader.get_inputs()[0].name
         for start in range(0, len(order), batch):
             part = order[start : start + batch]
@@ -83,7 +84,7 @@ class Models:
                 found: Floats = self._reader.run(None, {name: block})[0]
             for place, i in enumerate(part):
                 steps = min(found.shape[1], -(-scaled[i].shape[1] // STEP) + 1)
-                out[i] = self.alphabet.fold(found[place, :steps])
+                out[i] = self.alphabet.fold(found[place, :steps]), _ink(scaled[i])
         return out
 
 
@@ -93,3 +94,12 @@ def _to_height(row: Picture, longest: int) -> Picture:
     shrinking = height > ROW_HEIGHT
     kernel = cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
     return cv2.resize(row, (wanted, ROW_HEIGHT), interpolation=kernel).astype(np.uint8, copy=False)
+
+
+def _ink(row: Picture) -> Floats:
+    """How dark each column of a row is against the paper: the mean of its three darkest pixels, rims aside."""
+    grey = row[5:45].mean(axis=2)
+    paper = np.percentile(grey, 80)
+    darkest = np.sort(grey, axis=0)[:3].mean(axis=0)
+    dark: Floats = np.maximum(0, paper - darkest).astype(np.float32)
+    return dark

@@ -19,7 +19,7 @@ from mediq.ocr_engine.models import Models
 from mediq.ocr_engine.picture import Picture
 from mediq.ocr_engine.refuse import refusal
 from mediq.ocr_engine.stages import timed
-from mediq.ocr_engine.values import Value
+from mediq.ocr_engine.value import Value
 
 MAX_PIXELS = 60_000_000
 """Pictures larger than this are refused unseen; the gateway's own limit is lower."""

@@ -6,20 +6,22 @@ import msgspec
 
 from mediq.ocr_engine.ctc import Glyph, greedy, text_of
 from mediq.ocr_engine.detect import Line, cut
-from mediq.ocr_engine.models import Models
+from mediq.ocr_engine.models import STEP, Models
 from mediq.ocr_engine.picture import Floats, Picture
 
 
 class Row(msgspec.Struct, frozen=True):
     """A line and what the network saw on it.
 
-    `steps` are probabilities, steps × characters of the alphabet; `wider` is by how many heights the cut
+    `steps` are probabilities, steps × characters of the alphabet; `ink` is how dark each column of the row is, scaled
+    to a height of 48 pixels; `wider` is by how many heights the cut
     reached beyond the line at each end.
     """
 
     line: Line
     steps: Floats
     glyphs: list[Glyph]
+    ink: Floats
     wider: float = 0.0
 
     @property
@@ -57,7 +59,8 @@ class Row(msgspec.Struct, frozen=True):
             for g in self.glyphs
             if g.first >= first and g.last <= last
         ]
-        return Row(piece, self.steps[first : last + 1], kept)
+        ink = self.ink[max(0, first) * STEP : (last + 1) * STEP]
+        return Row(piece, self.steps[max(0, first) : last + 1], kept, ink)
 
 
 def read_lines(models: Models, picture: Picture, lines: Sequence[Line], *, wider: float = 0.1) -> list[Row]:
@@ -65,4 +68,6 @@ def read_lines(models: Models, picture: Picture, lines: Sequence[Line], *, wider
     cuts = [cut(picture, line, wider=wider) for line in lines]
     found = models.read_rows(cuts)
     characters = models.alphabet.characters
-    return [Row(line, steps, greedy(steps, characters), wider) for line, steps in zip(lines, found, strict=True)]
+    return [
+        Row(line, steps, greedy(steps, characters), ink, wider) for line, (steps, ink) in zip(lines, found, strict=True)
+    ]

@@ -62,8 +62,8 @@ def look_again(models: Models, picture: Picture, frame: Frame, strips: list[Stri
     found = models.read_rows(cuts)
     characters = models.alphabet.characters
     pieces = []
-    for strip, steps in zip(strips, found, strict=True):
-        row = Row(_line(frame, strip), steps, greedy(steps, characters))
+    for strip, (steps, ink) in zip(strips, found, strict=True):
+        row = Row(_line(frame, strip), steps, greedy(steps, characters), ink)
         pieces.append(Piece(row, strip.left, strip.right, strip.y))
     return pieces
 

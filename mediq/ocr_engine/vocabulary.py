@@ -55,7 +55,6 @@ print."""
 
 CLOSED: dict[str, tuple[str, ...]] = {
     "jenis_kelamin": SEX,
-    "gol_darah": BLOOD,
     "agama": RELIGION,
     "status_perkawinan": MARRIAGE,
     "kewarganegaraan": CITIZENSHIP,

@@ -1,0 +1,142 @@
+"""Values with a form of their own: the NIK, dates, RT/RW, blood group."""
+
+import re
+
+from mediq.domain.card import parse_date
+from mediq.ocr_engine.alphabet import Alphabet, Kind
+from mediq.ocr_engine.ctc import Glyph, exactly, greedy, text_of
+from mediq.ocr_engine.labels import distance
+from mediq.ocr_engine.layout import Piece
+from mediq.ocr_engine.text import Evidence, bare, evidence_of, read_text, tidy, weaker
+from mediq.ocr_engine.value import Value
+from mediq.ocr_engine.vocabulary import BLOOD, EXPIRY_FOR_LIFE
+
+_LETTERS = {"0": "O", "1": "I", "5": "S", "8": "B", "6": "G", "2": "Z", "4": "A", "7": "T", "3": "B", "9": "P"}
+_DIGITS = {
+    "O": "0", "D": "0", "Q": "0", "I": "1", "L": "1", "T": "7", "Z": "2", "S": "5", "B": "8", "G": "6", "A": "4",
+}  # fmt: skip
+
+
+def read_nik(pieces: list[Piece], alphabet: Alphabet) -> Value:
+    """The likeliest 16 digits; certain only if reading freely gives the same."""
+    best: Value | None = None
+    for piece in pieces:
+        if piece.right - piece.left < 60:
+            continue
+        digits = [alphabet.index[d] for d in "0123456789"]
+        steps = alphabet.view(piece.row.steps, Kind.DIGITS)
+        free = [g for g in greedy(steps, alphabet.characters) if g.char.isdigit()]
+        path = exactly(steps, digits, 16)
+        if path is None:
+            continue
+        text = "".join(alphabet.characters[label] for label in path[0])
+        agrees = text == text_of(free)
+        mean, least = sum(path[1]) / 16, min(path[1])
+        evidence = Evidence(mean, least, path[2], 16)
+        value = Value(text, evidence if agrees else weaker(evidence, 0.6), agrees, (piece,))
+        if best is None or value.strength > best.strength:
+            best = value
+    return best or Value("", Evidence(), False, tuple(pieces))
+
+
+def read_birth(pieces: list[Piece], alphabet: Alphabet) -> tuple[Value, Value]:
+    """Place and date of birth, printed as `PLACE, DD-MM-YYYY`, the date sometimes alone on a second row."""
+    read = read_text(pieces, alphabet, Kind.MIXED)
+    text = text_of(read.glyphs)
+    start = _date_start(text)
+    place, date = read.glyphs[:start], read.glyphs[start:]
+    # The place holds no digits; what looks like one is the letter that looks like it.
+    letters = [Glyph(_LETTERS.get(g.char, g.char), g.probability, g.first, g.last) for g in place]
+    town = tidy(text_of(letters)).rstrip(",. ").strip()
+    share = max(0.1, len(place) / max(1, len(read.glyphs)))
+    evidence = evidence_of(letters, read.evidence.whole * share)
+    return Value(town, evidence, None, tuple(pieces)), _date(date, read.evidence.whole * (1 - share), tuple(pieces))
+
+
+def read_expiry(pieces: list[Piece], alphabet: Alphabet) -> Value:
+    """A date, or SEUMUR HIDUP."""
+    near = [piece for piece in pieces if piece.left < 260]
+    letters = read_text(near, alphabet, Kind.LETTERS)
+    errors = distance(re.sub(r"[^A-Z]", "", letters.text), bare(EXPIRY_FOR_LIFE))
+    if errors <= 5:
+        evidence = letters.evidence if errors == 0 else weaker(letters.evidence, 1 - 0.05 * errors)
+        return Value(EXPIRY_FOR_LIFE, evidence, True, tuple(pieces))
+    read = read_text(near, alphabet, Kind.MIXED)
+    return _date(read.glyphs, read.evidence.whole, tuple(pieces))
+
+
+def read_rt_rw(pieces: list[Piece], alphabet: Alphabet) -> Value:
+    """Two numbers and a stroke, mostly of three digits each, or dashes."""
+    read = read_text(pieces, alphabet, Kind.DIGITS)
+    compact = read.text.replace(" ", "").strip(",.:;")
+    text, fits, by = _rt_rw_form(compact)
+    evidence = read.evidence if by == 1 else weaker(read.evidence, by)
+    return Value(text, evidence, fits, tuple(pieces))
+
+
+def _rt_rw_form(compact: str) -> tuple[str, bool | None, float]:
+    """The text as RT/RW, whether it is of the common form, and how much the mending weakens it."""
+    if re.fullmatch(r"-[/17,]?-|--+", compact):
+        return "-/-", True, 0.95
+    if compact in ("-", "/"):
+        return "-" if compact == "-" else "-/-", None, 0.7
+    if re.fullmatch(r"\d{3}/\d{3}", compact):
+        return compact, True, 1
+    digits = re.sub(r"\D", "", compact)
+    if re.fullmatch(r"\d{1,4}/\d{1,4}", compact):
+        return compact, None, 1
+    # The stroke between two groups of three is often read as a 1 or 7, as another mark, or not at all.
+    if len(digits) == 7 and digits[3] in "17" and "/" not in compact:
+        return f"{digits[:3]}/{digits[4:]}", None, 0.85
+    if len(digits) == 6 and "/" not in compact:
+        return f"{digits[:3]}/{digits[3:]}", None, 0.9
+    return compact, False, 1
+
+
+def read_blood(pieces: list[Piece], alphabet: Alphabet) -> Value:
+    """A, B, AB or O, with or without a sign, or a dash; a 0 is an O."""
+    read = read_text(pieces, alphabet, Kind.MIXED)
+    compact = re.sub(r"[^A-Z0-9+\-]", "", read.text).replace("0", "O").replace("8", "B").replace("4", "A")
+    if compact in BLOOD:
+        return Value(compact, read.evidence, True, tuple(pieces))
+    match = re.search(r"(AB|A|B|O)([+-]?)$", compact)
+    if match:
+        return Value(match.group(0), weaker(read.evidence, 0.7), None, tuple(pieces))
+    if any(c in compact for c in "DQC"):
+        return Value("O", weaker(read.evidence, 0.6), None, tuple(pieces))
+    return Value("-" if "-" in compact else "", weaker(read.evidence, 0.6), None, tuple(pieces))
+
+
+def _date_start(text: str) -> int:
+    """Where the date begins: after the last comma that leaves eight digits, or eight digits before the end."""
+    comma = max(text.rfind(","), text.rfind(";"))
+    if comma >= 0:
+        behind = [_DIGITS.get(c, c) for c in text[comma + 1 :]]
+        if 6 <= sum(c.isdigit() for c in behind) <= 9:
+            return comma + 1
+    match = re.search(r"[\dOIlSBZ]{1,2}\W{0,2}[\dOIlSBZ]{2}\W{0,2}[\dOIlSBZ]{4}\W*$", text)
+    if match:
+        return match.start()
+    first = re.search(r"\d", text)
+    return first.start() if first else len(text)
+
+
+def _date(glyphs: list[Glyph], total: float, pieces: tuple[Piece, ...]) -> Value:
+    digits = [Glyph(d, g.probability, g.first, g.last) for g in glyphs if (d := _DIGITS.get(g.char, g.char)).isdigit()]
+    marks = [i for i, g in enumerate(glyphs) if g.char == "-"]
+    mended = any(d.char not in text_of(glyphs) for d in digits)
+    if len(digits) == 9 and len(marks) == 2:
+        # The colon before, or the comma after the place, read as one digit more.
+        day = [g for g in glyphs[: marks[0]] if _DIGITS.get(g.char, g.char).isdigit()]
+        if len(day) == 3:
+            digits, mended = digits[1:], True
+    evidence = evidence_of(digits, total)
+    text = text_of(digits)
+    if len(text) == 8:
+        value = f"{text[:2]}-{text[2:4]}-{text[4:]}"
+        date = parse_date(value)
+        fits = date is not None and 1880 <= date.year <= 2200
+        return Value(value, weaker(evidence, 0.9) if mended else evidence, fits, pieces)
+    if not text:
+        return Value("", Evidence(), False, pieces)
+    return Value(text_of(glyphs).strip(" ,:;."), weaker(evidence, 0.5), False, pieces)
