@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from mediq.stores.faults import named
 from mediq.stores.migrations import HEAD
-from mediq.stores.sqlite_file import BUSY_SECONDS, UnknownSchema, make_private
+from mediq.stores.sqlite_file import BUSY_SECONDS, UnknownSchema, make_ready
 
 POOL: Final = 10
 """Connections a process keeps."""
@@ -39,7 +39,11 @@ _ONE_MIGRATES: Final = text(f"SELECT GET_LOCK(CONCAT('mediq:', MD5(DATABASE())),
 def open_database(url: str) -> AsyncEngine:
     """An engine for `url`; the file of a SQLite address is created when absent.
 
-    No connection is made yet: call :func:`migrate` next. Close it with `await engine.dispose()`.
+    Call :func:`migrate` next, and `await engine.dispose()` at the end.
+
+    Raises:
+        UnknownSchema: the file of a SQLite address is no database.
+        OSError, StorageFull, Unavailable: it cannot be created or opened.
     """
     address = make_url(url)
     # Statements in error messages and logs must not carry patients' data.
@@ -101,6 +105,7 @@ async def migrate(engine: AsyncEngine) -> None:
 
     Raises:
         UnknownSchema: the database was written by a newer program.
+        StorageFull, Unavailable: nothing was changed.
     """
     async with reading(engine) as connection:
         if await connection.run_sync(_revision) == HEAD:
@@ -136,7 +141,8 @@ def _revision(connection: Connection) -> str | None:
 
 def _sqlite(address: URL, shared: dict[str, Any]) -> AsyncEngine:
     if address.database and address.database != ":memory:":
-        make_private(Path(address.database))
+        with named():
+            make_ready(Path(address.database))
     engine = create_async_engine(
         # The driver starts no transactions of its own; ours are started by `_begin`.
         address,
@@ -152,7 +158,6 @@ def _sqlite(address: URL, shared: dict[str, Any]) -> AsyncEngine:
 def _prepare(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     try:
-        cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
     finally:

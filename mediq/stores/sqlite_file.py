@@ -24,13 +24,37 @@ BUSY_SECONDS = 5.0
 
 
 class UnknownSchema(RuntimeError):
-    """The file was written by a newer program than this one."""
+    """The file or database was written by a newer program than this one, or by no MediQ at all."""
 
 
-def make_private(path: Path) -> None:
-    """Create `path`, readable by the owner only, if it is not there: it will hold personal data."""
+def make_ready(path: Path) -> None:
+    """See that `path` is a database in write-ahead mode; a new one is readable by its owner only.
+
+    Raises:
+        UnknownSchema: it is a file of another kind, which is left as it is.
+        OSError: no file can be there.
+        sqlite3.OperationalError: the disk is full, or others keep it locked.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        for tries_left in reversed(range(10)):
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not tries_left:
+                    raise
+            # Others are switching the same new file over, for which SQLite does not wait as it does for a lock.
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("COMMIT")
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+            raise UnknownSchema(f"{path} is not a database of MediQ") from error
+        raise
+    finally:
+        connection.close()
 
 
 class SqliteFile:
@@ -141,7 +165,7 @@ class SqliteFile:
             await _close(connection)
 
     async def _connect(self) -> aiosqlite.Connection:
-        make_private(self.path)
+        await asyncio.to_thread(make_ready, self.path)
         connection = aiosqlite.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         # A process that failed before it could close its stores must still be able to exit.
         connection._thread.daemon = True
@@ -154,7 +178,6 @@ class SqliteFile:
         return connection
 
     async def _prepare(self, connection: aiosqlite.Connection) -> None:
-        await connection.execute_fetchall("PRAGMA journal_mode = WAL")
         await connection.execute_fetchall("PRAGMA synchronous = FULL")
         await connection.execute_fetchall(f"PRAGMA secure_delete = {'ON' if self._secure_delete else 'OFF'}")
         if self._max_bytes is not None:

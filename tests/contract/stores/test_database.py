@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from mediq.messages.errors import Unavailable
 from mediq.stores import database
 from mediq.stores.database import migrate, open_database, ping, reading, writing
+from mediq.stores.sqlite_file import SqliteFile, UnknownSchema
 from mediq.stores.tables import audit
 from mediq.stores.users import UserStore
 from tests.contract.stores.conftest import NOW, a_user
@@ -184,7 +185,7 @@ def letter(path: Path) -> Iterator[None]:
 
 @pytest.mark.usefixtures("letter")
 async def test_what_is_no_database_is_not_overwritten(path: Path) -> None:
-    engine = open_database(f"sqlite+aiosqlite:///{path}")
-    with pytest.raises(Exception, match="not a database"):
-        await migrate(engine)
-    await engine.dispose()
+    with pytest.raises(UnknownSchema, match=r"own\.db is not a database"):
+        open_database(f"sqlite+aiosqlite:///{path}")
+    with pytest.raises(UnknownSchema, match=r"own\.db is not a database"):
+        await SqliteFile(path, schema=[]).open()

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from mediq.messages.errors import Unavailable
+from mediq.stores import sqlite_file
 from mediq.stores.jobs import SqliteJobStore
-from mediq.stores.sqlite_file import SqliteFile, UnknownSchema
+from mediq.stores.sqlite_file import SqliteFile, UnknownSchema, make_ready
 from tests.contract.stores.conftest import Clock, a_job
 
 ONE = "CREATE TABLE IF NOT EXISTS one (n INTEGER PRIMARY KEY);"
@@ -70,6 +71,23 @@ async def test_many_open_a_new_file_at_once(path: Path) -> None:
     for number, file in enumerate(files):
         assert await file.write("INSERT INTO two VALUES (?)", (number,)) == 1
         await file.close()
+
+
+async def test_a_file_that_others_read_in_another_mode(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a restored copy may be, while someone looks into it."""
+    monkeypatch.setattr(sqlite_file, "BUSY_SECONDS", 0.01)
+    make_ready(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA journal_mode = DELETE")
+    other.executescript("CREATE TABLE theirs (n); BEGIN; SELECT * FROM theirs;")
+    file = SqliteFile(path, schema=[ONE])
+    with pytest.raises(Unavailable):
+        await file.open()
+    other.execute("COMMIT")
+    await file.open()
+    assert await file.rows("PRAGMA journal_mode") == [("wal",)]
+    other.close()
+    await file.close()
 
 
 async def test_a_connection_found_closed_is_replaced(file: SqliteFile) -> None:
