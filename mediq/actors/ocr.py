@@ -10,7 +10,7 @@ import msgspec
 
 from mediq import observe
 from mediq.actors.health import probe
-from mediq.domain.card import Field, Reading
+from mediq.domain.card import FIELDS, Field, Reading
 from mediq.domain.clinic import Clinic
 from mediq.domain.roles import Role
 from mediq.domain.ticket import Priority
@@ -30,7 +30,7 @@ _log = observe.logger("ocr")
 _SWEEP_SECONDS: Final = 30.0
 _STALE: Final = timedelta(seconds=30)
 _decode_reading: Final = msgspec.msgpack.Decoder(Reading).decode
-_encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
+_encode: Final = msgspec.msgpack.Encoder().encode
 
 
 class Registration:
@@ -226,7 +226,7 @@ def _key(job: Job, message: msgspec.Struct) -> str:
 def _confirmed(reading: Reading | None, fields: ocr.ConfirmedFields) -> Reading:
     """The reading as the operator has left it: what a person has confirmed is certain."""
     before = reading.fields if reading else {}
-    values = {name: value for name, value in msgspec.structs.asdict(fields).items() if value is not None}
+    values = {name: value for name in FIELDS if (value := getattr(fields, name)) is not None}
     confirmed = {
         name: Field(value=value, confidence=1.0, certain=True, box=before[name].box if name in before else None)
         for name, value in values.items()

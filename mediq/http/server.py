@@ -1,5 +1,6 @@
 """The gateway as a supervised child: it listens, serves, and drains in order."""
 
+import asyncio
 import errno
 
 from aiohttp import web
@@ -25,6 +26,7 @@ class HttpServer(Child):
         self._port = port
         self._grace = grace
         self._runner: web.AppRunner | None = None
+        self._stopped = asyncio.Event()
 
     async def start(self) -> None:
         """Listen.
@@ -49,14 +51,21 @@ class HttpServer(Child):
         _log.info("listening", address=f"http://{self._host}:{runner.addresses[0][1]}")
 
     async def run(self) -> None:
+        boards = asyncio.create_task(self._gateway.run())
+        stopped = asyncio.create_task(self._stopped.wait())
         try:
-            await self._gateway.run()
+            await asyncio.wait([boards, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if boards.done():
+                boards.result()
         finally:
             await self._close()
+            for task in (boards, stopped):
+                task.cancel()
+            await asyncio.wait([boards, stopped])
 
     async def stop(self) -> None:
-        """Readiness off, streams ended, no more connections, requests in flight finished."""
-        await self._close()
+        """Readiness off, streams ended, no more connections, requests in flight finished; `run` then returns."""
+        self._stopped.set()
 
     async def _close(self) -> None:
         self._gateway.drain()
