@@ -17,6 +17,9 @@ ENOUGH = 5
 _IQR_OF_NORMAL = 1.349
 """The distance between a normal distribution's quartiles, in standard deviations."""
 
+_EIGHT_IN_TEN = 1.2816
+"""Within so many standard deviations of the mean lie eight in ten of a normal distribution."""
+
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """A waiting time in whole minutes, between a low and a high end."""
@@ -28,17 +31,20 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 def estimate(seconds: Sequence[float], counters: int, people_ahead: int) -> Estimate | None:
     """The wait behind `people_ahead` others, given recent service times in seconds and open counters.
 
-    The middle is the median service time ÷ counters × people ahead, and up to one turn more because those being served
-    now must finish first. The ends lie one standard deviation of that sum outside, taken from the quartiles so that one
-    very long visit does not stretch it. None without any service time or open counter: no number is made up.
+    The rule is the median service time ÷ counters × people ahead. The range lies about it: one turn more at the high
+    end, because those being served now must finish first, and there the mean counts if it is longer, because a line
+    waits for the long visits too; then 1.28 standard deviations of the sum either way, which eight in ten of normally
+    spread sums keep to, taken from the quartiles so that one very long visit does not stretch it. None without any
+    service time or open counter: no number is made up.
     """
     if not seconds or counters < 1:
         return None
     ordered = sorted(seconds)
-    turn = quantile(ordered, 0.5) / counters
+    median = quantile(ordered, 0.5) / counters
+    slower = max(median, sum(ordered) / len(ordered) / counters)
     deviation = (quantile(ordered, 0.75) - quantile(ordered, 0.25)) / _IQR_OF_NORMAL / counters
-    spread = deviation * sqrt(people_ahead)
-    low, high = turn * people_ahead - spread, turn * (people_ahead + 1) + spread
+    spread = _EIGHT_IN_TEN * deviation * sqrt(people_ahead)
+    low, high = median * people_ahead - spread, slower * (people_ahead + 1) + spread
     return Estimate(low_minutes=max(0, floor(low / 60)), high_minutes=max(1, ceil(high / 60)))
 
 

@@ -30,7 +30,19 @@ from mediq.domain.events import (
 )
 from mediq.domain.line import Call, place_of
 from mediq.domain.priority import high_run_after
-from mediq.domain.state import RECENT, SAME_HOUR, Answer, Desk, Pace, Queue, Undoable, active_key, number_key
+from mediq.domain.state import (
+    NOBODY,
+    RECENT,
+    SAME_HOUR,
+    UNATTENDED,
+    Answer,
+    Desk,
+    Pace,
+    Queue,
+    Undoable,
+    active_key,
+    number_key,
+)
 from mediq.domain.subject import subject_of_event
 from mediq.domain.ticket import ACTIVE, AT_COUNTER, OVER, Priority, Status, Ticket
 
@@ -188,7 +200,7 @@ def _undo(queue: Queue, event: ActionUndone, version: int) -> Queue:
     queue = _put(queue, now, replace(before, version=version))
     lines = queue.lines
     for service, run in last.high_runs:
-        line = lines.get(service) or queue.line(service)
+        line = lines.get(service, NOBODY)
         # Others may have been called since, so a count is taken back rather than put back.
         high = before.priority is Priority.HIGH
         lines = lines.set(service, line.with_high_run(max(0, line.high_run - 1) if high else max(run, line.high_run)))
@@ -254,7 +266,7 @@ def _put(queue: Queue, before: Ticket | None, after: Ticket) -> Queue:
         if before.status in ACTIVE:
             active = active.delete(active_key(before.user_id, before.service))
         if before.status in AT_COUNTER and before.counter is not None:
-            desk = desks.get(before.counter) or queue.desk(before.counter)
+            desk = desks.get(before.counter, UNATTENDED)
             desks = desks.set(before.counter, replace(desk, ticket_id=None))
     if after.status in OVER:
         finished = finished.set(after.id, after)
@@ -262,12 +274,12 @@ def _put(queue: Queue, before: Ticket | None, after: Ticket) -> Queue:
     else:
         tickets = tickets.set(after.id, after)
     if after.status is Status.WAITING:
-        line = lines.get(after.service) or queue.line(after.service)
+        line = lines.get(after.service, NOBODY)
         lines = lines.set(after.service, line.join(place_of(after)))
     if after.status in ACTIVE:
         active = active.set(active_key(after.user_id, after.service), after.id)
     if after.status in AT_COUNTER and after.counter is not None:
-        desk = desks.get(after.counter) or queue.desk(after.counter)
+        desk = desks.get(after.counter, UNATTENDED)
         desks = desks.set(after.counter, replace(desk, ticket_id=after.id))
     return queue.but(tickets=tickets, finished=finished, lines=lines, desks=desks, active=active)
 

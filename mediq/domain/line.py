@@ -64,7 +64,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         """Those waiting with that priority, next one first."""
         return self.lanes[_RANK[priority]]
 
-    def __len__(self) -> int:
+    @property
+    def waiting(self) -> int:
         """How many wait."""
         return sum(map(len, self.lanes))
 

@@ -34,6 +34,10 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     last: Undoable | None = None
 
 
+NOBODY = Line()
+UNATTENDED = Desk()
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What a command with an idempotency key was and was answered; kept through the next day."""
 
@@ -79,11 +83,11 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
 
     def line(self, service: str) -> Line:
         """The line of a service, empty if nobody has come yet."""
-        return self.lines.get(service, _NOBODY)
+        return self.lines.get(service, NOBODY)
 
     def desk(self, counter: str) -> Desk:
         """A counter as it is on the open day."""
-        return self.desks.get(counter, _UNATTENDED)
+        return self.desks.get(counter, UNATTENDED)
 
     def but(self, **changes: Any) -> "Queue":
         """This queue with some fields replaced."""
@@ -100,6 +104,4 @@ def number_key(day: date, letter: str) -> str:
     return f"{day.isoformat()}/{letter}"
 
 
-_NOBODY = Line()
-_UNATTENDED = Desk()
 EMPTY = Queue()

@@ -199,7 +199,7 @@ def board_view(queue: Queue, board: str, clinic: Clinic, now: datetime) -> Board
             id=service.id,
             name=service.name,
             open=clinic.is_open(service, now),
-            waiting=len(shown.line(service.id)),
+            waiting=shown.line(service.id).waiting,
             last_number=calls_of[-1].number if (calls_of := shown.line(service.id).calls) else None,
         )
         for service in services

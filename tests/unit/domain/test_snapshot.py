@@ -1,0 +1,38 @@
+"""The queue as bytes."""
+
+import msgspec
+import pytest
+
+from mediq.domain.queue import EMPTY, UnreadableSnapshot, dump, evolve, load
+from tests.unit.domain.journal import Journal, replayed
+from tests.unit.domain.simulation import simulated
+
+
+def test_a_snapshot_anywhere_gives_the_same_queue() -> None:
+    journal, _ = simulated(3, days=2, patients=30)
+    queue = EMPTY
+    for recorded in journal.log:
+        queue = evolve(queue, recorded)
+        if recorded.version % 17 == 0:
+            assert load(dump(queue)) == queue
+            assert replayed(journal.log, load(dump(queue))) == journal.queue
+    assert queue == journal.queue
+
+
+@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x80", b'{"version": 1}', dump(EMPTY)[:-1]])
+def test_damaged_bytes_are_said_to_be(data: bytes) -> None:
+    with pytest.raises(UnreadableSnapshot):
+        load(data)
+
+
+def test_another_format_is_refused() -> None:
+    raw = msgspec.msgpack.decode(dump(EMPTY))
+    with pytest.raises(UnreadableSnapshot, match="format 99"):
+        load(msgspec.msgpack.encode(raw | {"format": 99}))
+
+
+def test_old_events_are_not_taken_twice() -> None:
+    journal = Journal()
+    journal.add()
+    with pytest.raises(ValueError, match="event 1 after event 1"):
+        evolve(journal.queue, journal.log[0])

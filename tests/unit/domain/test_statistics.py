@@ -1,0 +1,118 @@
+"""What the clinic is told about its days."""
+
+import json
+from datetime import timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mediq.domain.commands import Complete, Skip, Transfer
+from mediq.domain.errors import Invalid
+from mediq.domain.quantile import quantile
+from mediq.domain.statistics import CSV_HEADER, Spread, Statistics, csv_rows, kept_since, statistics
+from tests.unit.domain.journal import Journal
+from tests.unit.domain.recount import recount, same
+from tests.unit.domain.simulation import BUSY, simulated
+
+
+@pytest.fixture
+def journal() -> Journal:
+    """Two days: two visits, a transfer and a no-show."""
+    journal = Journal()
+    journal.add("umum")
+    journal.later(minutes=10)
+    journal.serve("1", minutes=6)
+    journal.later(days=1)
+    ticket = journal.add("umum")
+    journal.add("umum", priority_reason="hamil")
+    journal.later(minutes=4)
+    absent = journal.call("2", actor="budi")
+    journal.do(Skip, ticket_id=absent.id)
+    journal.call("2", actor="budi")
+    journal.later(minutes=8)
+    journal.do(Transfer, ticket_id=ticket.id, service="farmasi")
+    journal.later(hours=1)
+    journal.call("3")
+    journal.later(minutes=2)
+    journal.do(Complete, ticket_id=ticket.id)
+    return journal
+
+
+def test_counts_and_times(journal: Journal) -> None:
+    found = statistics(journal.queue, journal.clinic, journal.today - timedelta(days=1), journal.today)
+    assert found.tickets == 3
+    assert (found.by_status["COMPLETED"], found.by_status["NO_SHOW"], found.by_status["WAITING"]) == (2, 1, 0)
+    assert found.by_priority == {"HIGH": 1, "NORMAL": 2}
+    assert found.no_show_rate == 1 / 3
+    assert found.waiting == Spread(count=4, p50=7.0, p90=45.0)
+    assert found.service == Spread(count=3, p50=6.0, p90=7.6)
+    assert {name: group.steps for name, group in found.by_service.items()} == {"umum": 3, "farmasi": 1}
+    assert {name: group.steps for name, group in found.by_counter.items()} == {"1": 1, "2": 2, "3": 1}
+    assert {name: group.steps for name, group in found.by_operator.items()} == {"rina": 2, "budi": 2}
+    assert {name: group.steps for name, group in found.by_hour.items()} == {"09": 4}
+    assert [group.steps for group in found.by_day.values()] == [1, 3]
+
+
+def test_of_one_service_and_of_one_day(journal: Journal) -> None:
+    today = statistics(journal.queue, journal.clinic, journal.today, journal.today)
+    assert (today.tickets, list(today.by_day)) == (2, [journal.today.isoformat()])
+    farmasi = statistics(journal.queue, journal.clinic, journal.today, journal.today, "farmasi")
+    assert (farmasi.tickets, farmasi.waiting.p50, list(farmasi.by_service)) == (1, 60.0, ["farmasi"])
+    with pytest.raises(Invalid):
+        statistics(journal.queue, journal.clinic, journal.today, journal.today, "jantung")
+    with pytest.raises(Invalid):
+        statistics(journal.queue, journal.clinic, journal.today, journal.today - timedelta(days=1))
+
+
+def test_nothing_is_not_zero_minutes() -> None:
+    journal = Journal()
+    found = statistics(journal.queue, journal.clinic, journal.today, journal.today)
+    assert (found.tickets, found.no_show_rate, found.waiting) == (0, None, Spread())
+
+
+def test_they_travel_as_json(journal: Journal) -> None:
+    found = statistics(journal.queue, journal.clinic, journal.today, journal.today)
+    data = msgspec.json.encode(found)
+    assert {"from", "to", "by_hour"} < json.loads(data).keys()
+    assert msgspec.json.decode(data, type=Statistics) == found
+
+
+def test_rows_for_a_spreadsheet(journal: Journal) -> None:
+    rows = list(csv_rows(journal.queue, journal.clinic, journal.today - timedelta(days=1), journal.today))
+    assert len(rows) == 4
+    assert {len(row) for row in rows} == {len(CSV_HEADER)}
+    first = dict(zip(CSV_HEADER, rows[0], strict=True))
+    assert first["nomor"] == "A-001"
+    assert first["dipanggil"] == "2026-11-23T09:10:00+08:00"
+    assert (first["menit_menunggu"], first["menit_dilayani"]) == ("10.0", "6.0")
+    assert len(list(csv_rows(journal.queue, journal.clinic, journal.today, journal.today, "farmasi"))) == 1
+
+
+def test_whole_days_equal_a_recount_from_the_events() -> None:
+    journal, _ = simulated(7, days=4, patients=60)
+    first = journal.today - timedelta(days=3)
+    found = statistics(journal.queue, BUSY, first, journal.today)
+    assert found.tickets == 240
+    assert same(found, recount(journal.log, BUSY, first, journal.today))
+    one = first + timedelta(days=1)
+    assert same(statistics(journal.queue, BUSY, one, one), recount(journal.log, BUSY, one, one))
+
+
+def test_the_first_day_kept_is_the_last_of_the_retention(journal: Journal) -> None:
+    assert kept_since(journal.at, journal.clinic) == journal.today - timedelta(days=2)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0, 1))
+def test_quantiles_lie_between_the_ends(samples: list[float], share: float) -> None:
+    ordered = sorted(samples)
+    assert ordered[0] <= quantile(ordered, share) + 1e-6
+    assert quantile(ordered, share) <= ordered[-1] + 1e-6
+    assert quantile(ordered, 0) == ordered[0]
+    assert quantile(ordered, 1) == ordered[-1]
+
+
+def test_no_quantile_of_nothing() -> None:
+    with pytest.raises(ValueError, match="nothing"):
+        quantile([], 0.5)
