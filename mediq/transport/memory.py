@@ -135,7 +135,7 @@ class _Mailbox:
         self._consumers.remove(consumer)
 
     async def put(self, frame: bytes, deadline: float | None, sender: MemoryTransport) -> None:
-        if not self._senders and len(self._ready) < self.broker.capacity:
+        if len(self._ready) < self.broker.capacity:
             self._ready.append((next(self._places), frame))
             self.wake()
             return
