@@ -68,6 +68,7 @@ class Bus(Child):
         for future in self._pending.values():
             if not future.done():
                 future.set_exception(Unavailable())
+                future.exception()  # counts as seen: who still waits for room gets the transport's error instead
 
     async def ask(
         self,

@@ -361,6 +361,18 @@ async def test_pending_asks_fail_when_the_bus_stops(house: House) -> None:
     gate.set()
 
 
+async def test_an_ask_that_waits_for_room_fails_when_bus_and_transport_stop(house: House) -> None:
+    house.broker.capacity = 1
+    await (await house.transport.bind("test", lambda delivery: None, 1)).close()
+    await house.bus.tell(Echo())
+    ask = asyncio.create_task(house.bus.ask(Echo()))
+    await settle()
+    await house.bus.stop()
+    await house.transport.stop()
+    with pytest.raises(Unavailable):
+        await ask
+
+
 async def test_the_bus_runs_until_it_is_stopped(house: House) -> None:
     running = asyncio.create_task(house.bus.run())
     await settle()
