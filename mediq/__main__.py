@@ -81,8 +81,12 @@ async def _serve(settings: Settings, wanted: frozenset[str]) -> int:
     from mediq.kernel.supervisor import Escalated
     from mediq.messages.errors import Fault
     from mediq.roles import House
+    from mediq.stores.sqlite_file import UnknownSchema
 
-    supervisor = House(settings, wanted).supervisor()
+    try:
+        supervisor = House(settings, wanted).supervisor()
+    except UnknownSchema as error:
+        raise ConfigError(f"{error}.") from error
     loop = asyncio.get_running_loop()
     stopping: asyncio.Task[None] | None = None
 
@@ -100,7 +104,7 @@ async def _serve(settings: Settings, wanted: frozenset[str]) -> int:
     try:
         await supervisor.start()
         await supervisor.run()
-    except PortTaken as error:
+    except (PortTaken, UnknownSchema) as error:
         raise ConfigError(str(error)) from error
     except (Escalated, Fault, OSError) as error:
         print(f"mediq: {error}", file=sys.stderr)  # noqa: T201

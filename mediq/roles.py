@@ -7,11 +7,11 @@ import secrets
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import filelock
-from sqlalchemy import text
 
 from mediq.actors.gateway import GatewayActor
 from mediq.actors.ocr import OcrActor
@@ -31,7 +31,7 @@ from mediq.kernel.retry import RetryPolicy
 from mediq.kernel.supervisor import Child, ChildSpec, Strategy, Supervisor
 from mediq.messages.errors import Conflict, Invalid, TooLarge, Unsupported
 from mediq.stores.audit import AuditTrail
-from mediq.stores.database import migrate, open_database, reading
+from mediq.stores.database import migrate, open_database, ping
 from mediq.stores.eventlog import SqliteEventLog
 from mediq.stores.jobs import SqliteJobStore
 from mediq.stores.sessions import SessionStore
@@ -146,7 +146,7 @@ class House:
             SessionStore(self._engine),
             SetupStore(self._engine),
             AuditTrail(self._engine),
-            self._ping_database,
+            partial(ping, self._engine),
         )
         return UserActor(
             self._bus,
@@ -200,10 +200,6 @@ class House:
             clock=now,
         )
         return HttpServer(gateway, settings.http.host, settings.http.port, settings.http.grace_seconds)
-
-    async def _ping_database(self) -> None:
-        async with reading(self._engine) as connection:
-            await connection.execute(text("SELECT 1"))
 
     # Stores
 

@@ -45,10 +45,12 @@ class Registration:
         """Register the holder, issue the ticket, and finish the job with its picture erased.
 
         Each step goes under a key made from the job and what the step says, so that a step repeated after a crash
-        happens once, and a step corrected by an operator is a step of its own.
+        happens once, and a step corrected by an operator is a step of its own. The ticket is asked for in the name of
+        whoever sent the card in; the patient in that of the present context, since only who has looked at the fields
+        may change a known patient's record by them.
         """
         principal = Principal(job.requested_by, Role(job.role)) if job.requested_by and job.role else None
-        patient = await self._bus.ask(fields, key=_key(job, fields), principal=principal)
+        patient = await self._bus.ask(fields, key=_key(job, fields))
         if job.user_id != patient.id:
             job = await self.keep(job, user_id=patient.id)
             await self._bus.publish(CardUserCreated(id=job.id, user_id=patient.id))

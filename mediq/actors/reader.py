@@ -34,7 +34,6 @@ class ReaderActor(Actor):
     """
 
     name = "reader"
-    concurrency = 2
 
     def __init__(
         self,
@@ -47,7 +46,8 @@ class ReaderActor(Actor):
         clock: Callable[[], datetime],
     ) -> None:
         super().__init__(bus)
-        self.concurrency = readers + 1  # type: ignore[misc]
+        self.concurrency = readers + 1
+        self._running: set[str] = set()
         self._jobs = jobs
         self._load = load
         self._loaded: asyncio.Future[Callable[[bytes], Reading]] = asyncio.get_running_loop().create_future()
@@ -71,16 +71,20 @@ class ReaderActor(Actor):
 
     @handles(RunJob)
     async def run_job(self, message: RunJob, context: Context) -> Done:
-        job = await self._jobs.get(message.id)
-        if job is None or JobStatus(job.status).final:
+        if message.id in self._running:
             return Done()
+        self._running.add(message.id)
         try:
-            await self._advance(job)
+            job = await self._jobs.get(message.id)
+            if job is not None and not JobStatus(job.status).final:
+                await self._advance(job)
         except Conflict as error:
             if error.reason != "job-moved-on":
                 raise
         except NotFound:
-            _log.info("job expired under way", job=job.id)
+            _log.info("job expired under way", job=message.id)
+        finally:
+            self._running.discard(message.id)
         return Done()
 
     async def _advance(self, job: Job) -> None:

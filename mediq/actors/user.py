@@ -35,6 +35,7 @@ _HASHER: Final = argon2.PasswordHasher(time_cost=2, memory_cost=19_456, parallel
 """OWASP's minimum for argon2id: 19 MiB, two passes; about 17 ms a password."""
 _NOBODY: Final = _HASHER.hash(secrets.token_urlsafe(16))
 """What a password is checked against when nobody has the e-mail address, so that both take as long."""
+_SEXES: Final = (*nik.Sex, "MALE", "FEMALE")
 _PURGE_SECONDS: Final = 3600.0
 _KEYS_KEPT: Final = timedelta(days=2)
 
@@ -313,8 +314,8 @@ def _check_card(number: str | None, fields: user.Ktp) -> None:
         _parse_nik(number)
     if fields.tgl_lahir is not None and card.parse_date(fields.tgl_lahir) is None:
         raise Invalid.field("tgl_lahir", "harus tanggal HH-BB-TTTT")
-    if fields.jenis_kelamin is not None and fields.jenis_kelamin not in tuple(nik.Sex):
-        raise Invalid.field("jenis_kelamin", "harus LAKI-LAKI atau PEREMPUAN")
+    if fields.jenis_kelamin is not None and fields.jenis_kelamin not in _SEXES:
+        raise Invalid.field("jenis_kelamin", "harus LAKI-LAKI atau PEREMPUAN (MALE atau FEMALE pada kartu WNA)")
 
 
 def _check_new_user(message: user.CreateUser) -> None:

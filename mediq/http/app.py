@@ -65,9 +65,10 @@ class Gateway:
         await self._boards.run()
 
     def drain(self) -> None:
-        """Stop being ready and end the event streams; requests in flight go on."""
+        """Stop being ready, end the event streams, and let nobody wait for a card; requests in flight go on."""
         self.accepting = False
         self._streams.end()
+        self._cards.end()
 
     def application(self) -> web.Application:
         """The aiohttp application, its middlewares outermost first."""

@@ -32,6 +32,7 @@ class CardDesk:
         self._check = check
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._ended = False
 
     async def start(self) -> None:
         """Listen for cards that are done."""
@@ -87,12 +88,14 @@ class CardDesk:
         return TooLarge(f"Foto lebih besar dari {self._max_size / 1_048_576:.0f} MB. Kirim foto yang lebih kecil.")
 
     async def result(self, job_id: str, seconds: float) -> CardResult | None:
-        """The card's result once it is done, or None if that takes longer than `seconds`."""
+        """The card's result once it is done, or None if that takes longer than `seconds` or the gateway stops."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(job_id, set()).add(done)
         try:
             async with asyncio.timeout(seconds):
                 while not (result := await self._bus.ask(GetCardResult(id=job_id))).status.final:
+                    if self._ended:
+                        return None
                     await done
                 return result
         except TimeoutError:
@@ -101,6 +104,13 @@ class CardDesk:
             self._waiting[job_id].discard(done)
             if not self._waiting[job_id]:
                 del self._waiting[job_id]
+
+    def end(self) -> None:
+        """Let nobody wait any longer."""
+        self._ended = True
+        for done in [done for waiting in self._waiting.values() for done in waiting]:
+            if not done.done():
+                done.set_result(None)
 
     def _changed(self, event: CardStatusChanged) -> None:
         if event.status.final:

@@ -15,6 +15,8 @@ from . import problem
 
 _log = observe.logger("http")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"})
+"""What metrics tell apart; a caller can make up any other."""
 _DETAILS: Final = {
     404: "Halaman ini tidak ada.",
     405: "Cara ini tidak berlaku untuk halaman ini.",
@@ -23,6 +25,7 @@ _DETAILS: Final = {
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'self'",
+    "Server": "MediQ",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -47,7 +50,9 @@ async def access_log(request: web.Request, handler: Handler) -> web.StreamRespon
         seconds = time.perf_counter() - began
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "unknown"
-        observe.http_seconds.labels(request.method if status != 405 else "other", route, status).observe(seconds)
+        observe.http_seconds.labels(request.method if request.method in _METHODS else "other", route, status).observe(
+            seconds
+        )
         principal = request.get("principal")
         _log.info(
             "request",

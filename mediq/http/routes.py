@@ -86,7 +86,6 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
             message=auth.Refresh,
             who=None,
             body=Body.REFRESH_TOKEN,
-            limit=login,
         ),
         Route(method="GET", path="/auth/logout", message=auth.Logout, who=SIGNED_IN),
         Route(method="POST", path="/auth/setup", message=auth.SetUp, who=None, body=json, limit=login),

@@ -30,7 +30,7 @@ class Actor:
     """
 
     name: ClassVar[str]
-    concurrency: ClassVar[int] = 16
+    concurrency: int = 16
     handlers: ClassVar[dict[str, tuple[Spec[Any], str]]] = {}
 
     def __init__(self, bus: Bus) -> None:
