@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 
-from mediq.actors.health import VERSION, probe
+from mediq.actors.health import VERSION, overall, probe
 from mediq.kernel.actor import Actor, handles
 from mediq.kernel.breaker import State
 from mediq.kernel.bus import Bus
@@ -50,10 +50,8 @@ class GatewayActor(Actor):
         for service, breaker in self.bus.breakers.items():
             if breaker.state is not State.CLOSED:
                 parts[f"circuit:{service}"] = Part(status="degraded", detail=breaker.state)
-        states = {part.status for part in parts.values()}
-        status = "up" if states == {"up"} else "down" if parts["broker"].status == "down" else "degraded"
         return DetailedHealth(
-            status=status,  # type: ignore[arg-type]
+            status=overall(parts, "broker"),
             version=VERSION,
             uptime_seconds=round(time.monotonic() - self._began, 1),
             parts=parts,

@@ -1,12 +1,12 @@
 """Asking a part of the house whether it stands."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 from typing import Final
 
 from mediq.messages.errors import DomainError, Fault
-from mediq.messages.health import Part
+from mediq.messages.health import Part, State
 
 VERSION: Final = version("mediq")
 
@@ -22,3 +22,10 @@ async def probe(ask: Callable[[], Awaitable[object]]) -> Part:
     if isinstance(answer, Part):
         return Part(status=answer.status, latency_ms=latency, detail=answer.detail, parts=answer.parts)
     return Part(status="up", latency_ms=latency)
+
+
+def overall(parts: Mapping[str, Part], *needed: str) -> State:
+    """The state of a whole: down if a `needed` part is, degraded if any part is not up."""
+    if any(parts[name].status == "down" for name in needed):
+        return "down"
+    return "up" if all(part.status == "up" for part in parts.values()) else "degraded"

@@ -9,9 +9,7 @@ from typing import Final
 import jinja2
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from prometheus_client import exposition
 
-from mediq import observe
 from mediq.config import Http
 from mediq.domain.clinic import Clinic
 from mediq.kernel.bus import Bus
@@ -24,6 +22,7 @@ from .cards import CardDesk
 from .dispatch import Dispatcher
 from .limits import RateLimiter
 from .routes import STAFF, Limit, table
+from .server import Site
 from .sse import Streams
 from .tokens import Tokens
 
@@ -31,7 +30,7 @@ _JSON_LIMIT: Final = 65_536
 _PAGES: Final = Path(__file__).parent / "pages"
 
 
-class Gateway:
+class Gateway(Site):
     """Everything behind the gateway's port. `check_image` refuses bytes that are no readable picture."""
 
     def __init__(
@@ -61,11 +60,11 @@ class Gateway:
         await self._cards.start()
 
     async def run(self) -> None:
-        """Follow the queue for the boards, until cancelled."""
+        """Follow the queue for the boards."""
         await self._boards.run()
 
     def drain(self) -> None:
-        """Stop being ready, end the event streams, and let nobody wait for a card; requests in flight go on."""
+        """Not ready any more; event streams end, and nobody waits for a card."""
         self.accepting = False
         self._streams.end()
         self._cards.end()
@@ -81,7 +80,7 @@ class Gateway:
         app.router.add_get("/events/ticket/{token}", self._ticket_events, allow_head=False)
         app.router.add_get("/setup", self._page("setup.html"))
         app.router.add_get("/ready", self._ready)
-        app.router.add_get("/metrics", metrics)
+        app.router.add_get("/metrics", middleware.metrics)
         app.router.add_static("/static", _PAGES / "static")
         return app
 
@@ -106,9 +105,3 @@ class Gateway:
             return web.Response(text=html, content_type="text/html")
 
         return page
-
-
-async def metrics(request: web.Request) -> web.Response:
-    """What Prometheus reads."""
-    encode, content_type = exposition.choose_encoder(request.headers.get("Accept", ""))
-    return web.Response(body=encode(observe.registry), headers={"Content-Type": content_type})

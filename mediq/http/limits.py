@@ -2,25 +2,34 @@
 
 import math
 import time
+from typing import Final
 
 from aiohttp import web
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage, Storage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.errors import StorageError
+from limits.storage import storage_from_string
 
+from mediq import observe
 from mediq.config import Limits
 from mediq.messages.errors import TooMany
 from mediq.messages.principal import Principal
 
 from .routes import Limit
 
+_log = observe.logger("limits")
+_REDIS_SECONDS: Final = 0.5
+"""How long shared counting may take before a gateway counts by itself."""
+
 
 class RateLimiter:
-    """The clinic's rate limits, in memory unless a shared `storage` is given."""
+    """The clinic's rate limits: in memory, or shared by all gateways over the Redis at `redis_url`."""
 
-    def __init__(self, limits: Limits, storage: Storage | None = None) -> None:
+    def __init__(self, limits: Limits, redis_url: str = "") -> None:
         window = max(1, round(limits.window_ms / 1000))
-        self._strategy = SlidingWindowCounterRateLimiter(storage or MemoryStorage())
+        self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._shared = SlidingWindowCounterRateLimiter(_redis(redis_url)) if redis_url else self._own
         self._items: dict[Limit, RateLimitItem] = {
             Limit.GENERAL: RateLimitItemPerSecond(limits.requests, window, "general"),
             Limit.LOGIN: RateLimitItemPerSecond(limits.login_requests, window, "login"),
@@ -41,8 +50,13 @@ class RateLimiter:
 
     async def _hit(self, limit: Limit, who: str, request: web.Request | None) -> None:
         item = self._items[limit]
-        allowed = await self._strategy.hit(item, who)
-        stats = await self._strategy.get_window_stats(item, who)
+        try:
+            allowed = await self._shared.hit(item, who)
+            stats = await self._shared.get_window_stats(item, who)
+        except StorageError as error:
+            _log.warning("calls counted by this gateway alone", error=type(error.storage_error).__name__)
+            allowed = await self._own.hit(item, who)
+            stats = await self._own.get_window_stats(item, who)
         reset = max(0.0, stats.reset_time - time.time())
         if request is not None:
             request["ratelimit"] = {
@@ -52,3 +66,14 @@ class RateLimiter:
             }
         if not allowed:
             raise TooMany("Terlalu banyak permintaan. Tunggu sebentar.", retry_after=max(1.0, reset))
+
+
+def _redis(redis_url: str) -> Storage:
+    return storage_from_string(
+        f"async+{redis_url}",  # type: ignore[return-value]
+        implementation="redispy",
+        wrap_exceptions=True,
+        key_prefix="mediq:limits",
+        socket_timeout=_REDIS_SECONDS,
+        socket_connect_timeout=_REDIS_SECONDS,
+    )

@@ -7,6 +7,7 @@ from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from prometheus_client import exposition
 
 from mediq import observe
 from mediq.messages.errors import DomainError, Fault, Internal
@@ -85,6 +86,12 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Exception:
         _log.exception("request failed", request_id=request_id)
         return problem.response(Internal(), request_id)
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """What Prometheus reads."""
+    encode, content_type = exposition.choose_encoder(request.headers.get("Accept", ""))
+    return web.Response(body=encode(observe.registry), headers={"Content-Type": content_type})
 
 
 async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:

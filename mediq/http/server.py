@@ -1,14 +1,13 @@
-"""The gateway as a supervised child: it listens, serves, and drains in order."""
+"""What listens on a port, as a supervised child: it serves, and drains in order."""
 
 import asyncio
 import errno
+from abc import ABC, abstractmethod
 
 from aiohttp import web
 
 from mediq import observe
 from mediq.kernel.supervisor import Child
-
-from .app import Gateway
 
 _log = observe.logger("http")
 
@@ -17,11 +16,30 @@ class PortTaken(Exception):
     """Another program listens on the port already."""
 
 
-class HttpServer(Child):
-    """Listens on `host` and `port` for a gateway; requests in flight get `grace` seconds to finish at a stop."""
+class Site(ABC):
+    """What a server serves."""
 
-    def __init__(self, gateway: Gateway, host: str, port: int, grace: float) -> None:
-        self._gateway = gateway
+    @abstractmethod
+    def application(self) -> web.Application:
+        """The routes, behind their middlewares."""
+
+    async def start(self) -> None:  # noqa: B027 - most sites need nothing
+        """Make ready, before the port opens."""
+
+    async def run(self) -> None:
+        """What goes on beside the requests, until cancelled."""
+        await asyncio.Event().wait()
+
+    @abstractmethod
+    def drain(self) -> None:
+        """Stop being ready, and end what would never end by itself; requests in flight go on."""
+
+
+class HttpServer(Child):
+    """Listens on `host` and `port` for a site; requests in flight get `grace` seconds to finish at a stop."""
+
+    def __init__(self, site: Site, host: str, port: int, grace: float) -> None:
+        self._site = site
         self._host = host
         self._port = port
         self._grace = grace
@@ -34,10 +52,10 @@ class HttpServer(Child):
         Raises:
             PortTaken: somebody else does already.
         """
-        runner = web.AppRunner(self._gateway.application(), access_log=None, shutdown_timeout=self._grace)
+        runner = web.AppRunner(self._site.application(), access_log=None, shutdown_timeout=self._grace)
         await runner.setup()
         try:
-            await self._gateway.start()
+            await self._site.start()
             await web.TCPSite(runner, self._host, self._port).start()
         except OSError as error:
             await runner.cleanup()
@@ -51,24 +69,24 @@ class HttpServer(Child):
         _log.info("listening", address=f"http://{self._host}:{runner.addresses[0][1]}")
 
     async def run(self) -> None:
-        boards = asyncio.create_task(self._gateway.run())
+        work = asyncio.create_task(self._site.run())
         stopped = asyncio.create_task(self._stopped.wait())
         try:
-            await asyncio.wait([boards, stopped], return_when=asyncio.FIRST_COMPLETED)
-            if boards.done():
-                boards.result()
+            await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
         finally:
             await self._close()
-            for task in (boards, stopped):
+            for task in (work, stopped):
                 task.cancel()
-            await asyncio.wait([boards, stopped])
+            await asyncio.wait([work, stopped])
 
     async def stop(self) -> None:
         """Readiness off, streams ended, no more connections, requests in flight finished; `run` then returns."""
         self._stopped.set()
 
     async def _close(self) -> None:
-        self._gateway.drain()
+        self._site.drain()
         if self._runner is not None:
             runner, self._runner = self._runner, None
             await runner.cleanup()
