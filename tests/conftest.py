@@ -1,0 +1,32 @@
+"""One running house for all tests that do not disturb one another, and people at its desk."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.fixtures.desk import Desk, desk_at
+from tests.fixtures.house import House, made_with_admin, running
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house with an administrator, shared by the whole session: bring your own patients and tickets."""
+    base = tmp_path_factory.mktemp("house")
+    made_with_admin(base)
+    with running(base) as house:
+        yield house
+        assert house.stop() == 0, house.log
+
+
+@pytest.fixture
+async def desk(house: House) -> AsyncIterator[Desk]:
+    """Someone who has not signed in."""
+    async with desk_at(house) as desk:
+        await desk.ready()
+        yield desk
+
+
+@pytest.fixture
+async def admin(desk: Desk) -> Desk:
+    """The shared house's administrator, signed in anew."""
+    return await desk.sign_in()
