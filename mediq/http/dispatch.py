@@ -117,7 +117,7 @@ async def _json_object(request: web.Request) -> dict[str, Any]:
         raise Unsupported("Kirim isi permintaan sebagai application/json.")
     try:
         tree = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last: brackets within brackets
         raise Malformed("Isi permintaan bukan JSON yang benar.") from None
     if not isinstance(tree, dict):
         raise Malformed("Isi permintaan harus berupa objek JSON.")
