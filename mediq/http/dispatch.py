@@ -36,7 +36,8 @@ class Dispatcher:
         """The aiohttp handler of one route."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            shows_token = route.body is not Body.REFRESH_TOKEN
+            # Who signs in may still send the token of a session that has ended.
+            shows_token = route.body is not Body.REFRESH_TOKEN and route.limit is not Limit.LOGIN
             principal = await self.admit(request, route.who, route.limit, shows_token=shows_token)
             message = await self._message(request, route)
             if not _owns(principal, route, message):
