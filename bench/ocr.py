@@ -50,6 +50,7 @@ class Score:
         self.times[damage].append(took)
         if not reading.is_ktp:
             self.refused[f"{damage}: {reading.reason}"] += 1
+            self.errors.append(f"{name} refused: {reading.reason}")
         for field in FIELDS:
             read = reading.fields.get(field)
             value = read.value if read else ""
@@ -66,6 +67,7 @@ class Score:
                 self.spacing.append(f"{name} {field}: {truth[field]!r} read {value!r}")
             if not right:
                 self.confusions[field][truth[field], value] += 1
+            if not right and reading.is_ktp:
                 mark = "CERTAIN " if read and read.certain else ""
                 self.errors.append(
                     f"{name} {field}: {truth[field]!r} read {value!r} {mark}{read.confidence if read else ''}"

@@ -1,5 +1,35 @@
-"""What every test may ask for: the private servers, each of which starts when it is first wanted."""
+"""What every test may ask for: a running house with people at its desk, and the private servers."""
 
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.fixtures.desk import Desk, desk_at
+from tests.fixtures.house import House, made_with_admin, running
 from tests.fixtures.servers import mariadb, mysql_url, rabbitmq, rabbitmq_url, redis_server, redis_url
 
-__all__ = ["mariadb", "mysql_url", "rabbitmq", "rabbitmq_url", "redis_server", "redis_url"]
+__all__ = ["admin", "desk", "house", "mariadb", "mysql_url", "rabbitmq", "rabbitmq_url", "redis_server", "redis_url"]
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house with an administrator, shared by the whole session: bring your own patients and tickets."""
+    base = tmp_path_factory.mktemp("house")
+    made_with_admin(base)
+    with running(base) as house:
+        yield house
+        assert house.stop() == 0, house.log
+
+
+@pytest.fixture
+async def desk(house: House) -> AsyncIterator[Desk]:
+    """Someone who has not signed in."""
+    async with desk_at(house) as desk:
+        await desk.ready()
+        yield desk
+
+
+@pytest.fixture
+async def admin(desk: Desk) -> Desk:
+    """The shared house's administrator, signed in anew."""
+    return await desk.sign_in()

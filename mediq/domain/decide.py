@@ -45,8 +45,7 @@ from mediq.domain.events import (
     TicketTransferred,
 )
 from mediq.domain.evolve import DAY_CLOSED, evolve
-from mediq.domain.line import Key, Line, Place
-from mediq.domain.priority import grant, next_in_turn, people_ahead
+from mediq.domain.priority import grant, next_in_turn, turn_back
 from mediq.domain.state import Queue, active_key, number_key
 from mediq.domain.subject import subject_of_command
 from mediq.domain.ticket import ACTIVE, AT_COUNTER, Status, Ticket
@@ -205,7 +204,7 @@ def _ticket_event(queue: Queue, command: Command, ticket: Ticket, clinic: Clinic
         case Requeue():
             _require(ticket, Status.NO_SHOW)
             _refuse_if_queued(queue, ticket.user_id, ticket.service, clinic)
-            turn, order = _turn_back(queue.line(ticket.service), ticket, command.at, queue.version + 1, clinic)
+            turn, order = turn_back(queue.line(ticket.service), ticket, command.at, queue.version + 1, clinic.policy)
             return _about(TicketRequeued, ticket, counter=None, turn=turn, order=order)
         case Hold():
             _require(ticket, Status.WAITING, *AT_COUNTER)
@@ -268,22 +267,6 @@ def _close(queue: Queue, day: date, at: datetime, clinic: Clinic) -> tuple[Event
     ended = (_about(ends[ticket.status], ticket, reason=DAY_CLOSED) for ticket in left)
     forget = clinic.day(at) - timedelta(days=clinic.policy.retention_days)
     return (*ended, DayClosed(day=day, ended=len(left), forget_before=forget))
-
-
-def _turn_back(line: Line, ticket: Ticket, at: datetime, version: int, clinic: Clinic) -> Key:
-    """The place in line of a skipped patient who came back, as the clinic has chosen."""
-    lane = line.lane(ticket.priority)
-    end = (max(at, lane[-1].turn), version) if lane else (at, version)
-    if not lane or clinic.policy.requeue == "end":
-        return end
-    head = (lane[0].turn, lane[0].order - 1)
-    if clinic.policy.requeue == "head":
-        return head
-    for turn, order in (head, *((place.turn, place.order) for place in lane[:3])):
-        place = Place(ticket.id, ticket.priority, turn, at, order)
-        if people_ahead(line.join(place), place, at, clinic.policy) >= 3:
-            return turn, order
-    return end
 
 
 def _today(queue: Queue, at: datetime, clinic: Clinic) -> date:

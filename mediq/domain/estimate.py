@@ -7,7 +7,7 @@ from math import ceil, floor, sqrt
 import msgspec
 
 from mediq.domain.clinic import Clinic
-from mediq.domain.evolve import hour_key
+from mediq.domain.pace import hour_key
 from mediq.domain.quantile import quantile
 from mediq.domain.state import Queue
 

@@ -29,15 +29,13 @@ from mediq.domain.events import (
     kind,
 )
 from mediq.domain.line import Call, place_of
+from mediq.domain.pace import clocked, unclocked, worked
 from mediq.domain.priority import high_run_after
 from mediq.domain.state import (
     NOBODY,
-    RECENT,
-    SAME_HOUR,
     UNATTENDED,
     Answer,
     Desk,
-    Pace,
     Queue,
     Undoable,
     active_key,
@@ -133,8 +131,8 @@ def _act(queue: Queue, event: Event, actor: str, at: datetime, version: int) -> 
         call = Call(version, event.number, event.service, event.counter, at)
         lines = lines.set(event.service, lines[event.service].called(call))
         queue = queue.but(lines=lines)
-    if _worked(before, kind(event)) and not after.ended_by_closing:
-        queue = _pace(queue, before, at, 1)
+    if worked(before, kind(event)) and not after.ended_by_closing:
+        queue = clocked(queue, before, at)
     counter = after.counter if after.status in AT_COUNTER else before.counter
     if counter is not None and (before.status in AT_COUNTER or after.status in AT_COUNTER):
         last = Undoable(version=version, action=kind(event), at=at, before=before, high_runs=runs)
@@ -207,8 +205,8 @@ def _undo(queue: Queue, event: ActionUndone, version: int) -> Queue:
     if before.service in lines:
         lines = lines.set(before.service, lines[before.service].uncalled(last.version))
     queue = queue.but(lines=lines)
-    if _worked(before, last.action):
-        queue = _pace(queue, before, last.at, -1)
+    if worked(before, last.action):
+        queue = unclocked(queue, before, last.at)
     desk = replace(queue.desk(event.counter), last=None)
     return queue.but(desks=queue.desks.set(event.counter, desk))
 
@@ -282,47 +280,6 @@ def _put(queue: Queue, before: Ticket | None, after: Ticket) -> Queue:
         desk = desks.get(after.counter, UNATTENDED)
         desks = desks.set(after.counter, replace(desk, ticket_id=after.id))
     return queue.but(tickets=tickets, finished=finished, lines=lines, desks=desks, active=active)
-
-
-def _worked(before: Ticket, action: str) -> bool:
-    """Whether that action ended a stretch of service, whose length says how fast the service goes."""
-    match action:
-        case "ticket-completed" | "ticket-transferred":
-            return before.status in AT_COUNTER
-        case "ticket-held":
-            return before.status is Status.IN_PROGRESS
-        case _:
-            return False
-
-
-def _pace(queue: Queue, before: Ticket, at: datetime, times: int) -> Queue:
-    """Count a service time in (`times` 1) or, when its end is undone, out again (-1)."""
-    began = before.started_at or before.called_at
-    assert began is not None
-    seconds = (at - began).total_seconds()
-    pace = queue.paces.get(before.service) or Pace()
-    hour = hour_key(before.service, at)
-    same = queue.hours.get(hour, ())
-    if times > 0:
-        recent, same = (*pace.seconds, seconds)[-RECENT:], (*same, seconds)[-SAME_HOUR:]
-    else:
-        recent, same = _without_last(pace.seconds, seconds), _without_last(same, seconds)
-    return queue.but(
-        paces=queue.paces.set(before.service, Pace(finished=pace.finished + times, seconds=recent)),
-        hours=queue.hours.set(hour, same),
-    )
-
-
-def hour_key(service: str, at: datetime) -> str:
-    """Under which `Queue.hours` keeps a service's times of an hour; UTC will do, as no zone here is off by minutes."""
-    return f"{service}/{at.astimezone(UTC).hour}"
-
-
-def _without_last(samples: tuple[float, ...], value: float) -> tuple[float, ...]:
-    for i in range(len(samples) - 1, -1, -1):
-        if samples[i] == value:
-            return samples[:i] + samples[i + 1 :]
-    return samples
 
 
 def _without(mapping: Map[str, V], keys: Iterable[str]) -> Map[str, V]:

@@ -10,8 +10,8 @@ from datetime import date, datetime, timedelta
 
 from mediq.domain.clinic import Policy
 from mediq.domain.errors import Invalid
-from mediq.domain.line import Line, Place, by_turn, by_wait, index_of
-from mediq.domain.ticket import REASONS, Priority
+from mediq.domain.line import Key, Line, Place, by_turn, by_wait, index_of
+from mediq.domain.ticket import REASONS, Priority, Ticket
 
 
 def next_in_turn(lines: Sequence[Line], at: datetime, policy: Policy) -> Place | None:
@@ -81,6 +81,26 @@ def people_ahead(line: Line, place: Place, at: datetime, policy: Policy) -> int:
     else:
         others = high + normal
     return len(urgent) + len(overdue) + index + others
+
+
+def turn_back(line: Line, ticket: Ticket, at: datetime, order: int, policy: Policy) -> Key:
+    """The place in line, by turn and order, of a skipped patient who came back, as the clinic has chosen.
+
+    "After three" means after three others are called, whatever their priority, or as many more as come before this
+    priority anyway. `order` is the one to take at the end of the lane.
+    """
+    lane = line.lane(ticket.priority)
+    end = (max(at, lane[-1].turn), order) if lane else (at, order)
+    if not lane or policy.requeue == "end":
+        return end
+    head = (lane[0].turn, lane[0].order - 1)
+    if policy.requeue == "head":
+        return head
+    for key in (head, *map(by_turn, lane[:3])):
+        place = Place(ticket.id, ticket.priority, key[0], at, key[1])
+        if people_ahead(line.join(place), place, at, policy) >= 3:
+            return key
+    return end
 
 
 def grant(

@@ -36,7 +36,8 @@ class Dispatcher:
         """The aiohttp handler of one route."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            shows_token = route.body is not Body.REFRESH_TOKEN
+            # Who signs in may still send the token of a session that has ended.
+            shows_token = route.body is not Body.REFRESH_TOKEN and route.limit is not Limit.LOGIN
             principal = await self.admit(request, route.who, route.limit, shows_token=shows_token)
             message = await self._message(request, route)
             if not _owns(principal, route, message):
@@ -117,7 +118,7 @@ async def _json_object(request: web.Request) -> dict[str, Any]:
         raise Unsupported("Kirim isi permintaan sebagai application/json.")
     try:
         tree = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last: brackets within brackets
         raise Malformed("Isi permintaan bukan JSON yang benar.") from None
     if not isinstance(tree, dict):
         raise Malformed("Isi permintaan harus berupa objek JSON.")

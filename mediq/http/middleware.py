@@ -26,7 +26,6 @@ _DETAILS: Final = {
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'self'",
-    "Server": "MediQ",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -99,6 +98,7 @@ async def on_prepare(request: web.Request, response: web.StreamResponse) -> None
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["Server"] = "MediQ"  # aiohttp has put its version there
     if (request_id := request.get("request_id")) is not None:
         response.headers["X-Request-Id"] = request_id
     response.headers.update(request.get("ratelimit", {}))

@@ -20,6 +20,12 @@ _LEAST_HEIGHT = 12.0
 """Pixels: lines found lower than this in the first look are looked at again, closer."""
 _PROBES = 6
 """Lines read to decide which way up a photo is."""
+_ENOUGH = 4
+"""Labels that make a card."""
+_DIRECTIONS = 2
+"""Directions of text that are tried."""
+_MOST_LINES = 90
+"""Lines read in one direction, the largest first; a card has about 30."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -34,18 +40,45 @@ class Found(msgspec.Struct, frozen=True):
 
 
 def locate(models: Models, picture: Picture) -> Found:
-    """Find and read every line of text that runs the way most of the text does, right way up."""
-    longest = max(picture.shape[:2])
+    """Find and read every line of text that runs the way most of the text does, right way up.
+
+    Where that shows no card, the text that runs another way is tried: a card may lie on a printed form.
+    """
     lines = find_lines(models, picture, longest=COARSE, enlarge=4.0)
-    lines, angle = _one_direction(lines)
-    if not lines:
-        return Found([], 0.0)
-    height = float(np.median([line.height for line in lines])) * min(COARSE / longest, 4.0)
+    best = Found([], 0.0)
+    for _ in range(_DIRECTIONS):
+        if len(lines) < 2 and best.rows:
+            break
+        chosen, angle = _one_direction(lines)
+        if not chosen:
+            break
+        found = _along(models, picture, chosen, angle)
+        if not best.rows or found.labels > best.labels:
+            best = found
+        if best.labels >= _ENOUGH:
+            break
+        lines = [line for line in lines if not any(line.x == c.x and line.y == c.y for c in chosen)]
+        if len(lines) < _ENOUGH:
+            break
+    return best
+
+
+def _along(models: Models, picture: Picture, lines: list[Line], angle: float) -> Found:
+    """Read the lines of one direction, after a closer look if they are small."""
+    height = float(np.median([line.height for line in lines])) * min(COARSE / max(picture.shape[:2]), 4.0)
     if height < _LEAST_HEIGHT and len(lines) >= 4:
-        closer, angle = _look_closer(models, picture, lines, angle)
+        closer, turned = _look_closer(models, picture, lines, angle)
         if len(closer) >= len(lines) // 2:
-            lines = closer
-    return _right_way_up(models, picture, lines, angle)
+            lines, angle = closer, turned
+    largest = sorted(lines, key=lambda line: line.length * line.height, reverse=True)[:_MOST_LINES]
+    found = _right_way_up(models, picture, largest, angle)
+    if found.labels < _ENOUGH and found.rows:
+        # The few lines that decided may have misled: with the whole text the other way round there is no doubt left.
+        other = read_lines(models, picture, [_turn(row.line) for row in found.rows])
+        upside_down = Found(other, found.angle + math.pi)
+        if upside_down.labels > found.labels:
+            return upside_down
+    return found
 
 
 def _one_direction(lines: list[Line]) -> tuple[list[Line], float]:

@@ -23,7 +23,7 @@ class Value(msgspec.Struct, frozen=True):
     def doubtful(self) -> bool:
         """Whether it is worth a second look."""
         evidence = self.evidence
-        return not self.text or self.fits is False or evidence.whole < -0.12 or evidence.least < 0.9
+        return not self.text or self.fits is False or evidence.whole < -0.3 or evidence.least < 0.85
 
     @property
     def strength(self) -> float:

@@ -112,6 +112,26 @@ def test_every_call_is_fair(happenings: list[list[Priority] | str], minutes: int
                 away.append(journal.ticket(called.id))
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(ARRIVAL, st.sampled_from(["umum", "gigi"])), min_size=5, max_size=30),
+    st.lists(st.booleans(), min_size=20, max_size=60),
+)
+def test_one_counter_of_two_services_calls_as_from_one_line(
+    arrivals: list[tuple[Priority, str]], more: list[bool]
+) -> None:
+    journal, judge, coming = Journal(TWO_LINES), Judge(), iter(arrivals)
+    for arriving in more:
+        journal.later(minutes=1)
+        if arriving or len(waiting(journal)) < 4:
+            if (one := next(coming, None)) is not None:
+                arrive(journal, *one)
+            continue
+        there, called = waiting(journal), journal.call("1")
+        judge.see(journal, there, called)
+        journal.do(Complete, ticket_id=called.id)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(ARRIVAL, st.sampled_from(["umum", "gigi"])), min_size=5, max_size=40),
@@ -199,6 +219,14 @@ def test_high_called_by_two_counters_count_together() -> None:
     for priority in [Priority.NORMAL] + [Priority.HIGH] * 3:
         arrive(journal, priority)
     assert [journal.call(str(n)).priority.value for n in (1, 2, 3)] == ["HIGH", "HIGH", "NORMAL"]
+
+
+def test_high_of_two_services_count_together_at_a_counter_of_both() -> None:
+    journal = Journal(TWO_LINES)
+    for service in ("umum", "gigi", "umum", "gigi"):
+        arrive(journal, Priority.HIGH, service)
+    arrive(journal, Priority.NORMAL, "umum")
+    assert [journal.serve("1", minutes=1).priority.value for _ in range(4)] == ["HIGH", "HIGH", "NORMAL", "HIGH"]
 
 
 def test_low_is_called_once_it_has_waited_too_long() -> None:

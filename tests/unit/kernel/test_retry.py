@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediq.domain.errors import Conflict, NotFound
@@ -117,6 +117,7 @@ def test_which_errors_may_pass(error: Any, passes: bool) -> None:
     assert passing(error) is passes
 
 
+@settings(deadline=None)
 @given(st.integers(1, 8), st.floats(0.01, 10.0), st.floats(0.0, 1.0))
 def test_a_delay_doubles_and_is_jittered_upwards_only(repetition: int, initial: float, jitter: float) -> None:
     base = initial * 2 ** (repetition - 1)

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediq.domain.errors import DomainError, FieldError, Invalid
@@ -22,6 +22,7 @@ def over_the_wire(error: DomainError | Fault) -> DomainError | Fault:
     return from_wire(msgspec.msgpack.decode(raw, type=WireError))
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(REFUSALS),
     texts,
@@ -39,6 +40,7 @@ def test_a_refusal_survives_the_wire(
     assert str(got) == detail
 
 
+@settings(deadline=None)
 @given(st.sampled_from(FAULTS), texts, waits)
 def test_a_fault_survives_the_wire(cls: type[Fault], detail: str, wait: float | None) -> None:
     got = over_the_wire(cls(detail, retry_after=wait))

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediq.domain.roles import Role
@@ -26,16 +26,19 @@ envelopes = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(envelopes, max_size=4))
 def test_a_frame_gives_back_what_was_put_in(batch: list[Envelope]) -> None:
     assert decode_frame(encode_frame(batch)) == batch
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_random_bytes_are_refused_by_one_error_or_none(raw: bytes) -> None:
     decode_or_refuse(raw)
 
 
+@settings(deadline=None)
 @given(st.lists(envelopes, min_size=1, max_size=2), st.data())
 def test_a_damaged_frame_is_refused_by_one_error_or_none(batch: list[Envelope], data: st.DataObject) -> None:
     frame = bytearray(encode_frame(batch))
@@ -44,6 +47,7 @@ def test_a_damaged_frame_is_refused_by_one_error_or_none(batch: list[Envelope], 
     decode_or_refuse(bytes(frame))
 
 
+@settings(deadline=None)
 @given(st.lists(envelopes, min_size=1, max_size=2), st.data())
 def test_a_truncated_frame_is_refused(batch: list[Envelope], data: st.DataObject) -> None:
     frame = encode_frame(batch)
@@ -51,6 +55,7 @@ def test_a_truncated_frame_is_refused(batch: list[Envelope], data: st.DataObject
         decode_frame(frame[: data.draw(st.integers(0, len(frame) - 1))])
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | texts | st.binary(max_size=8),

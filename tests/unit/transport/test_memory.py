@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediq.messages.errors import MailboxFull, Unroutable
@@ -156,6 +156,7 @@ async def test_transports_without_a_common_broker_do_not_meet() -> None:
 words = st.sampled_from(["a", "b", "ab", "a+", "*x", "(a|b)", "[ab]", "a?", "^a", "b$", "\\d", "\\"])
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["*", "#"]) | words, min_size=1, max_size=6),
     st.lists(words, min_size=1, max_size=6),

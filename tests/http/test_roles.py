@@ -1,0 +1,204 @@
+"""Every route of the table, called by everyone: who gets through is what the contract says, and nothing else."""
+
+from collections.abc import Iterator, Mapping
+
+import aiohttp
+import pytest
+
+from mediq.http.routes import Body, Route, table
+from tests.fixtures.desk import PASSWORD, Desk, Reply, desk_at
+from tests.fixtures.house import GENEROUS, House, running
+from tests.fixtures.visitors import CLEAN, card, new_nik
+
+ANYONE = frozenset({"", "PASIEN", "OPERATOR", "ADMIN_FASKES"})
+SIGNED_IN = ANYONE - {""}
+STAFF = frozenset({"OPERATOR", "ADMIN_FASKES"})
+ADMIN = frozenset({"ADMIN_FASKES"})
+
+CONTRACT = {
+    "GET /": ANYONE,
+    "GET /health": ANYONE,
+    "POST /auth/login/admin": ANYONE,
+    "POST /auth/login/user": ANYONE,
+    "POST /auth/setup": ANYONE,
+    "GET /auth/refresh": ANYONE,  # with a refresh token
+    "GET /auth/logout": SIGNED_IN,
+    "POST /users": ADMIN,
+    "POST /users/create-from-ocr": STAFF,
+    "GET /users/check-nik/{nik}": STAFF,
+    "GET /users/profile": SIGNED_IN,
+    "GET /users": ADMIN,
+    "PATCH /users/{id}/role": ADMIN,
+    "DELETE /users/{id}": ADMIN,
+    "POST /ocr/process-ktp": STAFF,  # and anyone where registration is open
+    "GET /ocr/status/{id}": ANYONE,
+    "GET /ocr/result/{id}": ANYONE,
+    "POST /ocr/confirm/{id}": STAFF,
+    "POST /queue/add": SIGNED_IN,
+    "GET /queue/status/{user_id}": SIGNED_IN,
+    "PATCH /queue/call-next": STAFF,
+    "PATCH /queue/{id}/recall": STAFF,
+    "PATCH /queue/{id}/start": STAFF,
+    "PATCH /queue/{id}/complete": STAFF,
+    "PATCH /queue/{id}/skip": STAFF,
+    "PATCH /queue/{id}/requeue": STAFF,
+    "PATCH /queue/{id}/hold": STAFF,
+    "PATCH /queue/{id}/resume": STAFF,
+    "PATCH /queue/{id}/transfer": STAFF,
+    "POST /queue/undo": STAFF,
+    "DELETE /queue/{id}": SIGNED_IN,
+    "GET /queue": STAFF,
+    "GET /queue/statistics": STAFF,
+    "GET /events/operator": STAFF,
+    "GET /events/board/umum": ANYONE,
+    "GET /ready": ANYONE,
+    "GET /metrics": ANYONE,
+    "GET /setup": ANYONE,
+}
+"""Who may call what, by contract.md; the empty role has not signed in."""
+
+ROUTES = {f"{route.method} {route.path}": route for route in table(open_registration=False)}
+
+People = Mapping[str, Desk]
+
+
+@pytest.fixture
+async def people(admin: Desk) -> People:
+    """One of each role, signed in."""
+    mail = "peran@klinik.example"
+    if (await admin.get(f"/users?search={mail}")).body["data"]:
+        operator = await admin.sign_in(mail, PASSWORD)
+    else:
+        operator = await admin.hire(mail)
+    nik = new_nik()
+    await admin.register(nik, "SITI")
+    patient = await admin.sign_in_patient(nik, "SITI")
+    return {"": Desk(admin.http), "PASIEN": patient, "OPERATOR": operator, "ADMIN_FASKES": admin}
+
+
+def test_the_contract_speaks_of_every_route() -> None:
+    beside = {"GET /events/operator", "GET /events/board/umum", "GET /ready", "GET /metrics", "GET /setup"}
+    assert set(ROUTES) | beside == set(CONTRACT)
+
+
+def test_open_registration_opens_the_upload_and_nothing_else() -> None:
+    opened = {f"{route.method} {route.path}": route.who for route in table(open_registration=True)}
+    assert {name for name, who in opened.items() if who != ROUTES[name].who} == {"POST /ocr/process-ktp"}
+    assert opened["POST /ocr/process-ktp"] is None
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+async def test_who_gets_through(people: People, name: str) -> None:
+    for role, caller in people.items():
+        reply = await _call(caller, name)
+        if role in CONTRACT[name]:
+            assert reply.status not in (401, 403) or _refused_for_another_reason(name, reply), (role, reply)
+        elif role:
+            assert (reply.status, reply.problem) == (403, "forbidden"), (role, reply)
+        else:
+            assert (reply.status, reply.problem) == (401, "unauthenticated"), reply
+
+
+async def _call(caller: Desk, name: str) -> Reply:
+    method, path = name.split(" ")
+    route = ROUTES.get(name)
+    if name == "GET /auth/refresh" and caller.tokens:
+        return await caller.refresh()
+    if name.startswith("GET /events"):
+        async with caller.http.get(path, headers=caller._headers(None)) as response:
+            return Reply(response.status, response.headers, None if response.status == 200 else await response.json())
+    for parameter in ("{id}", "{nik}"):
+        path = path.replace(parameter, "0000000000000000")
+    path = path.replace("{user_id}", caller.id if caller.tokens else "nobody")
+    if route is not None and route.body is Body.CARD:
+        form = aiohttp.FormData()
+        form.add_field("ktp_image", b"", filename="a.jpg")
+        return await caller.ask(method, path, data=form)
+    return await caller.ask(method, path, json=_body(route, caller) if route and route.body is Body.JSON else None)
+
+
+def _body(route: Route, caller: Desk) -> dict[str, str]:
+    """The patient's own id where the route wants one, and otherwise something that is refused as incomplete."""
+    if route.own is not None and caller.tokens:
+        return {route.own: caller.id}
+    return {"nonsense": "x"}
+
+
+def _refused_for_another_reason(name: str, reply: Reply) -> bool:
+    return name == "GET /auth/refresh" and reply.body["detail"].startswith("Kirim refresh token")
+
+
+class TestAPatient:
+    """Reads and cancels their own ticket, and nobody else's."""
+
+    @pytest.fixture
+    async def two(self, admin: Desk) -> tuple[Desk, Desk]:
+        patients = []
+        for name in ("SITI", "DEWI"):
+            nik = new_nik()
+            await admin.register(nik, name)
+            patients.append(await admin.sign_in_patient(nik, name))
+        return patients[0], patients[1]
+
+    async def test_draws_a_number_for_nobody_else(self, two: tuple[Desk, Desk]) -> None:
+        siti, dewi = two
+        refused = await siti.post("/queue/add", {"user_id": dewi.id})
+        assert (refused.status, refused.problem) == (403, "forbidden")
+        assert (await dewi.get(f"/queue/status/{dewi.id}")).status == 404
+        own = await siti.queue(siti.id, service="gigi")
+        again = await siti.queue(siti.id, service="gigi")
+        assert own["id"] == again["id"], "one number a patient and service"
+
+    async def test_reads_only_their_own_ticket(self, two: tuple[Desk, Desk]) -> None:
+        siti, dewi = two
+        await siti.queue(siti.id, service="gigi")
+        assert (await siti.get(f"/queue/status/{siti.id}")).status == 200
+        refused = await dewi.get(f"/queue/status/{siti.id}")
+        assert (refused.status, refused.problem) == (403, "forbidden")
+
+    async def test_cancels_only_their_own_ticket(self, two: tuple[Desk, Desk]) -> None:
+        siti, dewi = two
+        ticket = await siti.queue(siti.id, service="gigi")
+        refused = await dewi.delete(f"/queue/{ticket['id']}")
+        assert (refused.status, refused.problem) == (404, "no-ticket"), "not even whether it exists is told"
+        assert (await siti.get(f"/queue/status/{siti.id}")).body["status"] == "WAITING"
+        cancelled = await siti.delete(f"/queue/{ticket['id']}")
+        assert (cancelled.status, cancelled.body["status"]) == (200, "CANCELLED")
+
+    @pytest.mark.parametrize(
+        "wish",
+        [{"priority": "URGENT"}, {"priority": "HIGH", "priority_reason": "hamil"}, {"priority_reason": "darurat"}],
+    )
+    async def test_gives_themselves_no_priority(self, two: tuple[Desk, Desk], wish: dict[str, str]) -> None:
+        siti, _ = two
+        refused = await siti.post("/queue/add", {"user_id": siti.id, **wish})
+        assert (refused.status, refused.problem) == (403, "priority-by-staff")
+        assert (await siti.get(f"/queue/status/{siti.id}")).status == 404
+
+    async def test_may_step_back(self, two: tuple[Desk, Desk]) -> None:
+        siti, _ = two
+        ticket = await siti.queue(siti.id, priority="LOW", service="gigi")
+        assert ticket["priority"] == "LOW"
+        assert (await siti.delete(f"/queue/{ticket['id']}")).status == 200
+
+
+class TestOpenRegistration:
+    """A clinic with a kiosk: anyone may upload a card, and still nobody gives themselves a priority."""
+
+    @pytest.fixture(scope="class")
+    def kiosk(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+        with running(tmp_path_factory.mktemp("kiosk"), f'registration = "open"\n{GENEROUS}') as house:
+            yield house
+
+    async def test_anyone_may_upload(self, kiosk: House) -> None:
+        async with desk_at(kiosk) as desk:
+            await desk.ready()
+            refused = await desk.upload(b"no picture")
+            assert refused.status == 415
+            refused = await desk.upload(card(CLEAN[0]), priority="URGENT", priority_reason="darurat")
+            assert (refused.status, refused.problem) == (403, "priority-by-staff")
+            taken = await desk.upload(card(CLEAN[0]), wait=30)
+            assert (taken.status, taken.body["status"]) == (200, "REGISTERED"), taken
+            assert taken.body["ticket"]["number"] == "A-001"
+            refused = await desk.post(f"/ocr/confirm/{taken.body['id']}", {"fields": {"nik": new_nik(), "nama": "X"}})
+            assert refused.status == 401
