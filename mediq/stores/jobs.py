@@ -117,7 +117,7 @@ _encode = msgspec.msgpack.encode
 _decode = msgspec.msgpack.Decoder(Job).decode
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
@@ -132,7 +132,7 @@ class SqliteJobStore:
         self,
         path: str | os.PathLike[str],
         *,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
         max_bytes: int | None = None,
     ) -> None:
         self._file = SqliteFile(path, schema=_SCHEMA, secure_delete=True, max_bytes=max_bytes)
@@ -154,8 +154,8 @@ class SqliteJobStore:
             key,
             job.status,
             job.digest,
-            _instant(job.created_at),
-            _instant(job.expires_at),
+            instant(job.created_at),
+            instant(job.expires_at),
             _encode(job),
             image,
         )
@@ -171,14 +171,14 @@ class SqliteJobStore:
                 return job
         if await self.get(job.id) is not None:
             raise Conflict("Kartu ini sudah ada.", code="id-taken")
-        raise _in_progress()
+        raise in_progress()
 
     async def get(self, job_id: str) -> Job | None:
         return await self._one("SELECT job FROM jobs WHERE id = ? AND expires_at > ?", job_id)
 
     async def image(self, job_id: str) -> bytes | None:
         found = await self._file.rows(
-            "SELECT image FROM jobs WHERE id = ? AND expires_at > ?", (job_id, _instant(self._clock()))
+            "SELECT image FROM jobs WHERE id = ? AND expires_at > ?", (job_id, instant(self._clock()))
         )
         return found[0][0] if found else None
 
@@ -191,16 +191,16 @@ class SqliteJobStore:
                 (
                     job.status,
                     job.digest,
-                    _instant(job.expires_at),
+                    instant(job.expires_at),
                     _encode(job),
                     delete_image,
                     job.id,
-                    _instant(self._clock()),
+                    instant(self._clock()),
                     expect,
                 ),
             )
         except sqlite3.IntegrityError:
-            raise _in_progress() from None
+            raise in_progress() from None
         if not written:
             if await self.get(job.id) is None:
                 raise NotFound("Kartu ini tidak ada atau sudah kedaluwarsa.", code="job-not-found")
@@ -213,12 +213,12 @@ class SqliteJobStore:
         found = await self._file.rows(
             "SELECT id FROM jobs WHERE status IN ('PENDING', 'PROCESSING') AND expires_at > ?"
             " ORDER BY created_at, rowid",
-            (_instant(self._clock()),),
+            (instant(self._clock()),),
         )
         return [job_id for (job_id,) in found]
 
     async def expire(self, now: datetime) -> int:
-        erased = await self._file.write("DELETE FROM jobs WHERE expires_at <= ?", (_instant(now),))
+        erased = await self._file.write("DELETE FROM jobs WHERE expires_at <= ?", (instant(now),))
         if erased:
             await self._forget_deleted()
         return erased
@@ -232,14 +232,14 @@ class SqliteJobStore:
         return None if key is None else await self._one("SELECT job FROM jobs WHERE key = ? AND expires_at > ?", key)
 
     async def _one(self, sql: str, value: str) -> Job | None:
-        found = await self._file.rows(sql, (value, _instant(self._clock())))
+        found = await self._file.rows(sql, (value, instant(self._clock())))
         return _decode(found[0][0]) if found else None
 
 
-def _in_progress() -> Conflict:
+def in_progress() -> Conflict:
     return Conflict("Kartu ini sedang dibaca. Tunggu hasilnya.", code="card-in-progress")
 
 
-def _instant(moment: datetime) -> int:
+def instant(moment: datetime) -> int:
     """Microseconds since 1970: whole numbers, which sort and lose nothing."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
