@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import ColumnElement, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mediq.stores.database import reading, writing
+from mediq.stores.database import reading, repeated, writing
 from mediq.stores.tables import audit
 
 
@@ -28,6 +28,7 @@ class AuditTrail:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
+    @repeated
     async def record(self, entry: Entry) -> None:
         """Add `entry`; durable on return."""
         async with writing(self._engine) as connection:

@@ -1,20 +1,22 @@
 """The SQL database behind users, sessions and audit trail: opening it, its transactions, and its migrations.
 
-`sqlite+aiosqlite:///PATH` for one PC; the SQL of the stores keeps to what MySQL takes as well.
+`sqlite+aiosqlite:///PATH` for one PC; `mysql://USER:PASSWORD@HOST/DATABASE` for MySQL and MariaDB.
 """
 
 import asyncio
+import functools
+import random
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from mediq.stores.faults import named
+from mediq.stores.faults import Contended, named
 from mediq.stores.migrations import HEAD
 from mediq.stores.sqlite_file import BUSY_SECONDS, UnknownSchema, make_ready
 
@@ -22,6 +24,17 @@ POOL: Final = 10
 """Connections a process keeps."""
 POOL_WAIT: Final = 5.0
 """Seconds that whoever comes when all are in use waits, before the database counts as unavailable."""
+
+ANSWER_SECONDS: Final = 3.0
+"""How long a transaction may take on MySQL, waiting for a connection and connecting included."""
+_LOCK_SECONDS: Final = 2
+"""How long MySQL waits for another transaction's rows. Less than that: who gives up first must be the server, which
+else goes on waiting, and holding what it has locked."""
+_RECYCLE_SECONDS: Final = 1800
+_IDLE_SECONDS: Final = 3600
+"""After which MySQL closes our idle connections, whatever it is set to; they are renewed before."""
+REPEATS: Final = 5
+"""How often a transaction that met another is run in all."""
 
 MIGRATION_WAIT: Final = 60
 """Seconds that a process waits for another's migration, on MySQL."""
@@ -31,6 +44,9 @@ _MIGRATES: Final = "mediq_migrates"
 _writers: "weakref.WeakKeyDictionary[Engine, asyncio.Lock]" = weakref.WeakKeyDictionary()
 """SQLite has one writer at a time. Waiting here is first come, first served; SQLite itself sleeps and tries again."""
 
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _ONE_MIGRATES: Final = text(f"SELECT GET_LOCK(CONCAT('mediq:', MD5(DATABASE())), {MIGRATION_WAIT})")
 """MySQL commits each change of a table by itself, so processes that start together must take turns."""
@@ -42,6 +58,7 @@ def open_database(url: str) -> AsyncEngine:
     Call :func:`migrate` next, and `await engine.dispose()` at the end.
 
     Raises:
+        ValueError: an address of another kind.
         UnknownSchema: the file of a SQLite address is no database.
         OSError, StorageFull, Unavailable: it cannot be created or opened.
     """
@@ -55,25 +72,20 @@ def open_database(url: str) -> AsyncEngine:
     }
     if address.get_backend_name() == "sqlite":
         return _sqlite(address, shared)
-    return create_async_engine(
-        address.update_query_dict({"charset": "utf8mb4"}),
-        # Below any server's wait_timeout, and checked before use: a restarted server costs no request.
-        pool_recycle=1800,
-        pool_pre_ping=True,
-        isolation_level="READ COMMITTED",
-        **shared,
-    )
+    if address.get_backend_name() in ("mysql", "mariadb"):
+        return _mysql(address, shared)
+    raise ValueError(f"{address.get_backend_name()} is no database that MediQ can use; use mysql:// or sqlite://")
 
 
 @asynccontextmanager
 async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A transaction that only reads, all of it from one moment of the database.
+    """A transaction that only reads what is committed; on SQLite, all of it from one moment.
 
     Raises:
         Unavailable: the database is locked, gone, or all connections are in use.
     """
     with named():
-        async with engine.connect() as connection:
+        async with _patience(engine), engine.connect() as connection:
             yield connection
 
 
@@ -85,13 +97,33 @@ async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
     Raises:
         StorageFull: the disk is full; nothing was written.
+        Contended: another transaction stood in the way; nothing was written. See `repeated`.
         Unavailable: the database is locked, gone, or all connections are in use.
     """
     with named():
-        async with _writers.get(engine.sync_engine) or nullcontext(), engine.connect() as connection:
+        async with (
+            _writers.get(engine.sync_engine) or nullcontext(),
+            _patience(engine),
+            engine.connect() as connection,
+        ):
             await connection.execution_options(**{_WRITES: True})
             async with connection.begin():
                 yield connection
+
+
+def repeated(method: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Coroutine[Any, Any, _T]]:
+    """Run `method`, which writes in one transaction, again when that met another: a few times, a moment apart."""
+
+    @functools.wraps(method)
+    async def again(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        for run in range(1, REPEATS):
+            try:
+                return await method(*args, **kwargs)
+            except Contended:
+                await asyncio.sleep(random.uniform(0, 0.01 * run))  # noqa: S311 - jitter, no secret
+        return await method(*args, **kwargs)
+
+    return again
 
 
 async def ping(engine: AsyncEngine) -> None:
@@ -137,6 +169,30 @@ def _revision(connection: Connection) -> str | None:
         return None
     revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     return revision
+
+
+def _patience(engine: AsyncEngine) -> asyncio.Timeout:
+    """SQLite limits its own waits; the MySQL driver would wait for ever for a server that is cut off."""
+    return asyncio.timeout(ANSWER_SECONDS if engine.dialect.name == "mysql" else None)
+
+
+def _mysql(address: URL, shared: dict[str, Any]) -> AsyncEngine:
+    return create_async_engine(
+        address.set(drivername="mysql+aiomysql").update_query_dict({"charset": "utf8mb4"}),
+        connect_args={
+            "connect_timeout": ANSWER_SECONDS,
+            "init_command": (
+                f"SET SESSION wait_timeout = {_IDLE_SECONDS}, innodb_lock_wait_timeout = {_LOCK_SECONDS},"
+                # What does not fit is refused, not cut.
+                " sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
+            ),
+        },
+        # Renewed before the server would close them, and checked before use: a restarted server costs no request.
+        pool_recycle=_RECYCLE_SECONDS,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",
+        **shared,
+    )
 
 
 def _sqlite(address: URL, shared: dict[str, Any]) -> AsyncEngine:

@@ -26,8 +26,14 @@ _AWAY_SQLITE = {
 _FULL_SYSTEM = {errno.ENOSPC, errno.EDQUOT}
 _FULL_MYSQL = {1021, 1114, 3675}
 """ER_DISK_FULL, ER_RECORD_FILE_FULL, ER_DISK_FULL_NOWAIT."""
-_AWAY_MYSQL = {1040, 1053, 1205, 1213, 1290, 1836, 2002, 2003, 2006, 2013, 2014, 2055}
-"""Too many connections, shutting down, lock wait, deadlock, read-only, and the client's lost connections."""
+_AWAY_MYSQL = {1040, 1053, 1290, 1836, 1927, 2002, 2003, 2006, 2013, 2014, 2055}
+"""Too many connections, shutting down, read-only, killed, and the client's lost connections."""
+_CONTENDED_MYSQL = {1205, 1213}
+"""Lock wait timeout, deadlock."""
+
+
+class Contended(Unavailable):
+    """Another transaction stood in the way. This one was undone whole, so it may be run again."""
 
 
 def closed_before_it_ran(error: BaseException) -> bool:
@@ -82,4 +88,6 @@ def _of_mysql(error: BaseException) -> Fault | None:
     code = error.args[0] if error.args else None
     if code in _FULL_MYSQL:
         return StorageFull()
+    if code in _CONTENDED_MYSQL:
+        return Contended(Unavailable.__doc__ or "")
     return Unavailable() if code in _AWAY_MYSQL else None

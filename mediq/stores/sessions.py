@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediq.messages.errors import Conflict, Unauthenticated
-from mediq.stores.database import reading, writing
+from mediq.stores.database import reading, repeated, writing
 from mediq.stores.tables import sessions, users
 
 
@@ -32,6 +32,7 @@ class SessionStore:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
+    @repeated
     async def open(self, session: Session) -> Session:
         """Keep a new session, if its user still exists and still has the session's role.
 
@@ -49,6 +50,7 @@ class SessionStore:
             raise Conflict("Sesi ini sudah ada.", code="session-taken") from None
         return session
 
+    @repeated
     async def rotate(
         self, session_id: str, presented_hash: str, new_hash: str, now: datetime, expires_at: datetime
     ) -> Session:
@@ -81,11 +83,13 @@ class SessionStore:
             await connection.execute(delete(sessions).where(sessions.c.id == session_id))
         raise refusal
 
+    @repeated
     async def end(self, session_id: str) -> bool:
         """End the session; whether there was one."""
         async with writing(self._engine) as connection:
             return (await connection.execute(delete(sessions).where(sessions.c.id == session_id))).rowcount > 0
 
+    @repeated
     async def end_all(self, user_id: str) -> int:
         """End all sessions of the user; how many."""
         async with writing(self._engine) as connection:
@@ -99,6 +103,7 @@ class SessionStore:
         async with reading(self._engine) as connection:
             return (await connection.execute(query)).first() is not None
 
+    @repeated
     async def purge(self, now: datetime) -> int:
         """Remove the sessions that have expired at `now`; how many."""
         async with writing(self._engine) as connection:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mediq.messages.errors import Conflict, Unauthenticated, Unavailable
-from mediq.stores.database import reading, writing
+from mediq.stores.database import reading, repeated, writing
 from mediq.stores.tables import setup_tokens
 from mediq.stores.users import ADMIN, User, add_user, count_admins
 
@@ -22,6 +22,7 @@ class SetupStore:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
+    @repeated
     async def issue(self, token_hash: str, now: datetime) -> None:
         """Keep the hash of a new token; an earlier one no longer counts.
 
@@ -37,6 +38,7 @@ class SetupStore:
         except IntegrityError:
             raise Unavailable from None
 
+    @repeated
     async def redeem(self, token_hash: str, admin: User, password_hash: str) -> User:
         """Spend the token and add `admin` as ADMIN_FASKES, both or neither; a token is spent once.
 

@@ -25,6 +25,10 @@ TEXT_LIMIT = 255
 """Characters that any one field of a user may have."""
 
 
+TEXT: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+"""How MySQL keeps a table, whatever its own defaults: transactions, every letter, and `e` is not `é`."""
+
+
 class Moment(TypeDecorator[datetime]):
     """An instant: any aware datetime in, the same instant in UTC out, to the microsecond."""
 

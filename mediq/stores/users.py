@@ -15,7 +15,7 @@ from mediq.domain.card import FIELDS
 from mediq.domain.roles import Role
 from mediq.domain.user import User
 from mediq.messages.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
-from mediq.stores.database import reading, writing
+from mediq.stores.database import reading, repeated, writing
 from mediq.stores.tables import TEXT_LIMIT, request_keys, sessions, users
 
 __all__ = ["ADMIN", "Credentials", "User", "UserStore", "add_user", "count_admins", "fold"]
@@ -115,6 +115,7 @@ class UserStore:
         async with reading(self._engine) as connection:
             return await count_admins(connection)
 
+    @repeated
     async def update(self, user: User) -> User:
         """Replace what is known of the user with `user`'s id, except role, password and created_at.
 
@@ -137,6 +138,7 @@ class UserStore:
                     return await _required(connection, user.id)
         raise Unavailable
 
+    @repeated
     async def set_role(self, user_id: str, role: str) -> User:
         """Give the user another role; if it is another, their sessions end.
 
@@ -154,6 +156,7 @@ class UserStore:
             await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
             return await _required(connection, user_id)
 
+    @repeated
     async def set_password(self, user_id: str, password_hash: str, *, end_sessions: bool = True) -> None:
         """Replace the password's hash. Sessions end, unless only the hash is new and not the password.
 
@@ -167,6 +170,7 @@ class UserStore:
             if end_sessions:
                 await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
 
+    @repeated
     async def delete(self, user_id: str) -> None:
         """Remove the user and end their sessions.
 
@@ -180,11 +184,13 @@ class UserStore:
             await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
             await connection.execute(delete(users).where(users.c.id == user_id))
 
+    @repeated
     async def forget_keys(self, before: datetime) -> int:
         """Forget the idempotency keys first used before `before`; how many."""
         async with writing(self._engine) as connection:
             return (await connection.execute(delete(request_keys).where(request_keys.c.at < before))).rowcount
 
+    @repeated
     async def _add(self, user: User, password_hash: str | None, key: str | None, *, find: bool) -> tuple[User, bool]:
         _refuse_too_long(user)
         for _ in range(_ATTEMPTS):

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from mediq.messages.errors import Fault, StorageFull, Unavailable
-from mediq.stores.faults import fault_of, named
+from mediq.messages.errors import Fault, StorageFull, Unavailable, to_wire
+from mediq.stores.faults import Contended, fault_of, named
 
 
 def sqlite_error(code: int, message: str = "") -> sqlite3.OperationalError:
@@ -40,8 +40,11 @@ AWAY: list[Exception] = [
     ValueError("no active connection"),
     ConnectionResetError(),
     MySqlError(2013, "Lost connection to MySQL server during query"),
-    MySqlError(1213, "Deadlock found"),
     PoolExhausted("QueuePool limit of size 10 overflow 0 reached"),
+]
+MET: list[Exception] = [
+    MySqlError(1205, "Lock wait timeout exceeded; try restarting transaction"),
+    MySqlError(1213, "Deadlock found when trying to get lock; try restarting transaction"),
 ]
 OURS: list[Exception] = [
     sqlite_error(sqlite3.SQLITE_ERROR, 'near "SELCT": syntax error'),
@@ -57,7 +60,12 @@ OURS: list[Exception] = [
 
 @pytest.mark.parametrize(
     ("error", "kind"),
-    [*((e, StorageFull) for e in FULL), *((e, Unavailable) for e in AWAY), *((e, None) for e in OURS)],
+    [
+        *((e, StorageFull) for e in FULL),
+        *((e, Unavailable) for e in AWAY),
+        *((e, Contended) for e in MET),
+        *((e, None) for e in OURS),
+    ],
     ids=repr,
 )
 def test_fault(error: Exception, kind: type[Fault] | None) -> None:
@@ -70,6 +78,12 @@ def test_fault(error: Exception, kind: type[Fault] | None) -> None:
 
 def test_a_lost_connection_is_unavailable_whatever_the_driver_says() -> None:
     assert isinstance(fault_of(DBAPIError("", {}, MySqlError(), connection_invalidated=True)), Unavailable)
+
+
+def test_what_may_be_repeated_is_unavailable_to_those_who_do_not_repeat_it() -> None:
+    fault = fault_of(MET[0])
+    assert isinstance(fault, Unavailable)
+    assert to_wire(fault) == to_wire(Unavailable())
 
 
 def test_named_changes_only_faults() -> None:

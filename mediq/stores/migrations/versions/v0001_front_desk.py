@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from mediq.stores.tables import Moment, exact
+from mediq.stores.tables import TEXT, Moment, exact
 
 revision = "0001"
 down_revision = None
@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("why", sa.Text()),
         sa.Column("request_id", exact(128)),
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
+        **TEXT,
     )
     op.create_index("ix_audit_action", "audit", ["action"], unique=False)
     op.create_index("ix_audit_actor", "audit", ["actor"], unique=False)
@@ -34,6 +35,7 @@ def upgrade() -> None:
         sa.Column("created", sa.Boolean(), nullable=False),
         sa.Column("at", Moment(), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_request_keys"),
+        **TEXT,
     )
     op.create_index("ix_request_keys_at", "request_keys", ["at"], unique=False)
     op.create_table(
@@ -42,6 +44,7 @@ def upgrade() -> None:
         sa.Column("token_hash", exact(255), nullable=False),
         sa.Column("issued_at", Moment(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_setup_tokens"),
+        **TEXT,
     )
     op.create_table(
         "users",
@@ -73,6 +76,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_users"),
         sa.UniqueConstraint("email_key", name="uq_users_email_key"),
         sa.UniqueConstraint("nik", name="uq_users_nik"),
+        **TEXT,
     )
     op.create_index("ix_users_created_at", "users", ["created_at", "id"], unique=False)
     op.create_index("ix_users_role", "users", ["role"], unique=False)
@@ -87,6 +91,7 @@ def upgrade() -> None:
         sa.Column("last_used_at", Moment(), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_sessions_user_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_sessions"),
+        **TEXT,
     )
     op.create_index("ix_sessions_expires_at", "sessions", ["expires_at"], unique=False)
     op.create_index("ix_sessions_user_id", "sessions", ["user_id"], unique=False)
