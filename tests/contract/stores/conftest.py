@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mediq.domain.user import User
 from mediq.stores.audit import AuditTrail
-from mediq.stores.database import migrate, open_database
+from mediq.stores.database import migrate, open_database, writing
 from mediq.stores.eventlog import EventLog, SqliteEventLog
 from mediq.stores.jobs import Job, JobStore, SqliteJobStore
+from mediq.stores.redis_eventlog import RedisEventLog
+from mediq.stores.redis_jobs import RedisJobStore
 from mediq.stores.sessions import SessionStore
 from mediq.stores.setup import SetupStore
+from mediq.stores.tables import metadata
 from mediq.stores.users import UserStore
+from tests.fixtures import servers
 
 NOW = datetime(2026, 3, 2, 8, 30, 15, 123456, tzinfo=UTC)
 
@@ -44,10 +49,23 @@ def clock() -> Clock:
 # --- the SQL database ---
 
 
-@pytest.fixture(params=["sqlite"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database of this test's own."""
-    assert request.param == "sqlite"
+@pytest.fixture(params=["sqlite", "mysql"])
+def sql_server(request: pytest.FixtureRequest) -> str:
+    """Which kind of database: `sqlite` or `mysql`."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def mysql_database(mariadb: servers.MariaDB) -> str:
+    """One database for the session: to create its tables takes MariaDB longer than most tests."""
+    return mariadb.url()
+
+
+@pytest.fixture
+def database_url(sql_server: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database that is empty when `engine` has opened it."""
+    if sql_server == "mysql":
+        return str(request.getfixturevalue("mysql_database"))
     return f"sqlite+aiosqlite:///{tmp_path / 'mediq.db'}"
 
 
@@ -55,6 +73,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     engine = open_database(database_url)
     await migrate(engine)
+    async with writing(engine) as connection:
+        for table in reversed(metadata.sorted_tables):
+            await connection.execute(delete(table))
     yield engine
     await engine.dispose()
 
@@ -110,14 +131,27 @@ def an_admin(email: str = "kepala@klinik.example", **fields: Any) -> User:
 OpenLog = Callable[[], Awaitable[EventLog]]
 
 
-@pytest.fixture(params=["sqlite"])
-async def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenLog]:
+def log_at(where: str) -> EventLog:
+    """The log in a file, or on the Redis server with this address."""
+    return RedisEventLog(where) if where.startswith("redis:") else SqliteEventLog(where)
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def log_place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where the test's one log is."""
+    if request.param == "redis":
+        server: servers.Redis = request.getfixturevalue("redis_server")
+        return server.url()
+    return str(tmp_path / "queue.db")
+
+
+@pytest.fixture
+async def open_log(log_place: str) -> AsyncIterator[OpenLog]:
     """Open the test's one log, each time as another process would."""
-    assert request.param == "sqlite"
     async with AsyncExitStack() as stack:
 
         async def opened() -> EventLog:
-            log = SqliteEventLog(tmp_path / "queue.db")
+            log = log_at(log_place)
             await log.open()
             stack.push_async_callback(log.close)
             return log
@@ -135,14 +169,26 @@ async def log(open_log: OpenLog) -> EventLog:
 OpenJobs = Callable[[], Awaitable[JobStore]]
 
 
-@pytest.fixture(params=["sqlite"])
-async def open_jobs(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[OpenJobs]:
+@pytest.fixture(params=["sqlite", "redis"])
+def jobs_place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where the test's one job store is."""
+    if request.param == "redis":
+        server: servers.Redis = request.getfixturevalue("redis_server")
+        return server.url()
+    return str(tmp_path / "ocr.db")
+
+
+@pytest.fixture
+async def open_jobs(jobs_place: str, clock: Clock) -> AsyncIterator[OpenJobs]:
     """Open the test's one job store, each time as another process would."""
-    assert request.param == "sqlite"
     async with AsyncExitStack() as stack:
 
         async def opened() -> JobStore:
-            jobs = SqliteJobStore(tmp_path / "ocr.db", clock=clock)
+            jobs: JobStore
+            if jobs_place.startswith("redis:"):
+                jobs = RedisJobStore(jobs_place, clock=clock)
+            else:
+                jobs = SqliteJobStore(jobs_place, clock=clock)
             await jobs.open()
             stack.push_async_callback(jobs.close)
             return jobs

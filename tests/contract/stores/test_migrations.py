@@ -21,6 +21,16 @@ from mediq.stores.sqlite_file import UnknownSchema
 from mediq.stores.tables import metadata
 from mediq.stores.users import UserStore
 from tests.contract.stores.conftest import a_user
+from tests.fixtures.servers import MariaDB
+
+
+@pytest.fixture
+def database_url(sql_server: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database of this test's own."""
+    if sql_server == "mysql":
+        server: MariaDB = request.getfixturevalue("mariadb")
+        return server.url()
+    return f"sqlite+aiosqlite:///{tmp_path / 'mediq.db'}"
 
 
 @pytest.fixture
