@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -66,14 +67,14 @@ def _command(options: argparse.Namespace, settings: Settings) -> int:
 
 def _run(settings: Settings, role: str) -> int:
     from mediq import roles
+    from mediq.folder import hold_folder
 
     wanted = roles.parse_roles(role)
-    lock = roles.hold_folder(settings.folder)
-    try:
+    with ExitStack() as held:
+        if roles.is_embedded(settings, wanted):
+            held.callback(hold_folder(settings.folder).release)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_serve(settings, wanted))
-    finally:
-        lock.release()
 
 
 async def _serve(settings: Settings, wanted: frozenset[str]) -> int:

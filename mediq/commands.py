@@ -19,10 +19,12 @@ from mediq.config import ConfigError, Settings
 from mediq.domain.card import REFUSALS, Reading
 from mediq.domain.roles import Role
 from mediq.domain.user import User
+from mediq.folder import hold_folder
 from mediq.messages.auth import Email, NewPassword
 from mediq.messages.errors import DomainError
-from mediq.roles import database_url, hold_folder, load_reader, now
+from mediq.roles import load_reader, now
 from mediq.stores.database import migrate, open_database
+from mediq.stores.owned import database_url
 from mediq.stores.users import UserStore
 
 _FILES: Final = ("users.db", "queue.db", "cards.db", "secrets.json")

@@ -33,10 +33,10 @@ class Limits(_Section, frozen=True, kw_only=True):
 
 
 class Http(_Section, frozen=True, kw_only=True):
-    """The gateway's front. Port 0 takes any free port."""
+    """What listens. Without a port each role takes its own; port 0 takes any free one."""
 
     host: str = "0.0.0.0"  # noqa: S104 - a clinic's PC serves the boards and phones of its network
-    port: Port = 3001
+    port: Port | None = None
     grace_seconds: Annotated[float, msgspec.Meta(ge=0, le=600)] = 10.0
     public_url: str = ""
     registration: Literal["open", "staff"] = "staff"
@@ -175,7 +175,7 @@ def _override(tree: dict[str, Any], settings: Settings, where: tuple[str, ...], 
         branch = branch.setdefault(name, {})
     leaf = getattr(present, where[-1])
     value: Any = text
-    if isinstance(leaf, int):
+    if isinstance(leaf, int) or where == ("http", "port"):
         value = int(text) if text.lstrip("-").isdigit() else text
     elif isinstance(leaf, tuple):
         value = [part.strip() for part in text.split(",")]

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from cachetools import TTLCache
+
 from mediq import observe
 from mediq.actors.health import probe
 from mediq.domain import commands, queue, views
@@ -16,6 +18,7 @@ from mediq.domain.events import Recorded
 from mediq.domain.roles import Role
 from mediq.domain.statistics import Statistics, statistics
 from mediq.domain.ticket import Priority
+from mediq.domain.user import User
 from mediq.domain.views import TicketView
 from mediq.kernel.actor import Actor, handles
 from mediq.kernel.bus import Bus
@@ -25,11 +28,14 @@ from mediq.messages import queue as wire
 from mediq.messages.errors import Fault, Forbidden, NotFound
 from mediq.messages.health import CheckQueue, Part
 from mediq.messages.page import Page
-from mediq.messages.user import GetUser
+from mediq.messages.user import GetUser, UserDeleted, UserUpdated
 from mediq.stores.eventlog import EventLog, Trimmed
 from mediq.stores.ledger import Ledger
+from mediq.transport.base import Binding
 
 _log = observe.logger("queue")
+_PATIENT_KNOWN: Final = 300.0
+"""Seconds for which a patient is remembered, in case it is never told that they changed."""
 _ANYONES_PRIORITIES: Final = (None, Priority.NORMAL, Priority.LOW)
 _ON_TICKET: Final[dict[type[wire.TicketCommand], type[Any]]] = {
     wire.Recall: commands.Recall,
@@ -45,7 +51,10 @@ _ON_TICKET: Final[dict[type[wire.TicketCommand], type[Any]]] = {
 
 
 class QueueActor(Actor):
-    """Answers `queue.*`. Many commands are handled at once so that the ledger can commit them together."""
+    """Answers `queue.*`. Many commands are handled at once so that the ledger can commit them together.
+
+    `shared` says that other processes append to the log too.
+    """
 
     name = "queue"
     concurrency = 128
@@ -56,29 +65,39 @@ class QueueActor(Actor):
         log: EventLog,
         clinic: Clinic,
         *,
+        shared: bool,
         cleanup_seconds: float,
         clock: Callable[[], datetime],
     ) -> None:
         super().__init__(bus)
         self._clinic = clinic
+        self._shared = shared
         self._cleanup_seconds = cleanup_seconds
         self._clock = clock
         self._ledger = Ledger(log, clinic, on_recorded=self._publish)
+        self._patients: TTLCache[str, User] = TTLCache(maxsize=10_000, ttl=_PATIENT_KNOWN)
+        self._bindings: list[Binding] = []
 
     async def on_start(self) -> None:
         await self._ledger.restore()
+        for topic in ("user.updated", "user.deleted"):
+            self._bindings.append(await self.bus.subscribe(topic, self._forget))
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._ledger.run())
             group.create_task(every(self._cleanup_seconds, self._clean))
 
+    async def on_stop(self) -> None:
+        for binding in self._bindings:
+            await binding.close()
+
     @handles(wire.AddPatient)
     async def add_patient(self, message: wire.AddPatient, context: Context) -> TicketView:
         by_staff = context.principal is not None and context.principal.staff
         if not by_staff and (message.priority not in _ANYONES_PRIORITIES or message.priority_reason):
             raise Forbidden("Prioritas ditetapkan oleh petugas.", code="priority-by-staff")
-        patient = await self.bus.ask(GetUser(user_id=message.user_id))
+        patient = await self._patient(message.user_id)
         return await self._carry_out(
             commands.AddPatient(
                 at=self._clock(),
@@ -161,19 +180,19 @@ class QueueActor(Actor):
     async def cancel(self, message: wire.Cancel, context: Context) -> TicketView:
         principal = context.principal
         if principal is not None and principal.role is Role.PASIEN:
-            ticket = self._ledger.state.ticket(message.id)
+            ticket = (await self._state()).ticket(message.id)
             if ticket is None or ticket.user_id != principal.user_id:
                 raise NotFound("Nomor antrean ini tidak ada.", code="no-ticket")
         return await self._on_ticket(message, context)
 
     @handles(wire.GetStatus)
     async def get_status(self, message: wire.GetStatus, context: Context) -> TicketView:
-        state = self._ledger.state
+        state = await self._state()
         return self._view(state, views.current_ticket(state, message.user_id).id)
 
     @handles(wire.GetTicket)
     async def get_ticket(self, message: wire.GetTicket, context: Context) -> TicketView:
-        return self._view(self._ledger.state, message.id)
+        return self._view(await self._state(), message.id)
 
     @handles(wire.ListTickets)
     async def list_tickets(self, message: wire.ListTickets, context: Context) -> Page[TicketView]:
@@ -183,7 +202,7 @@ class QueueActor(Actor):
             counter=message.counter,
             user_id=message.user_id,
         )
-        found = views.listing(self._ledger.state, self._clinic, self._clock(), filters)
+        found = views.listing(await self._state(), self._clinic, self._clock(), filters)
         first = (message.page - 1) * message.limit
         return Page.of(found[first : first + message.limit], page=message.page, limit=message.limit, total=len(found))
 
@@ -192,16 +211,16 @@ class QueueActor(Actor):
         today = self._clinic.day(self._clock())
         last = message.to or max(today, message.from_ or today)
         first = message.from_ or min(today, last)
-        return statistics(self._ledger.state, self._clinic, first, last, message.service)
+        return statistics(await self._state(), self._clinic, first, last, message.service)
 
     @handles(wire.GetSnapshot)
     async def get_snapshot(self, message: wire.GetSnapshot, context: Context) -> wire.QueueSnapshot:
-        state = self._ledger.state
+        state = await self._state()
         return wire.QueueSnapshot(version=state.version, state=queue.dump(state))
 
     @handles(wire.GetEvents)
     async def get_events(self, message: wire.GetEvents, context: Context) -> wire.EventList:
-        if message.after_version >= self._ledger.state.version:
+        if message.after_version >= (await self._state()).version:
             return wire.EventList(events=())
         try:
             return wire.EventList(events=tuple(await self._ledger.events(message.after_version)))
@@ -212,6 +231,21 @@ class QueueActor(Actor):
     async def health(self, message: CheckQueue, context: Context) -> Part:
         log = await probe(self._ledger.ping)
         return Part(status=log.status, parts={"event-log": log})
+
+    async def _state(self) -> queue.Queue:
+        """The queue as the log has it; where others append to the log too, what they added is read first."""
+        if self._shared:
+            await self._ledger.fresh()
+        return self._ledger.state
+
+    async def _patient(self, user_id: str) -> User:
+        """The patient, asked for once and then remembered until told that they changed."""
+        if (known := self._patients.get(user_id)) is None:
+            known = self._patients[user_id] = await self.bus.ask(GetUser(user_id=user_id))
+        return known
+
+    def _forget(self, event: UserUpdated | UserDeleted) -> None:
+        self._patients.pop(event.user_id, None)
 
     async def _carry_out(self, command: Command) -> TicketView:
         state, decision = await self._ledger.submit(command)
@@ -232,7 +266,7 @@ class QueueActor(Actor):
     async def _clean(self) -> None:
         """End the day when it is over, so that nobody waits for ever, and tidy the log."""
         now = self._clock()
-        day = self._ledger.state.day
+        day = (await self._state()).day
         if day is not None:
             closed = self._clinic.minutes_since_closing(now)
             over = closed is not None and closed >= self._clinic.policy.close_after_minutes

@@ -21,7 +21,7 @@ from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context
 from mediq.kernel.interval import every
 from mediq.messages import auth, user
-from mediq.messages.errors import FieldError, Forbidden, Invalid, Unauthenticated
+from mediq.messages.errors import Conflict, FieldError, Forbidden, Invalid, Unauthenticated
 from mediq.messages.health import CheckUser, Part
 from mediq.messages.page import Page
 from mediq.messages.principal import Principal
@@ -56,7 +56,11 @@ class UserStores(msgspec.Struct, frozen=True):
 
 
 class UserActor(Actor):
-    """Answers `user.*` and `auth.*`. Passwords are hashed in `executor`, beside the loop."""
+    """Answers `user.*` and `auth.*`.
+
+    Passwords are hashed in `executor`, beside the loop. While there is no administrator, each start makes a new
+    one-time token for the first one and hands it to `invite`.
+    """
 
     name = "user"
     concurrency = 32
@@ -68,6 +72,7 @@ class UserActor(Actor):
         tokens: Tokens,
         *,
         patient_login: bool,
+        invite: Callable[[str], None],
         executor: Executor,
         clock: Callable[[], datetime],
     ) -> None:
@@ -79,8 +84,19 @@ class UserActor(Actor):
         self._ping = stores.ping
         self._tokens = tokens
         self._patient_login = patient_login
+        self._invite = invite
         self._executor = executor
         self._clock = clock
+
+    async def on_start(self) -> None:
+        if await self._users.count_admins():
+            return
+        token = secrets.token_urlsafe(24)
+        try:
+            await self._setup.issue(hashed(token), self._clock())
+        except Conflict:
+            return  # another process made one meanwhile
+        self._invite(token)
 
     async def run(self) -> None:
         await every(_PURGE_SECONDS, self._purge)

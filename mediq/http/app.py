@@ -31,7 +31,10 @@ _PAGES: Final = Path(__file__).parent / "pages"
 
 
 class Gateway(Site):
-    """Everything behind the gateway's port. `check_image` refuses bytes that are no readable picture."""
+    """Everything behind the gateway's port.
+
+    `check_image` refuses bytes that are no readable picture; over `redis_url`, if any, gateways count calls together.
+    """
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Gateway(Site):
         *,
         upload_max_size: int,
         check_image: Callable[[bytes], None],
+        redis_url: str,
         clock: Callable[[], datetime],
     ) -> None:
         self.accepting = True
@@ -49,7 +53,7 @@ class Gateway(Site):
         self._clinic = clinic
         self._doorman = Doorman(tokens, bus)
         self._cards = CardDesk(bus, max_size=upload_max_size, check=check_image)
-        self._limiter = RateLimiter(settings.limits)
+        self._limiter = RateLimiter(settings.limits, redis_url)
         self._dispatcher = Dispatcher(bus, self._doorman, self._limiter, self._cards)
         self._boards = Boards(bus, clinic, clock)
         self._streams = Streams(settings.limits.streams)

@@ -1,0 +1,81 @@
+"""Which stores a process's roles own, and where: on servers where the settings name them, else in the data folder."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from mediq.config import Settings
+from mediq.kernel.supervisor import Child
+from mediq.stores.database import migrate, open_database, ping
+from mediq.stores.eventlog import EventLog, SqliteEventLog
+from mediq.stores.jobs import JobStore, SqliteJobStore
+from mediq.stores.redis_eventlog import RedisEventLog
+from mediq.stores.redis_jobs import RedisJobStore
+
+
+def database_url(settings: Settings) -> str:
+    """The address of the users' database: the server's, or the file in the data folder."""
+    return settings.servers.database_url or f"sqlite+aiosqlite:///{settings.folder / 'users.db'}"
+
+
+class Stores(Child):
+    """The stores of one process, as the first of its children. A store that no role needs is not there."""
+
+    engine: AsyncEngine
+    event_log: EventLog
+    jobs: JobStore
+
+    def __init__(self, settings: Settings, roles: Collection[str]) -> None:
+        self._settings = settings
+        self._roles = roles
+        self._stopped = asyncio.Event()
+        redis = settings.servers.redis_url
+        if "user" in roles:
+            self.engine = open_database(database_url(settings))
+        if "queue" in roles:
+            self.event_log = RedisEventLog(redis) if redis else SqliteEventLog(settings.folder / "queue.db")
+        if "ocr" in roles:
+            self.jobs = RedisJobStore(redis) if redis else SqliteJobStore(settings.folder / "cards.db")
+
+    async def start(self) -> None:
+        """Open them, and bring the database up to date."""
+        try:
+            if "user" in self._roles:
+                await migrate(self.engine)
+            if "queue" in self._roles:
+                await self.event_log.open()
+            if "ocr" in self._roles:
+                await self.jobs.open()
+        except BaseException:
+            await self._close()
+            raise
+
+    async def run(self) -> None:
+        try:
+            await self._stopped.wait()
+        finally:
+            await self._close()
+
+    async def stop(self) -> None:
+        self._stopped.set()
+
+    def questions(self) -> dict[str, Callable[[], Awaitable[object]]]:
+        """By name, what to await to learn whether a store answers."""
+        found: dict[str, Callable[[], Awaitable[object]]] = {}
+        if "user" in self._roles:
+            found["database"] = partial(ping, self.engine)
+        if "queue" in self._roles:
+            found["event-log"] = self.event_log.ping
+        if "ocr" in self._roles:
+            found["jobs"] = self.jobs.ping
+        return found
+
+    async def _close(self) -> None:
+        if "ocr" in self._roles:
+            await self.jobs.close()
+        if "queue" in self._roles:
+            await self.event_log.close()
+        if "user" in self._roles:
+            await self.engine.dispose()
