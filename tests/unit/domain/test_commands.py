@@ -127,6 +127,14 @@ def test_asking_again_gives_the_same_ticket_without_events(journal: Journal) -> 
     assert journal.add(user_id="siti").number == "A-002"
 
 
+def test_an_id_or_link_is_never_given_twice(journal: Journal) -> None:
+    ticket = journal.add()
+    journal.serve("1")
+    for fields in ({"ticket_id": ticket.id, "token": "new"}, {"ticket_id": "new", "token": ticket.token}):
+        assert refused(journal, AddPatient, user_id="budi", **fields).reason == "ticket-exists"
+    assert journal.ticket(ticket.id).status is Status.COMPLETED
+
+
 def test_unknown_service_and_counter_are_named(journal: Journal) -> None:
     refusal = refused(journal, AddPatient, ticket_id="x", token="x", user_id="x", service="jantung")
     assert isinstance(refusal, Invalid)
