@@ -21,8 +21,10 @@ import cv2
 import numpy as np
 
 from mediq.domain.card import FIELDS, Reading
-from mediq.ocr_engine import stages
+from mediq.ocr_engine import confidence, stages
+from mediq.ocr_engine import reader as engine
 from mediq.ocr_engine.reader import CardReader
+from mediq.ocr_engine.value import Value
 from tests.fixtures.specimen_camera import DAMAGES, shoot_array
 from tests.fixtures.specimens import VARIANTS, person, photograph
 
@@ -111,6 +113,40 @@ def report(score: Score, errors: bool) -> None:
         print("\nspacing and marks:\n" + "\n".join(score.spacing))
 
 
+class Fit:
+    """Collects the evidence for every field read, and fits the weights of its confidence."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[float, ...]] = []
+        self.right: list[bool] = []
+        self._card: dict[str, tuple[tuple[float, ...], str]] = {}
+        estimate = confidence.estimate
+
+        def spy(name: str, value: Value, supported: bool, card: float) -> tuple[float, bool]:
+            self._card[name] = (confidence.features(name, value, supported, card), value.text)
+            return estimate(name, value, supported, card)
+
+        engine.estimate = spy
+
+    def add(self, truth: dict[str, str]) -> None:
+        for name, (row, text) in self._card.items():
+            if text:
+                self.rows.append(row)
+                self.right.append(bare(text) == bare(truth[name]))
+        self._card.clear()
+
+    def weights(self) -> list[float]:
+        """Newton's method for a logistic regression with a small ridge."""
+        x, y = np.array(self.rows), np.array(self.right, float)
+        w = np.zeros(x.shape[1])
+        for _ in range(40):
+            p = 1 / (1 + np.exp(-x @ w))
+            slope = x.T @ (y - p) - 0.3 * w
+            bend = (x * (p * (1 - p))[:, None]).T @ x + 0.3 * np.eye(len(w))
+            w += np.linalg.solve(bend, slope)
+        return [round(float(v), 2) for v in w]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cards", type=int, default=6, help="cards of each kind of damage")
@@ -120,7 +156,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--errors", action="store_true", help="list every field read wrong")
     parser.add_argument("--keep", type=Path, help="folder to keep the photos in")
+    parser.add_argument("--fit", action="store_true", help="fit the weights of confidence.py to these cards")
+    parser.add_argument("--evidence", type=Path, help="file of evidence to add to, for --fit over several runs")
     chosen = parser.parse_args()
+    fit = Fit() if chosen.fit else None
     reader = CardReader(threads=chosen.threads)
     started = time.perf_counter()
     reader.load()
@@ -142,7 +181,17 @@ def main() -> None:
             started = time.perf_counter()
             reading = reader.read(photo)
             score.add(damage, f"{damage}-{seed}", truth, reading, time.perf_counter() - started)
+            if fit:
+                fit.add(truth)
     report(score, chosen.errors)
+    if fit:
+        if chosen.evidence:
+            if chosen.evidence.exists():
+                old = np.load(chosen.evidence)
+                fit.rows += [tuple(row) for row in old["rows"]]
+                fit.right += list(old["right"])
+            np.savez(chosen.evidence, rows=np.array(fit.rows), right=np.array(fit.right))
+        print(f"\nweights over {len(fit.rows)} fields: {fit.weights()}")
     print("\nstage        s/card  share")
     total = sum(stages.seconds.values())
     cards = sum(len(part) for part in score.times.values())

@@ -1,11 +1,11 @@
 """What every test may ask for: a running house with people at its desk, and the private servers."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
 
 from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import House, made_with_admin, running
+from tests.fixtures.house import House, latest_log, made_with_admin, running
 from tests.fixtures.servers import mariadb, mysql_url, rabbitmq, rabbitmq_url, redis_server, redis_url
 
 __all__ = ["admin", "desk", "house", "mariadb", "mysql_url", "rabbitmq", "rabbitmq_url", "redis_server", "redis_url"]
@@ -33,3 +33,12 @@ async def desk(house: House) -> AsyncIterator[Desk]:
 async def admin(desk: Desk) -> Desk:
     """The shared house's administrator, signed in anew."""
     return await desk.sign_in()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the houses last said when a test fails."""
+    report = yield
+    if report.failed and (log := latest_log()):
+        report.sections.append(("the houses' last log lines", log))
+    return report

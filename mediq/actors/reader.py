@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -94,9 +95,19 @@ class ReaderActor(Actor):
             image = await self._jobs.image(job.id)
             if image is None:
                 raise NotFound("Foto kartu sudah dihapus.")
-            reading = await self._read(image)
-            if reading is None:
-                await self._registration.move(job, JobStatus.FAILED, reason="timeout", delete_image=True)
+            try:
+                reading = await self._read(image)
+            except Exception as error:  # a picture that breaks the reader would break it again
+                reason = "timeout" if isinstance(error, TimeoutError) else "internal"
+                # Where it broke, but not its message, which may quote the card.
+                frame = traceback.extract_tb(error.__traceback__)[-1]
+                _log.error(
+                    "card not read",
+                    job=job.id,
+                    error=type(error).__name__,
+                    where=f"{frame.filename}:{frame.lineno}",
+                )
+                await self._registration.move(job, JobStatus.FAILED, reason=reason, delete_image=True)
                 return
             job = await self._registration.keep(job, reading=_encode(reading))
         else:
@@ -119,17 +130,20 @@ class ReaderActor(Actor):
             if current is not None and current.status == JobStatus.PROCESSING:
                 await self._registration.move(current, JobStatus.NEEDS_REVIEW, reason=refusal.reason)
 
-    async def _read(self, image: bytes) -> Reading | None:
-        """The reading of a picture, or None if that took too long."""
+    async def _read(self, image: bytes) -> Reading:
+        """The reading of a picture.
+
+        Raises:
+            TimeoutError: that took too long.
+        """
         began = time.perf_counter()
         loop = asyncio.get_running_loop()
+        outcome = "failed"
         try:
             async with asyncio.timeout(self._timeout):
                 read = await asyncio.shield(self._loaded)
                 reading = await loop.run_in_executor(self._executor, read, image)
-        except TimeoutError:
-            observe.card_seconds.labels("timeout").observe(time.perf_counter() - began)
-            return None
-        outcome = "read" if reading.is_ktp else "refused"
-        observe.card_seconds.labels(outcome).observe(time.perf_counter() - began)
+            outcome = "read" if reading.is_ktp else "refused"
+        finally:
+            observe.card_seconds.labels(outcome).observe(time.perf_counter() - began)
         return reading

@@ -87,7 +87,7 @@ def decide(queue: Queue, command: Command, clinic: Clinic) -> Decision:
     Raises:
         NotFound: no such ticket; `nobody-waiting`.
         Conflict: `closed`, `counter-busy`, `wrong-status`, `recall-limit`, `already-queued`, `nothing-to-undo`,
-            `undo-too-late`, `undo-superseded`, `key-reused`.
+            `undo-too-late`, `undo-superseded`, `ticket-exists`, `key-reused`.
         Invalid: on a field of the command.
     """
     if command.key is not None:
@@ -138,6 +138,8 @@ def _add(queue: Queue, command: AddPatient, clinic: Clinic) -> _Answered:
     there = queue.active.get(active_key(command.user_id, service.id))
     if there is not None:
         return (), there
+    if queue.ticket(command.ticket_id) is not None or command.token in queue.tokens:
+        raise Conflict("Nomor antrean dengan id atau tautan ini sudah ada.", code="ticket-exists")
     if not clinic.is_open(service, command.at):
         raise Conflict(f"{service.name} sedang tutup. {_hours(service)}", code="closed")
     priority, reason = grant(

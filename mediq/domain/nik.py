@@ -83,9 +83,7 @@ class Nik(msgspec.Struct, frozen=True):
         year = today.year - today.year % 100 + self.year_of_century
         candidates = (year, year - 100, year - 200)
         return next(
-            born
-            for born in (_date(y, self.month, self.day) for y in candidates)
-            if born is not None and born <= today
+            born for born in (_date(y, self.month, self.day) for y in candidates) if born is not None and born <= today
         )
 
 

@@ -12,7 +12,10 @@ from mediq.domain.clinic import Clinic
 from mediq.domain.errors import Invalid
 from mediq.domain.quantile import quantile
 from mediq.domain.state import Queue
-from mediq.domain.ticket import Status, Step, Visit
+from mediq.domain.ticket import Status, Visit
+
+_Times = tuple[float | None, float | None]
+"""A step's waiting and service seconds."""
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,8 +107,8 @@ def statistics(queue: Queue, clinic: Clinic, first: date, last: date, service: s
         service = clinic.service(service).id
     status: Tally[str] = Tally()
     priority: Tally[str] = Tally()
-    every: list[Step] = []
-    groups: dict[str, defaultdict[str, list[Step]]] = {
+    every: list[_Times] = []
+    groups: dict[str, defaultdict[str, list[_Times]]] = {
         name: defaultdict(list) for name in ("day", "hour", "service", "counter", "operator")
     }
     for day, visit in visits(queue, first, last):
@@ -115,17 +118,18 @@ def statistics(queue: Queue, clinic: Clinic, first: date, last: date, service: s
         status[visit.status] += 1
         priority[visit.priority] += 1
         for step in steps:
-            every.append(step)
-            groups["day"][day.isoformat()].append(step)
-            groups["hour"][f"{clinic.local(step.waiting_since).hour:02}"].append(step)
-            groups["service"][step.service].append(step)
+            times = (step.waiting_seconds, step.service_seconds)
+            every.append(times)
+            groups["day"][day.isoformat()].append(times)
+            groups["hour"][f"{clinic.local(step.waiting_since).hour:02}"].append(times)
+            groups["service"][step.service].append(times)
             if step.counter is not None:
-                groups["counter"][step.counter].append(step)
+                groups["counter"][step.counter].append(times)
             if step.operator is not None:
-                groups["operator"][step.operator].append(step)
+                groups["operator"][step.operator].append(times)
     gone, done = status[Status.NO_SHOW], status[Status.COMPLETED]
     total = _group(every)
-    by = {name: {key: _group(steps) for key, steps in sorted(found.items())} for name, found in groups.items()}
+    by = {name: {key: _group(times) for key, times in sorted(found.items())} for name, found in groups.items()}
     return Statistics(
         first=first,
         last=last,
@@ -180,11 +184,11 @@ def kept_since(now: datetime, clinic: Clinic) -> date:
     return clinic.day(now) - timedelta(days=clinic.policy.retention_days - 1)
 
 
-def _group(steps: list[Step]) -> Group:
+def _group(times: list[_Times]) -> Group:
     return Group(
-        steps=len(steps),
-        waiting=_spread(step.waiting_seconds for step in steps),
-        service=_spread(step.service_seconds for step in steps),
+        steps=len(times),
+        waiting=_spread(waiting for waiting, _ in times),
+        service=_spread(service for _, service in times),
     )
 
 

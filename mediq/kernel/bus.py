@@ -118,6 +118,8 @@ class Bus(Child):
     async def tell(self, message: Request[Any], *, key: str | None = None) -> None:
         """Put a request into its service's mailbox; returns when it is there. Nobody waits for what comes of it.
 
+        What is told runs in the name of the house, not of whoever the present context speaks for.
+
         Raises:
             MailboxFull: there was no room within the bus's timeout.
         """

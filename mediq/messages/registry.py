@@ -67,7 +67,7 @@ def event(pattern: str) -> Callable[[_Message], _Message]:
 
 
 def spec_of(message: type) -> Spec[Any]:
-    """The registration of a message class; KeyError if it was never registered."""
+    """The registration of a message class; KeyError if it has none, or several to choose from."""
     return _by_type[message]
 
 
@@ -84,8 +84,11 @@ def patterns() -> list[str]:
 def _add(spec: Spec[Any]) -> None:
     if spec.pattern in _by_pattern:
         raise ValueError(f"the pattern {spec.pattern} is registered twice")
+    if any(other.type is spec.type for other in _by_pattern.values()):
+        _by_type.pop(spec.type, None)
+    else:
+        _by_type[spec.type] = spec
     _by_pattern[spec.pattern] = spec
-    _by_type[spec.type] = spec
 
 
 def _reply_of(cls: type) -> Any:

@@ -1,9 +1,11 @@
 """The fields of one card: read from the rows found, and where these leave doubt, read again from the frame."""
 
+import statistics
+
 from mediq.domain.card import FIELDS
 from mediq.ocr_engine.forms import read_birth
-from mediq.ocr_engine.frame import PLACES, Frame
-from mediq.ocr_engine.layout import Piece, assemble, behind, labelled, step_point
+from mediq.ocr_engine.frame import ORDER, PLACES, VALUES_LEFT, Frame
+from mediq.ocr_engine.layout import Layout, Piece, assemble, behind, labelled, step_point
 from mediq.ocr_engine.models import Models
 from mediq.ocr_engine.picture import Picture
 from mediq.ocr_engine.rows import Row
@@ -17,6 +19,9 @@ _PRINTED: tuple[str, ...] = tuple(
 )
 """What is printed together: every field, but place and date of birth as one."""
 
+_LATE = 5.0
+"""Card units right of the others, from which on a value's first letter may be missing."""
+
 
 def read_fields(models: Models, picture: Picture, rows: list[Row], frame: Frame) -> dict[str, Value]:
     """Every field's value from the rows of a photo and the frame fitted to them."""
@@ -24,8 +29,9 @@ def read_fields(models: Models, picture: Picture, rows: list[Row], frame: Frame)
     values: dict[str, Value] = {}
     for name in _PRINTED:
         values.update(_value(name, layout.pieces.get(name, []), models))
-    doubtful = [name for name in _PRINTED if any(values[part].doubtful for part in _parts(name))]
-    asked = [(name, strips_for(name, layout.pieces.get(name, []), frame, layout.slots)) for name in doubtful]
+    left, late = _beginnings(layout)
+    doubtful = [name for name in _PRINTED if name in late or any(values[part].doubtful for part in _parts(name))]
+    asked = [(name, strips_for(name, layout.pieces.get(name, []), frame, layout.slots, left)) for name in doubtful]
     pieces = look_again(models, picture, frame, [strip for _, strips in asked for strip in strips])
     for name, strips in asked:
         part, pieces = pieces[: len(strips)], pieces[len(strips) :]
@@ -37,6 +43,15 @@ def read_fields(models: Models, picture: Picture, rows: list[Row], frame: Frame)
         # An empty value is printed as a dash, the one mark faint enough to be missed twice.
         values["gol_darah"] = Value("-", Evidence(0.5, 0.5, -0.7, 1), None, values["gol_darah"].pieces)
     return values
+
+
+def _beginnings(layout: Layout) -> tuple[float, set[str]]:
+    """Where the values of this card begin, and the fields that begin right of it: they may have lost a letter."""
+    firsts = {name: pieces[0].left for name, pieces in layout.pieces.items() if name in ORDER and name != "nik"}
+    if len(firsts) < 4:
+        return VALUES_LEFT, set()
+    usual = statistics.median(firsts.values())
+    return usual, {name for name, left in firsts.items() if left > usual + _LATE}
 
 
 def _parts(name: str) -> tuple[str, ...]:

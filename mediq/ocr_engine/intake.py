@@ -2,8 +2,10 @@
 trusted."""
 
 import io
+import threading
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 import msgspec
 import numpy as np
@@ -65,6 +67,10 @@ def inspect(data: bytes, *, allowed: Collection[str], max_pixels: int) -> ImageI
     return info
 
 
+_pdfium = threading.Lock()
+"""PDFium is not to be used by two threads at once."""
+
+
 def decode(data: bytes, *, max_pixels: int) -> Picture:
     """The picture in a file as height × width × 3, BGR, uint8, upright by its EXIF orientation.
 
@@ -83,13 +89,7 @@ def decode(data: bytes, *, max_pixels: int) -> Picture:
             if info.kind == "jpg" and max(image.size) > 2 * _LONGEST:
                 image.draft("RGB", (_LONGEST, _LONGEST))
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            if max(upright.size) > _LONGEST:
-                factor = _LONGEST / max(upright.size)
-                if upright.mode in ("RGB", "L"):
-                    size = (max(1, round(upright.width * factor)), max(1, round(upright.height * factor)))
-                    upright = upright.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-            return _bgr(upright)
+            return _fitted(_bgr(ImageOps.exif_transpose(_reduced(image))))
         except (OSError, SyntaxError, ValueError, EOFError, MemoryError, ArithmeticError) as error:
             raise UnreadableImage(type(error).__name__) from error
         except Exception as error:  # Pillow's plugins raise struct.error, KeyError and others on damaged files
@@ -114,10 +114,34 @@ def _open(data: bytes, kind: str, max_pixels: int) -> Image.Image:
     return image
 
 
+def _reduced(image: Image.Image) -> Image.Image:
+    """A picture of more than twice the useful size halved, or more, before it is copied about."""
+    factor = max(image.size) // _LONGEST
+    if factor < 2 or image.mode not in ("RGB", "RGBA", "L", "LA", "CMYK"):
+        return image
+    exif = image.info.get("exif")
+    smaller = image.reduce(factor)
+    if exif is not None:
+        smaller.info["exif"] = exif
+    return smaller
+
+
+def _fitted(picture: Picture) -> Picture:
+    height, width = picture.shape[:2]
+    factor = _LONGEST / max(height, width)
+    if factor >= 1:
+        return picture
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX), np.uint8)
+
+
 def _bgr(image: Image.Image) -> Picture:
-    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-        deep = np.asarray(image, np.float64)
-        top = 65535.0 if image.mode.startswith("I;16") or deep.max(initial=0) > 255 else 255.0
+    if image.mode.startswith("I;16"):
+        grey = (np.asarray(image, np.uint16) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode in ("I", "F"):
+        deep = np.asarray(image, np.float32)
+        top = 65535.0 if deep.max(initial=0) > 255 else 255.0
         grey = (deep * (255.0 / top)).clip(0, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
@@ -128,18 +152,25 @@ def _bgr(image: Image.Image) -> Picture:
     return np.ascontiguousarray(rgb[:, :, ::-1])
 
 
-def _inspect_pdf(data: bytes) -> ImageInfo:
-    try:
-        document = pypdfium2.PdfDocument(data)
+@contextmanager
+def _pdfium_document(data: bytes) -> Iterator[pypdfium2.PdfDocument]:
+    with _pdfium:
         try:
-            pages = len(document)
-            if pages == 0:
-                raise UnreadableImage("a PDF without pages")
-            width, height = document[0].get_size()
-        finally:
-            document.close()
-    except pypdfium2.PdfiumError as error:
-        raise UnreadableImage("PdfiumError") from error
+            document = pypdfium2.PdfDocument(data)
+            try:
+                yield document
+            finally:
+                document.close()
+        except pypdfium2.PdfiumError as error:
+            raise UnreadableImage("PdfiumError") from error
+
+
+def _inspect_pdf(data: bytes) -> ImageInfo:
+    with _pdfium_document(data) as document:
+        pages = len(document)
+        if pages == 0:
+            raise UnreadableImage("a PDF without pages")
+        width, height = document[0].get_size()
     width, height = _page_size(width, height)
     return ImageInfo(kind="pdf", width=width, height=height, pages=pages)
 
@@ -152,18 +183,12 @@ def _page_size(width: float, height: float) -> tuple[int, int]:
 
 
 def _render_pdf(data: bytes) -> Picture:
-    try:
-        document = pypdfium2.PdfDocument(data)
-        try:
-            page = document[0]
-            width, height = page.get_size()
-            _page_size(width, height)
-            bitmap = page.render(scale=_PAGE_LONGEST / max(width, height), rev_byteorder=False)
-            picture = np.array(bitmap.to_numpy(), np.uint8)
-        finally:
-            document.close()
-    except pypdfium2.PdfiumError as error:
-        raise UnreadableImage("PdfiumError") from error
+    with _pdfium_document(data) as document:
+        page = document[0]
+        width, height = page.get_size()
+        _page_size(width, height)
+        bitmap = page.render(scale=_PAGE_LONGEST / max(width, height), rev_byteorder=False)
+        picture = np.array(bitmap.to_numpy(), np.uint8)
     if picture.ndim == 2:
         picture = picture[:, :, None]
     if picture.shape[2] == 1:

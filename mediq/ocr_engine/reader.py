@@ -1,5 +1,7 @@
 """From the bytes of a photo to the fields of the card in it."""
 
+import logging
+import statistics
 import threading
 import time
 
@@ -7,6 +9,7 @@ import cv2
 import numpy as np
 
 from mediq.domain.card import FIELDS, Box, Field, Reading, Refusal
+from mediq.ocr_engine import quality
 from mediq.ocr_engine.cards import find_cards, rows_of
 from mediq.ocr_engine.checks import cross_check, unsure
 from mediq.ocr_engine.confidence import estimate
@@ -19,10 +22,16 @@ from mediq.ocr_engine.models import Models
 from mediq.ocr_engine.picture import Picture
 from mediq.ocr_engine.refuse import refusal
 from mediq.ocr_engine.stages import timed
+from mediq.ocr_engine.straighten import combined, read_straightened
 from mediq.ocr_engine.value import Value
+
+_log = logging.getLogger(__name__)
 
 MAX_PIXELS = 60_000_000
 """Pictures larger than this are refused unseen; the gateway's own limit is lower."""
+
+_MANY_LOST = 3
+"""Fields lost, of 17, from which on the card is straightened and read anew."""
 
 
 class CardReader:
@@ -53,6 +62,10 @@ class CardReader:
             reading = self._read(picture)
         except PictureError:
             reading = Reading(is_ktp=False, reason=Refusal.UNREADABLE)
+        except Exception as error:  # one odd photo must not end the queue of the others
+            # The kind of error and where it arose, and nothing that a message could quote from the card.
+            _log.error("reading failed: %s", type(error).__name__, stack_info=False)
+            reading = Reading(is_ktp=False, reason=Refusal.UNREADABLE)
         return Reading(
             is_ktp=reading.is_ktp,
             reason=reading.reason,
@@ -61,15 +74,16 @@ class CardReader:
             elapsed_ms=round((time.perf_counter() - started) * 1000),
         )
 
-    def _read(self, picture: Picture) -> Reading:
+    def _read(self, photo: Picture) -> Reading:
         self.load()
+        picture = quality.brightened(photo)
         models = self._models
         assert models is not None
         found = locate(models, picture)
         with timed("fit"):
             height, width = picture.shape[:2]
             cards = find_cards(marks_of(found.rows), [row.line for row in found.rows], width, height)
-        reason = refusal(found, cards[0].frame if cards else None, picture)
+        reason = refusal(found, cards[0].frame if cards else None, photo)
         if reason is not None or not cards:
             return Reading(is_ktp=False, reason=reason or Refusal.NOT_A_CARD)
         warnings = []
@@ -79,15 +93,21 @@ class CardReader:
             warnings.append("Kartu terpotong di tepi foto. Periksa semua isian, atau ambil foto baru.")
         with timed("decide"):
             values = read_fields(models, picture, rows_of(cards[0], found.rows), cards[0].frame)
+        if sum(not value.text or value.fits is False for value in values.values()) >= _MANY_LOST:
+            with timed("straighten"):
+                again = read_straightened(models, picture, cards[0])
+            if again is not None:
+                values = combined(values, again)
         return _conclude(values, picture, warnings)
 
 
 def _conclude(values: dict[str, Value], picture: Picture, warnings: list[str]) -> Reading:
     verdict = cross_check({name: value.text for name, value in values.items()})
+    card = statistics.median(value.evidence.whole for value in values.values())
     fields: dict[str, Field] = {}
     for name in FIELDS:
         value = values[name]
-        confidence, certain = estimate(name, value, name in verdict.supported)
+        confidence, certain = estimate(name, value, name in verdict.supported, card)
         field = Field(value=value.text, confidence=confidence, certain=certain, box=_box(value, picture))
         fields[name] = unsure(field) if name in verdict.doubted else field
     return Reading(is_ktp=True, fields=fields, warnings=(*warnings, *verdict.warnings))

@@ -6,6 +6,7 @@ import re
 import numpy as np
 
 from mediq.domain.card import Refusal
+from mediq.ocr_engine import quality
 from mediq.ocr_engine.frame import Frame
 from mediq.ocr_engine.labels import find_label
 from mediq.ocr_engine.locate import Found
@@ -24,6 +25,17 @@ _SIGNS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
 _LEAST_LABELS = 4
 """An e-KTP shows 14 labels; with fewer than this many it cannot be told from another paper that asks for a
 name."""
+
+
+_DARK = 45
+"""Brightness, of 255, that the brightest twentieth of a photo must reach."""
+_CROWD = 8
+"""Lines of text found, from which on they may well be a card's."""
+_LOW_ROWS = 8.0
+"""Pixels: rows lower than this, as found with their margin, hold letters of 5 pixels or less."""
+
+_SMALL = 500
+"""Pixels a side below which even a whole card has rows lower than that."""
 
 
 def refusal(found: Found, frame: Frame | None, picture: Picture) -> Refusal | None:
@@ -53,13 +65,17 @@ def _other_document(text: list[str], labels: set[str]) -> Refusal | None:
 
 
 def _why_unread(found: Found, picture: Picture, text: list[str], labels: set[str]) -> Refusal:
-    grey = picture.mean(axis=2) if picture.size else np.zeros((1, 1))
-    hints = len(labels) + sum(1 for line in text if line.startswith(("PROVINSI", "KABUPATEN")))
-    if float(np.percentile(grey, 95)) < 60:
+    """What to tell of a photo in which no card could be read: often one was there."""
+    light = quality.light(picture)
+    if light < _DARK:
         return Refusal.TOO_DARK
+    hints = len(labels) + sum(1 for line in text if line.startswith(("PROVINSI", "KABUPATEN")))
     heights = [row.line.height for row in found.rows]
-    if len(heights) >= 8 and float(np.median(heights)) < 7 and max(picture.shape[:2]) < 400:
+    crowd = len(heights) >= _CROWD
+    poorly = sum(row.sure for row in found.rows) < 0.75 * len(heights)
+    small = hints > 0 or (poorly and max(picture.shape[:2]) < _SMALL)
+    if crowd and small and float(np.median(heights)) < _LOW_ROWS:
         return Refusal.TOO_SMALL
-    if hints >= 1:
+    if hints or (crowd and poorly) or quality.smeared(picture):
         return Refusal.TOO_BLURRED
     return Refusal.NOT_A_CARD

@@ -1,7 +1,7 @@
 """Reading doubtful rows again, cut straight out of the photo by the card's frame.
 
-The first reading follows the boxes of the detecting network; where these were cut short, joined or missed, the frame
-still tells where a row must stand.
+The first reading follows the boxes of the detecting network; where these were cut short, joined or missed,
+the frame still tells where a row must stand.
 """
 
 import cv2
@@ -29,8 +29,13 @@ class Strip(msgspec.Struct, frozen=True):
     tall: float
 
 
-def strips_for(name: str, pieces: list[Piece], frame: Frame, slots: dict[str, float]) -> list[Strip]:
-    """Where the rows of a field must stand: where they were found, or where its label says."""
+def strips_for(
+    name: str, pieces: list[Piece], frame: Frame, slots: dict[str, float], left: float = VALUES_LEFT
+) -> list[Strip]:
+    """Where the rows of a field must stand: where they were found, or where its label says.
+
+    `left` is where the values of this card begin.
+    """
     tall = _TALL.get(name, 14.5)
     if name in ("provinsi", "kabupaten_kota"):
         return [Strip(piece.left - 3, piece.right + 3, piece.y, tall) for piece in _rows(pieces)]
@@ -39,10 +44,13 @@ def strips_for(name: str, pieces: list[Piece], frame: Frame, slots: dict[str, fl
         return [Strip(NIK_LEFT - 5, NIK_RIGHT + 8, y, tall)]
     if name == "gol_darah":
         return [Strip(PLACES[name].left - 5, PHOTO_LEFT - 4, slots.get(name, frame.row_y(name)), tall)]
+    limit = PLACES["gol_darah"].left - 4 if name == "jenis_kelamin" else PHOTO_LEFT - 4
     if pieces:
-        return [Strip(min(VALUES_LEFT - 1, piece.left - 3), piece.right + 5, piece.y, tall) for piece in _rows(pieces)]
-    right = PLACES["gol_darah"].left - 4 if name == "jenis_kelamin" else PHOTO_LEFT - 6
-    return [Strip(VALUES_LEFT - 2, right, slots[name], tall)]
+        return [
+            Strip(min(left - 1.5, piece.left - 1.5), min(piece.right + 18, limit), piece.y, tall)
+            for piece in _rows(pieces)
+        ]
+    return [Strip(left - 2, limit, slots[name], tall)]
 
 
 def _rows(pieces: list[Piece]) -> list[Piece]:

@@ -36,9 +36,13 @@ class Value(msgspec.Struct, frozen=True):
 
 
 def better(first: Value, second: Value) -> Value:
-    """The stronger of two readings of one field, marked by whether they agree."""
+    """The stronger of two readings of one field, marked by whether they agree.
+
+    The second looks at the whole row: what it reads beyond the first was cut off there.
+    """
     if not second.text:
         return first
-    chosen = second if second.strength > first.strength else first
-    agreed = bare(first.text) == bare(second.text) if first.text else None
-    return msgspec.structs.replace(chosen, agreed=agreed)
+    one, two = bare(first.text), bare(second.text)
+    cut_off = 2 <= len(one) < len(two) and one in two and second.evidence.mean > 0.8
+    chosen = second if second.strength > first.strength or (cut_off and second.fits is not False) else first
+    return msgspec.structs.replace(chosen, agreed=one == two if first.text else None)

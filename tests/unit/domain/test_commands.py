@@ -4,8 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from mediq.domain.clinic import DEFAULT
+from mediq.domain.clinic import DEFAULT, Counter
 from mediq.domain.commands import (
     AddPatient,
     CallNext,
@@ -36,7 +37,7 @@ from mediq.domain.events import (
     TicketSkipped,
     kind,
 )
-from mediq.domain.queue import Queue
+from mediq.domain.queue import Queue, decide, dump, evolve
 from mediq.domain.state import NOBODY
 from mediq.domain.ticket import Priority, Status
 from mediq.domain.views import current_ticket
@@ -124,6 +125,14 @@ def test_asking_again_gives_the_same_ticket_without_events(journal: Journal) -> 
     assert journal.add("gigi", user_id="siti").id != ticket.id
     journal.serve("1")
     assert journal.add(user_id="siti").number == "A-002"
+
+
+def test_an_id_or_link_is_never_given_twice(journal: Journal) -> None:
+    ticket = journal.add()
+    journal.serve("1")
+    for fields in ({"ticket_id": ticket.id, "token": "new"}, {"ticket_id": "new", "token": ticket.token}):
+        assert refused(journal, AddPatient, user_id="budi", **fields).reason == "ticket-exists"
+    assert journal.ticket(ticket.id).status is Status.COMPLETED
 
 
 def test_unknown_service_and_counter_are_named(journal: Journal) -> None:
@@ -301,6 +310,27 @@ def test_a_skipped_patient_who_drew_a_new_number_is_not_requeued(journal: Journa
     again = journal.add(user_id="siti")
     assert again.number == "A-002"
     assert refused(journal, Requeue, ticket_id=ticket.id).reason == "already-queued"
+
+
+def test_twenty_counters_get_twenty_patients() -> None:
+    counters = tuple(Counter(id=str(n), name=f"Loket {n}") for n in range(1, 21))
+    journal = Journal(replace(DEFAULT, counters=counters))
+    for _ in range(100):
+        journal.add()
+    called = [journal.call(counter.id).number for counter in counters]
+    assert called == [f"A-{n:03}" for n in range(1, 21)]
+
+
+def test_a_decision_that_was_not_written_leaves_no_trace(journal: Journal) -> None:
+    journal.add()
+    before, bytes_before = journal.queue, dump(journal.queue)
+    command = CallNext(at=journal.at, actor="rina", counter="1", key="k")
+    decision, state = decide(before, command, journal.clinic), before
+    for recorded in decision.recorded(before.version, command):
+        state = evolve(state, recorded)
+    assert state != before
+    assert dump(before) == bytes_before
+    assert decide(before, command, journal.clinic) == decision
 
 
 def test_counters_open_by_themselves_and_close(journal: Journal) -> None:

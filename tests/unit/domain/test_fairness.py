@@ -250,6 +250,7 @@ def test_a_skipped_patient_comes_back_where_the_clinic_says(policy: str, positio
     journal = Journal(clinic)
     for _ in range(6):
         journal.add()
+        journal.later(seconds=10)
     skipped = journal.call("1")
     journal.do(Skip, ticket_id=skipped.id)
     journal.do(Requeue, ticket_id=skipped.id)
