@@ -5,6 +5,7 @@ append at once, the loser reads what it missed and decides again.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,11 +18,12 @@ from mediq.domain.clinic import Clinic
 from mediq.domain.commands import Command
 from mediq.domain.events import Recorded
 from mediq.domain.queue import Decision, Queue
-from mediq.messages.errors import Fault, Unavailable
+from mediq.messages.errors import Fault, StorageFull, Unavailable
 from mediq.stores.eventlog import EventLog, Trimmed, VersionConflict
 
 _BATCH: Final = 512
-_ATTEMPTS: Final = 20
+_ATTEMPTS: Final = 100
+_DOUBTS: Final = 16
 _PAGE: Final = 1000
 _SNAPSHOT_EVERY: Final = 10_000
 """Events after which the daily snapshot is not waited for."""
@@ -37,8 +39,9 @@ Outcome = tuple[Queue, Decision]
 class Ledger:
     """Carries commands out on a queue whose log may be shared with other processes.
 
-    `state` is what is safely in the log. `on_recorded` is awaited with each batch of new events, in order, after they
-    are safe and before their commands are answered; what it raises is its own affair and must be handled there.
+    `state` is what is safely in the log, as far as this process has read it; who answers from a log that is `shared`
+    asks `fresh()` instead. `on_recorded` is awaited with each batch of new events, in order, after they are safe and
+    before their commands are answered; what it raises is its own affair and must be handled there.
     """
 
     def __init__(
@@ -47,21 +50,58 @@ class Ledger:
         clinic: Clinic,
         *,
         on_recorded: Callable[[Sequence[Recorded]], Awaitable[None]],
+        shared: bool = False,
     ) -> None:
         self.state: Queue = queue.EMPTY
         self._log = log
         self._clinic = clinic
         self._on_recorded = on_recorded
+        self._shared = shared
         self._waiting: list[tuple[Command, asyncio.Future[Outcome]]] = []
         self._work = asyncio.Event()
+        self._together = _BATCH
         self._snapshot_version = 0
         self._snapshot_at: datetime | None = None
-        self._in_doubt = False
+        self._in_doubt: deque[list[Recorded]] = deque(maxlen=_DOUBTS)
+        self._catching_up = asyncio.Lock()
+        self._look: asyncio.Task[None] | None = None
+        self._next_look: asyncio.Task[None] | None = None
 
     async def restore(self) -> None:
         """Fold the log into memory: the snapshot, then the events after it."""
-        self.state = await self._kept()
+        async with self._catching_up:
+            self.state = await self._kept()
         await self._catch_up()
+
+    async def fresh(self) -> Queue:
+        """The queue with everything that was in the log when this was called, whoever appended it.
+
+        A log of this process alone costs nothing; of a shared one the version is asked, once for all who wait.
+
+        Raises:
+            Unavailable: the log does not answer.
+        """
+        if self._shared:
+            if self._next_look is None:
+                self._next_look = asyncio.create_task(self._look_again(after=self._look))
+            await asyncio.shield(self._next_look)
+        return self.state
+
+    async def _look_again(self, after: "asyncio.Task[None] | None") -> None:
+        failed = False
+        if after is not None and not after.done():
+            await asyncio.wait([after])
+            failed = after.exception() is not None
+        # Who comes from here on waits for the next look: the answer to this one may already be on its way.
+        self._look, self._next_look = self._next_look, None
+        if failed:
+            raise Unavailable  # nobody has time to wait for a second failure
+        known = self.state.version
+        version = await self._log.version()
+        if version < known:
+            await self._start_over()
+        elif version > self.state.version or self._in_doubt:
+            await self._catch_up()
 
     async def ping(self) -> None:
         """Raises Unavailable if the log does not answer."""
@@ -86,7 +126,7 @@ class Ledger:
                 await self._work.wait()
                 self._work.clear()
                 while self._waiting:
-                    batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+                    batch, self._waiting = self._waiting[: self._together], self._waiting[self._together :]
                     try:
                         await self._commit(batch)
                     except Fault as fault:
@@ -101,7 +141,7 @@ class Ledger:
         for _ in range(_ATTEMPTS):
             if self._in_doubt:
                 await self._catch_up()
-            state = self.state
+            before = state = self.state
             recorded: list[Recorded] = []
             answers: list[tuple[asyncio.Future[Outcome], Outcome | Exception]] = []
             for command, answered in batch:
@@ -116,15 +156,30 @@ class Ledger:
                 state = after
                 recorded += added
                 answers.append((answered, (state, decision)))
-            if recorded:
-                self._in_doubt = True
+            # A refusal too must be of the queue as it is: to append nothing to a shared log asks whether it still is.
+            if recorded or self._shared:
                 try:
-                    await self._log.append(self.state.version, [_encode(each) for each in recorded])
-                except VersionConflict:
+                    await self._log.append(before.version, [_encode(each) for each in recorded])
+                except VersionConflict as moved:
+                    if moved.actual < before.version:
+                        await self._start_over()
+                    else:
+                        await self._catch_up()
+                    # Less is decided sooner. Else whoever is ahead once stays ahead, with more and more to catch up.
+                    self._together = (len(batch) + 1) // 2
+                    self._waiting[:0] = batch[self._together :]
+                    del batch[self._together :]
                     continue
-                self._in_doubt = False
-                self.state = state
-                await self._on_recorded(recorded)
+                except StorageFull:
+                    raise
+                except BaseException:
+                    if recorded:
+                        self._in_doubt.append(recorded)
+                    raise
+                self._advance(state)
+                self._together = min(_BATCH, 4 * self._together)
+                if recorded:
+                    await self._on_recorded(recorded)
             for answered, answer in answers:
                 if answered.done():
                     continue  # whoever asked has gone
@@ -155,21 +210,49 @@ class Ledger:
         self._snapshot_version = kept[0]
         return state
 
+    def _advance(self, state: Queue) -> None:
+        """Never back: a reader may have caught up with others while an append was under way."""
+        if state.version > self.state.version:
+            self.state = state
+
     async def _catch_up(self) -> None:
-        while True:
-            try:
-                missed = await self.events(self.state.version)
-            except Trimmed:
-                kept = await self._kept()
-                if kept.version <= self.state.version:
-                    raise
-                self.state = kept
-                continue
-            for each in missed:
-                self.state = queue.evolve(self.state, each)
-            if len(missed) < _PAGE:
-                self._in_doubt = False
-                return
+        """Read what others appended, and tell of an append that was in doubt and is there."""
+        async with self._catching_up:
+            while True:
+                state = self.state
+                try:
+                    missed = await self.events(state.version)
+                except Trimmed:
+                    kept = await self._kept()
+                    if kept.version <= state.version:
+                        raise
+                    self._advance(kept)
+                    continue
+                for each in missed:
+                    state = queue.evolve(state, each)
+                self._advance(state)
+                if len(missed) < _PAGE:
+                    break
+            written = [batch for batch in list(self._in_doubt) if await self._settled(batch)]
+        for batch in written:
+            await self._on_recorded(batch)
+
+    async def _settled(self, batch: list[Recorded]) -> bool:
+        """Whether an append in doubt is found written. It stays in doubt until its place in the log is taken."""
+        try:
+            found = await self.events(batch[0].version - 1, len(batch))
+        except Trimmed:
+            found = []
+        if found or batch[0].version <= self.state.version:
+            self._in_doubt.remove(batch)
+        return found == batch
+
+    async def _start_over(self) -> None:
+        """Fold the log anew: it has lost what was safely in it, and what it holds is the truth."""
+        known = self.state.version
+        self._in_doubt.clear()
+        await self.restore()
+        _log.error("the log has lost events that were safe", known=known, left=self.state.version)
 
     async def tidy(self, now: datetime) -> None:
         """Save a snapshot once a day, and remove events that are older than the retention and behind it."""
