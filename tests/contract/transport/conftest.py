@@ -4,11 +4,15 @@ import pytest
 
 from mediq.transport.base import Transport
 from tests.contract.transport.harness import BACKENDS, Backend
+from tests.contract.transport.rabbit_harness import RabbitBackend
 
 
-@pytest.fixture(params=sorted(BACKENDS))
+@pytest.fixture(params=sorted([*BACKENDS, "rabbitmq"]))
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
-    made = BACKENDS[request.param]()
+    if request.param == "rabbitmq":
+        made: Backend = RabbitBackend(request.getfixturevalue("rabbitmq_url"))
+    else:
+        made = BACKENDS[request.param]()
     yield made
     await made.close()
 

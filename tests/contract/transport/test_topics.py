@@ -135,7 +135,8 @@ async def test_a_slow_subscriber_does_not_hold_up_nor_starve_another(backend: Ba
         await transport.publish("flood", letter(body))
     await transport.publish("calm", letter("x"))
     assert await other.bodies(1) == [b"x"]
-    assert b"9" in [(await slow.next()).body for _ in range(3)]
+    while (await slow.next()).body != b"9":  # whatever of the flood it lost, not the end of it
+        pass
 
 
 async def test_a_closed_subscription_gets_nothing_more(backend: Backend, transport: Transport) -> None:

@@ -1,0 +1,131 @@
+"""What waits to be published to one mailbox: in batches, one at a time, so that a busy mailbox costs few confirms."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from mediq.messages.errors import Fault, MailboxFull, Unavailable
+from mediq.transport.envelope import Envelope, encode_frame
+from mediq.transport.rabbitmq_link import Refused
+
+BATCH: Final = 32
+"""Envelopes in a frame at most; the mailbox's bound counts frames."""
+BATCH_BYTES: Final = 65_536
+_PAUSES: Final = (0.005, 0.01, 0.02, 0.05, 0.1)
+"""Seconds between the attempts to get into a full mailbox."""
+
+Publish = Callable[[bytes, float | None], Awaitable[None]]
+
+
+class Outbox:
+    """Letters for one mailbox, in the order in which they came.
+
+    `publish` sends a frame that expires after so many seconds, raising Refused or a Fault; `on_empty` is called when
+    nothing waits any more.
+    """
+
+    def __init__(self, publish: Publish, clock: Callable[[], float], on_empty: Callable[[], None]) -> None:
+        self._publish = publish
+        self._clock = clock
+        self._on_empty = on_empty
+        self._waiting: deque[_Letter] = deque()
+        self._full = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def put(self, envelope: Envelope) -> None:
+        """Raises what :meth:`mediq.transport.base.Transport.send` raises."""
+        timeout = None if envelope.deadline is None else envelope.deadline - self._clock()
+        if timeout is not None and timeout <= 0:
+            return  # nobody would be handed it
+        letter = _Letter(envelope, asyncio.get_running_loop().create_future())
+        self._waiting.append(letter)
+        if self._task is None:
+            self._task = asyncio.create_task(self._work())  # begins when all of this turn of the loop are in
+        try:
+            async with asyncio.timeout(timeout):
+                await letter.sent
+        except TimeoutError:
+            if letter.sent.cancelled():
+                if self._full:
+                    raise MailboxFull(retry_after=1.0) from None
+                raise Unavailable from None
+            letter.sent.result()
+
+    def fail(self) -> None:
+        """Turn away whoever waits: there is no connection. What is under way learns it by itself."""
+        for letter in self._waiting:
+            letter.fail(Unavailable())
+        self._waiting.clear()
+
+    def close(self) -> None:
+        """Turn away everybody, for good."""
+        self.fail()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _work(self) -> None:
+        batch: list[_Letter] = []
+        refusals = 0
+        try:
+            while batch := self._gather():
+                try:
+                    await self._publish(encode_frame([each.envelope for each in batch]), self._patience(batch))
+                except Refused:
+                    self._full = True
+                    self._waiting.extendleft(reversed(batch))
+                    await asyncio.sleep(_PAUSES[min(refusals, len(_PAUSES) - 1)])
+                    refusals += 1
+                except Fault as error:
+                    for letter in batch:
+                        letter.fail(type(error)())
+                else:
+                    self._full = False
+                    refusals = 0
+                    for letter in batch:
+                        letter.succeed()
+        finally:
+            for letter in batch:
+                letter.fail(Unavailable())
+            self._task = None
+            self._on_empty()
+
+    def _gather(self) -> list["_Letter"]:
+        """What travels next; whoever has given up is left out."""
+        batch: list[_Letter] = []
+        size = 0
+        while self._waiting and len(batch) < BATCH:
+            letter = self._waiting[0]
+            size += len(letter.envelope.body)
+            if batch and size > BATCH_BYTES:
+                break
+            self._waiting.popleft()
+            if not letter.sent.done():
+                batch.append(letter)
+        return batch
+
+    def _patience(self, batch: list["_Letter"]) -> float | None:
+        """Seconds for which anybody still waits for any of them."""
+        latest = 0.0
+        for letter in batch:
+            if letter.envelope.deadline is None:
+                return None
+            latest = max(latest, letter.envelope.deadline)
+        return latest - self._clock()
+
+
+class _Letter:
+    __slots__ = ("envelope", "sent")
+
+    def __init__(self, envelope: Envelope, sent: asyncio.Future[None]) -> None:
+        self.envelope = envelope
+        self.sent = sent
+
+    def succeed(self) -> None:
+        if not self.sent.done():
+            self.sent.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        if not self.sent.done():
+            self.sent.set_exception(error)
+            self.sent.exception()  # counts as seen: who sent it may have given up in this very turn

@@ -1,0 +1,98 @@
+"""RabbitMQ as a back end of the transport contract suite."""
+
+import asyncio
+import time
+
+import aiormq
+from aiormq.abc import AbstractConnection
+from aiormq.exceptions import ChannelNotFoundEntity
+
+from mediq.transport.base import Binding, DeadLetter, OnDelivery, Transport
+from mediq.transport.rabbitmq import RabbitTransport
+from mediq.transport.rabbitmq_topology import STEPS_MS, dead_name, read_dead_letter, retry_name
+from tests.contract.transport.harness import Backend
+
+
+class RabbitBackend(Backend):
+    """One virtual host. Its mailboxes are deleted at the end, since the next case uses the same names."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url = url
+        self.mailboxes: set[str] = set()
+        self.capacity = 1000
+        self.event_capacity = 10_000
+        self._connection: AbstractConnection | None = None
+
+    def make(self) -> Transport:
+        return _Recorded(self)
+
+    async def inject(self, mailbox: str, raw: bytes) -> None:
+        channel = await (await self._admin()).channel()
+        await channel.basic_publish(raw, routing_key=mailbox, mandatory=True)
+        await channel.close()
+
+    async def dead_letters(self, mailbox: str) -> list[DeadLetter]:
+        channel = await (await self._admin()).channel()
+        letters = []
+        try:
+            while (message := await channel.basic_get(dead_name(mailbox))).delivery_tag is not None:
+                letters.append(read_dead_letter(mailbox, message))
+        except ChannelNotFoundEntity:
+            return []
+        await channel.close()  # puts them back
+        return letters
+
+    async def shrink(self, *, capacity: int | None = None, event_capacity: int | None = None) -> None:
+        self.capacity = capacity or self.capacity
+        self.event_capacity = event_capacity or self.event_capacity
+        for transport in self.transports:
+            assert isinstance(transport, RabbitTransport)
+            transport.capacity = self.capacity
+            transport.event_capacity = self.event_capacity
+
+    async def quiet(self) -> None:
+        """What was confirmed is on its way to its consumer; nothing overtakes it there, so a question to the broker
+        over the consumer's channel is answered after it. What a settlement sets free may come one round later."""
+        for _ in range(3):
+            for transport in self.transports:
+                assert isinstance(transport, RabbitTransport)
+                for binding in transport.bindings:
+                    await binding.flush()
+            channel = await (await self._admin()).channel()
+            for mailbox in self.mailboxes:
+                await channel.queue_declare(mailbox, passive=True)
+            await channel.close()
+
+    def now(self) -> float:
+        return time.time()
+
+    async def pass_time(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)  # the broker's clock is not ours to set
+
+    async def close(self) -> None:
+        await super().close()
+        channel = await (await self._admin()).channel()
+        for mailbox in self.mailboxes:
+            for name in (mailbox, dead_name(mailbox), *(retry_name(mailbox, step) for step in STEPS_MS)):
+                await channel.queue_delete(name)
+        await (await self._admin()).close()
+
+    async def _admin(self) -> AbstractConnection:
+        if self._connection is None:
+            self._connection = await aiormq.connect(self.url)
+        return self._connection
+
+
+class _Recorded(RabbitTransport):
+    """Tells the back end which mailboxes it made."""
+
+    def __init__(self, backend: RabbitBackend) -> None:
+        super().__init__(backend.url, capacity=backend.capacity, event_capacity=backend.event_capacity)
+        self._backend = backend
+
+    async def bind(self, mailbox: str, on_delivery: OnDelivery, prefetch: int, *, private: bool = False) -> Binding:
+        binding = await super().bind(mailbox, on_delivery, prefetch, private=private)
+        if not private:
+            self._backend.mailboxes.add(mailbox)
+        return binding
