@@ -20,6 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = config.load(options.config)
         if options.port is not None:
+            if not 0 <= options.port <= 65_535:
+                raise ConfigError(f"--port must be 0 to 65535, not {options.port}.")
             settings = msgspec.structs.replace(settings, http=msgspec.structs.replace(settings.http, port=options.port))
         observe.configure_logging(settings.log.format, settings.log.level)
         return _command(options, settings) if options.command else _run(settings, options.role)

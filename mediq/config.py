@@ -1,6 +1,7 @@
 """Typed settings: defaults, then config.toml, then the environment; every problem is one sentence."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -147,6 +148,8 @@ def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Sett
             raise ConfigError(f"{file} cannot be read: {error}.") from error
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{file} is not valid TOML: {error}.") from error
+    if isinstance(clinic := tree.get("clinic"), dict):
+        tree["clinic"] = _default_clinic(clinic) | clinic
     source = str(file) if tree else "the settings"
     settings = _convert(tree, source)
     for name, where in ENVIRONMENT.items():
@@ -155,6 +158,14 @@ def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Sett
     if found := problems(settings.clinic):
         raise ConfigError(f"{source}: {' '.join(found)}")
     return settings
+
+
+def _default_clinic(given: dict[str, Any]) -> dict[str, Any]:
+    """What a file may leave out of its clinic. Services and counters speak of one another and are left out together."""
+    default: dict[str, Any] = msgspec.to_builtins(DEFAULT)
+    if given.keys() & {"services", "counters"}:
+        del default["services"], default["counters"]
+    return default
 
 
 def _convert(tree: dict[str, Any], source: str) -> Settings:
@@ -176,7 +187,7 @@ def _override(tree: dict[str, Any], settings: Settings, where: tuple[str, ...], 
     leaf = getattr(present, where[-1])
     value: Any = text
     if isinstance(leaf, int) or where == ("http", "port"):
-        value = int(text) if text.lstrip("-").isdigit() else text
+        value = int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else text
     elif isinstance(leaf, tuple):
         value = [part.strip() for part in text.split(",")]
     branch[where[-1]] = value

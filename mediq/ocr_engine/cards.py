@@ -24,7 +24,7 @@ class Card(msgspec.Struct, frozen=True):
 
     @property
     def whole(self) -> bool:
-        return self.inside > 0.97
+        return self.inside > 0.93
 
 
 def find_cards(marks: list[Mark], lines: list[Line], width: int, height: int) -> list[Card]:

@@ -5,41 +5,47 @@ scanned card, both through every kind of damage; `python bench/ocr.py` prints ho
 """
 
 import math
-import re
 
 from mediq.ocr_engine.value import Value
 
 _CLOSED = frozenset({"jenis_kelamin", "agama", "status_perkawinan", "kewarganegaraan", "provinsi", "pekerjaan"})
 _NUMBERS = frozenset({"nik", "tgl_lahir", "rt_rw", "berlaku_hingga"})
 
-WEIGHTS: tuple[float, ...] = (3.0, 1.5, 0.8, 1.0, -1.0, 1.0, -2.0, 1.0, -1.0, 0.5, 0.5, 0.0)
+WEIGHTS: tuple[float, ...] = (1.08, 0.64, -0.23, 0.64, -0.3, 0.8, -1.75, 2.09, -0.84, 0.46, 0.0, 0.58, -0.31, -0.02)
 """One for each of :func:`features`."""
 
-CERTAIN = 0.97
-"""From this confidence on a field need not be looked at."""
+CERTAIN = 0.98
+"""From this confidence on a field need not be looked at: of such fields fewer than 1 in 200 were wrong."""
 
 
 def features(name: str, value: Value, supported: bool, card: float) -> tuple[float, ...]:
     """What the confidence is computed from, all of the order of 1.
 
-    `supported` says that the NIK bears the value out; `card` is the median over the card's fields of the
-    logarithm of their likelihood, as one field of a bad photo is less likely right than its own row shows.
+    `supported` says that the NIK bears the value out; `card` is the median over the card's fields of the logarithm of
+    their likelihood, as one field of a bad photo is less likely right than its own row shows.
     """
     evidence = value.evidence
     return (
         1.0,
         max(-4.0, evidence.whole),
-        max(-2.0, math.log(max(1e-3, evidence.least))),
-        float(value.agreed is True),
+        _sureness(max(-4.0, evidence.whole)),
+        _sureness(math.log(max(1e-3, evidence.least))),
+        float(value.agreed is True and value.doubtful),
+        float(value.agreed is True and not value.doubtful),
         float(value.agreed is False),
         float(value.fits is True),
         float(value.fits is False),
         float(supported),
-        float(_odd(value.text)),
         max(-2.0, card),
+        _sureness(max(-2.0, card)),
         float(name in _CLOSED),
         float(name in _NUMBERS),
     )
+
+
+def _sureness(likelihood: float) -> float:
+    """From the logarithm of a likelihood to how many times it is surer than even, again a logarithm, halved."""
+    return -math.log(1 - math.exp(min(0.0, likelihood)) + 1e-3) / 2
 
 
 def estimate(name: str, value: Value, supported: bool, card: float) -> tuple[float, bool]:
@@ -49,8 +55,3 @@ def estimate(name: str, value: Value, supported: bool, card: float) -> tuple[flo
     sum_ = sum(w * x for w, x in zip(WEIGHTS, features(name, value, supported, card), strict=True))
     confidence = round(min(0.999, max(0.01, 1 / (1 + math.exp(-sum_)))), 3)
     return confidence, confidence >= CERTAIN and value.fits is not False
-
-
-def _odd(text: str) -> bool:
-    """Whether a text has marks where words have none, as misread letters leave them."""
-    return re.search(r"[A-Z]{2}['():;&+][A-Z ]|[A-Z]{3},[A-Z]|[A-Z] '|[A-Z]{2}\.[A-Z]{3}", text) is not None

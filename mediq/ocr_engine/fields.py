@@ -19,6 +19,8 @@ _PRINTED: tuple[str, ...] = tuple(
 )
 """What is printed together: every field, but place and date of birth as one."""
 
+_ALWAYS = "nama"
+"""The one key field that nothing else on the card bears out, read twice however clear."""
 _LATE = 5.0
 """Card units right of the others, from which on a value's first letter may be missing."""
 

@@ -7,6 +7,7 @@ from mediq.ocr_engine.frame import NIK_LEFT, ORDER, PHOTO_LEFT, PITCH, PLACES, F
 from mediq.ocr_engine.labels import Label, find_label
 from mediq.ocr_engine.picture import Points
 from mediq.ocr_engine.rows import Row
+from mediq.ocr_engine.telltale import telling
 
 _COLON = ":;.,-'iIlL1|! "
 """What a colon is read as."""
@@ -109,6 +110,11 @@ def assemble(rows: list[Row], frame: Frame) -> Layout:
             cut = _without_label(piece, frame)
             if cut is not None:
                 values.append(cut)
+    for piece in values:
+        # A row whose label cannot be read may be known by its value.
+        name = telling(piece.row.text)
+        if name is not None and name not in seen and abs(piece.y - slots[name]) < 1.4 * PITCH:
+            slots[name] = seen[name] = piece.y
     for piece in values:
         name = _slot(piece, slots)
         if name is not None:

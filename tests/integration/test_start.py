@@ -1,0 +1,99 @@
+"""Settings that MediQ cannot start with: one sentence on the terminal, exit status 2, no traceback, nothing begun."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.house import CLINIC, House, free_port, mediq, running
+
+
+def one_sentence(text: str) -> str:
+    """What a refused start wrote to standard error, seen to be one line without a traceback."""
+    lines = text.splitlines()
+    assert len(lines) == 1, text
+    assert lines[0].startswith("mediq: "), text
+    assert "Traceback" not in text
+    return lines[0]
+
+
+def test_a_config_file_with_an_unknown_key(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[http]\nprot = 3001\n")
+    refused = mediq("--role", "all", folder=tmp_path / "data")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    sentence = one_sentence(refused.stderr)
+    assert "prot" in sentence
+    assert "config.toml" in sentence
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_config_file_with_a_bad_value(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[http]\nport = "3001"\n')
+    refused = mediq("--role", "all", folder=tmp_path / "data")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "http.port" in one_sentence(refused.stderr)
+
+
+def test_a_bad_value_in_the_environment(tmp_path: Path) -> None:
+    refused = mediq("--role", "all", folder=tmp_path / "data", environ={"PORT": "eighty"})
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "PORT" in one_sentence(refused.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "named"),
+    [
+        (("--role", "doctor"), {}, "doctor"),
+        (("--role", "queue"), {}, "RABBITMQ_URL"),
+        (("--config", "missing.toml"), {}, "missing.toml"),
+        (("--port", "70000"), {}, "70000"),
+        ((), {"JWT_SECRET": "short"}, "JWT_SECRET"),
+        ((), {"REDIS_URL": "redis://localhost"}, "REDIS_URL"),
+    ],
+    ids=["role", "split-role", "no-such-file", "port", "secret", "server"],
+)
+def test_what_it_cannot_run_with(
+    tmp_path: Path, arguments: tuple[str, ...], environ: dict[str, str], named: str
+) -> None:
+    refused = mediq(*arguments, folder=tmp_path / "data", environ=environ)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert named in one_sentence(refused.stderr)
+
+
+def test_a_data_folder_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    refused = mediq("--port", str(free_port()), folder=tmp_path / "data")
+    assert refused.returncode == 2
+    assert str(tmp_path / "data") in one_sentence(refused.stderr)
+
+
+@pytest.mark.parametrize("name", ["users.db", "cards.db", "secrets.json"])
+def test_a_data_folder_with_something_else_in_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / name).write_text("this is a diary, and no database" * 100)
+    refused = mediq("--port", str(free_port()), folder=tmp_path / "data")
+    assert refused.returncode in (1, 2)
+    assert name in one_sentence(refused.stderr)
+    assert (tmp_path / "data" / name).read_text().startswith("this is a diary"), "left as it is"
+
+
+class TestBesideARunningHouse:
+    @pytest.fixture(scope="class")
+    def house(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+        with running(tmp_path_factory.mktemp("first")) as house:
+            yield house
+
+    def test_a_second_process_on_the_same_data_folder(self, house: House) -> None:
+        for arguments in (("--port", str(free_port())), ("restore", "x.tar.gz")):
+            refused = mediq(*arguments, folder=house.folder)
+            assert (refused.returncode, refused.stdout) == (2, ""), arguments
+            assert str(house.folder) in one_sentence(refused.stderr)
+
+    def test_a_port_that_is_taken(self, house: House, tmp_path: Path) -> None:
+        (tmp_path / "config.toml").write_text(f'{CLINIC}\n[http]\nhost = "127.0.0.1"\n')
+        refused = mediq("--port", str(house.port), folder=tmp_path / "data")
+        assert refused.returncode not in (0, None)
+        sentences = [line for line in refused.stderr.splitlines() if line.startswith("mediq: ")]
+        assert len(sentences) == 1, refused.stderr
+        assert str(house.port) in sentences[0]
+        assert "Traceback" not in refused.stderr
