@@ -19,12 +19,16 @@ _FLOOR = 1e-6
 
 
 class Glyph(msgspec.Struct, frozen=True):
-    """One character read: what, how likely, and over which steps (first, last) of its row."""
+    """One character read: what, how likely, and over which steps (first, last) of its row.
+
+    `shares` of a digit say how likely it is each of 0 to 9, given that it is a digit.
+    """
 
     char: str
     probability: float
     first: int
     last: int
+    shares: tuple[float, ...] = ()
 
 
 def greedy(steps: Floats, characters: str) -> list[Glyph]:
@@ -43,6 +47,12 @@ def greedy(steps: Floats, characters: str) -> list[Glyph]:
             glyphs.append(Glyph(characters[int(best[start])], float(run.max()), start, stop - 1))
         start = stop
     return glyphs
+
+
+def digit_shares(steps: Floats, first: int, last: int, index: dict[str, int]) -> tuple[float, ...]:
+    """How likely what stands over steps `first` to `last` is each of the ten digits."""
+    seen = steps[first : last + 1, [index[d] for d in "0123456789"]].max(axis=0) + 1e-5
+    return tuple(float(v) for v in seen / seen.sum())
 
 
 def text_of(glyphs: list[Glyph]) -> str:
@@ -75,7 +85,8 @@ def log_likelihood(steps: Floats, labels: list[int]) -> float:
 
 
 def whole(steps: Floats, glyphs: list[Glyph], index: dict[str, int]) -> float:
-    """The natural logarithm of the probability that the steps which the glyphs cover read them and nothing else.
+    """The natural logarithm of the probability that the steps which the glyphs cover read them and nothing
+    else.
 
     Unlike the glyphs' own probabilities it falls when a letter may have been missed between two others.
     """
@@ -85,12 +96,11 @@ def whole(steps: Floats, glyphs: list[Glyph], index: dict[str, int]) -> float:
     return log_likelihood(part, [index[glyph.char] for glyph in glyphs])
 
 
-def exactly(steps: Floats, allowed: list[int], count: int) -> tuple[list[int], list[float], float] | None:
+def exactly(steps: Floats, allowed: list[int], count: int) -> tuple[list[tuple[int, float, int, int]], float] | None:
     """The likeliest path that reads exactly `count` characters, all among `allowed`.
 
-    Gives the characters, the probability of each against the other allowed ones where it was read, and the natural
-    logarithm of the probability of them all, or
-    None if there are too few steps.
+    Gives for each character which it is, its probability against the other allowed ones, and its first and
+    last step; and the natural logarithm of the probability of them all. None if there are too few steps.
     """
     if len(steps) < count:
         return None
@@ -129,24 +139,22 @@ def exactly(steps: Floats, allowed: list[int], count: int) -> tuple[list[int], l
         path.append((state // width, state % width))
         state = int(came[step, state // width, state % width])
     path.reverse()
-    labels, sure = _spell(path, chosen, symbols)
-    return labels, sure, log_likelihood(steps, labels)
+    spelled = _spell(path, chosen, symbols)
+    return spelled, log_likelihood(steps, [label for label, *_ in spelled])
 
 
 def _spell(
     path: list[tuple[int, int]], chosen: NDArray[np.float32], symbols: list[int]
-) -> tuple[list[int], list[float]]:
-    labels: list[int] = []
-    sure: list[float] = []
-    before = 0
+) -> list[tuple[int, float, int, int]]:
+    """Per character of a path: which, how sure, and its first and last step."""
+    out: list[tuple[int, float, int, int]] = []
     for step, (count, symbol) in enumerate(path):
         if symbol == 0:
             continue
         share = float(chosen[step, symbol] / max(_FLOOR, chosen[step, 1:].sum()) * min(1.0, chosen[step].sum() + 0.02))
-        if count != before:
-            labels.append(symbols[symbol])
-            sure.append(share)
-            before = count
+        if count > len(out):
+            out.append((symbols[symbol], share, step, step))
         else:
-            sure[-1] = max(sure[-1], share)
-    return labels, sure
+            label, before, first, _ = out[-1]
+            out[-1] = (label, max(before, share), first, step)
+    return out

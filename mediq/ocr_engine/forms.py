@@ -4,7 +4,7 @@ import re
 
 from mediq.domain.card import parse_date
 from mediq.ocr_engine.alphabet import Alphabet, Kind
-from mediq.ocr_engine.ctc import Glyph, exactly, greedy, text_of
+from mediq.ocr_engine.ctc import Glyph, digit_shares, exactly, greedy, text_of
 from mediq.ocr_engine.labels import distance
 from mediq.ocr_engine.layout import Piece
 from mediq.ocr_engine.text import Evidence, bare, evidence_of, read_text, tidy, weaker
@@ -29,11 +29,13 @@ def read_nik(pieces: list[Piece], alphabet: Alphabet) -> Value:
         path = exactly(steps, digits, 16)
         if path is None:
             continue
-        text = "".join(alphabet.characters[label] for label in path[0])
+        spelled, total = path
+        text = "".join(alphabet.characters[label] for label, *_ in spelled)
         agrees = text == text_of(free)
-        mean, least = sum(path[1]) / 16, min(path[1])
-        evidence = Evidence(mean, least, path[2], 16)
-        value = Value(text, evidence if agrees else weaker(evidence, 0.6), agrees, (piece,))
+        sure = [share for _, share, _, _ in spelled]
+        evidence = Evidence(sum(sure) / 16, min(sure), total, 16)
+        shares = tuple(digit_shares(steps, first, last, alphabet.index) for _, _, first, last in spelled)
+        value = Value(text, evidence if agrees else weaker(evidence, 0.6), agrees, (piece,), shares=shares)
         if best is None or value.strength > best.strength:
             best = value
     return best or Value("", Evidence(), False, tuple(pieces))
@@ -136,7 +138,8 @@ def _date(glyphs: list[Glyph], total: float, pieces: tuple[Piece, ...]) -> Value
         value = f"{text[:2]}-{text[2:4]}-{text[4:]}"
         date = parse_date(value)
         fits = date is not None and 1880 <= date.year <= 2200
-        return Value(value, weaker(evidence, 0.9) if mended else evidence, fits, pieces)
+        shares = tuple(g.shares for g in digits) if all(g.shares for g in digits) else ()
+        return Value(value, weaker(evidence, 0.9) if mended else evidence, fits, pieces, shares=shares)
     if not text:
         return Value("", Evidence(), False, pieces)
     return Value(text_of(glyphs).strip(" ,:;."), weaker(evidence, 0.5), False, pieces)

@@ -6,12 +6,13 @@ import threading
 import time
 
 import cv2
+import msgspec
 import numpy as np
 
 from mediq.domain.card import FIELDS, Box, Field, Reading, Refusal
 from mediq.ocr_engine import quality
 from mediq.ocr_engine.cards import find_cards, rows_of
-from mediq.ocr_engine.checks import cross_check, unsure
+from mediq.ocr_engine.checks import consistent_choice, cross_check, unsure
 from mediq.ocr_engine.confidence import estimate
 from mediq.ocr_engine.errors import PictureError
 from mediq.ocr_engine.fields import read_fields
@@ -23,6 +24,7 @@ from mediq.ocr_engine.picture import Picture
 from mediq.ocr_engine.refuse import refusal
 from mediq.ocr_engine.stages import timed
 from mediq.ocr_engine.straighten import combined, read_straightened
+from mediq.ocr_engine.text import weaker
 from mediq.ocr_engine.value import Value
 
 _log = logging.getLogger(__name__)
@@ -102,6 +104,7 @@ class CardReader:
 
 
 def _conclude(values: dict[str, Value], picture: Picture, warnings: list[str]) -> Reading:
+    values = _consistent(values)
     verdict = cross_check({name: value.text for name, value in values.items()})
     card = statistics.median(value.evidence.whole for value in values.values())
     fields: dict[str, Field] = {}
@@ -111,6 +114,20 @@ def _conclude(values: dict[str, Value], picture: Picture, warnings: list[str]) -
         field = Field(value=value.text, confidence=confidence, certain=certain, box=_box(value, picture))
         fields[name] = unsure(field) if name in verdict.doubted else field
     return Reading(is_ktp=True, fields=fields, warnings=(*warnings, *verdict.warnings))
+
+
+def _consistent(values: dict[str, Value]) -> dict[str, Value]:
+    """NIK and birth date chosen together among what their rows may read; a changed one is no longer certain."""
+    nik, date = values["nik"], values["tgl_lahir"]
+    chosen = consistent_choice(nik.text, nik.shares, date.text, date.shares, values["jenis_kelamin"].text)
+    if chosen is None:
+        return values
+    changed = dict(values)
+    for name, text in (("nik", chosen[0]), ("tgl_lahir", chosen[1])):
+        if text != values[name].text:
+            evidence = weaker(values[name].evidence, 0.6)
+            changed[name] = msgspec.structs.replace(values[name], text=text, evidence=evidence, agreed=False)
+    return changed
 
 
 def _box(value: Value, picture: Picture) -> Box | None:

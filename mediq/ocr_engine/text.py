@@ -5,7 +5,7 @@ import re
 import msgspec
 
 from mediq.ocr_engine.alphabet import Alphabet, Kind
-from mediq.ocr_engine.ctc import Glyph, greedy, text_of, whole
+from mediq.ocr_engine.ctc import Glyph, digit_shares, greedy, text_of, whole
 from mediq.ocr_engine.layout import Piece
 from mediq.ocr_engine.models import STEP
 from mediq.ocr_engine.picture import Floats
@@ -49,11 +49,19 @@ def read_text(pieces: list[Piece], alphabet: Alphabet, kind: Kind) -> Text:
         if not glyphs:
             continue
         total += whole(steps, glyphs, alphabet.index)
+        glyphs = [_with_shares(glyph, steps, alphabet) for glyph in glyphs]
         glyphs = _spaced(glyphs, piece.row.ink, steps[:, alphabet.index[" "]])
         texts.append(text_of(glyphs).strip())
         everything += [Glyph(" ", 1.0, 0, 0)] if everything else []
         everything += glyphs
     return Text(tidy(" ".join(texts)), evidence_of(everything, total), everything)
+
+
+def _with_shares(glyph: Glyph, steps: Floats, alphabet: Alphabet) -> Glyph:
+    if not glyph.char.isdigit():
+        return glyph
+    shares = digit_shares(steps, glyph.first, glyph.last, alphabet.index)
+    return Glyph(glyph.char, glyph.probability, glyph.first, glyph.last, shares)
 
 
 def evidence_of(glyphs: list[Glyph], total: float) -> Evidence:

@@ -11,6 +11,7 @@ class Value(msgspec.Struct, frozen=True):
 
     `fits` says whether it is of the form, or in the list, that the field must have; `None` where there is neither.
     `agreed` says whether a second look read the same letters and digits; `None` if there was none.
+    `shares` say of each digit of a NIK or a date how likely it is each of 0 to 9.
     """
 
     text: str
@@ -18,6 +19,7 @@ class Value(msgspec.Struct, frozen=True):
     fits: bool | None = None
     pieces: tuple[Piece, ...] = ()
     agreed: bool | None = None
+    shares: tuple[tuple[float, ...], ...] = ()
 
     @property
     def doubtful(self) -> bool:

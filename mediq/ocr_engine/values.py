@@ -30,7 +30,21 @@ def read_value(name: str, pieces: list[Piece], alphabet: Alphabet) -> Value:
     if name in CLOSED:
         return _listed(name, pieces, alphabet)
     read = read_text(pieces, alphabet, _KINDS[name])
-    return Value(_words(read.text), read.evidence, None, tuple(pieces))
+    text = _words(read.text)
+    if name == "kabupaten_kota":
+        text = _titled(text)
+    return Value(text, read.evidence, None, tuple(pieces))
+
+
+def _titled(text: str) -> str:
+    """The first word of the title's second line put right: it is one of three, and often glued to the name."""
+    for word in ("KABUPATEN", "JAKARTA", "KOTA"):
+        if text.startswith(word):
+            return f"{word} {text.removeprefix(word).strip()}"
+    first, _, rest = text.partition(" ")
+    if rest and distance(first, "KABUPATEN") <= 2:
+        return f"KABUPATEN {rest}"
+    return text
 
 
 def _words(text: str) -> str:

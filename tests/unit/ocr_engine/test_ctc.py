@@ -55,6 +55,7 @@ def test_exactly_finds_the_best_path_of_that_length(seed: int, count: int) -> No
     )
     found = exactly(table, allowed, count)
     assert found is not None
-    assert found[0] == collapse(best)
-    assert len(found[1]) == count
-    assert all(0 <= p <= 1 for p in found[1])
+    spelled, total = found
+    assert [label for label, *_ in spelled] == collapse(best)
+    assert all(0 <= share <= 1 and first <= last for _, share, first, last in spelled)
+    assert total <= 0
