@@ -18,7 +18,7 @@ from mediq.transport.base import Binding, OnDelivery, OnEvent, Transport
 from mediq.transport.envelope import Envelope, encode_frame, new_id
 from mediq.transport.rabbitmq_binding import Attachment, PrivateConsumer, Subscription
 from mediq.transport.rabbitmq_intake import Consumer
-from mediq.transport.rabbitmq_link import STALL, Link, Refused, broker_errors
+from mediq.transport.rabbitmq_link import STALL, Link, Refused
 from mediq.transport.rabbitmq_outbox import Outbox
 from mediq.transport.rabbitmq_topology import EVENTS, declare_events
 
@@ -155,9 +155,8 @@ class RabbitTransport(Transport):
         link = Link()
         try:
             await link.open(self._url)
-            with broker_errors():
-                async with link.topology() as channel:
-                    await declare_events(channel)
+            async with link.topology() as channel:
+                await declare_events(channel)
             for binding in list(self.bindings):
                 await binding.attach(link)
         except BaseException:

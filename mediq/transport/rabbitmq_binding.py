@@ -13,7 +13,7 @@ from mediq import observe
 from mediq.messages.errors import Unavailable
 from mediq.transport.base import Binding, Delivery, OnDelivery, OnEvent
 from mediq.transport.envelope import Envelope, Undecodable, decode_frame
-from mediq.transport.rabbitmq_link import Link, broker_errors
+from mediq.transport.rabbitmq_link import CONNECTING, Link, broker_errors
 from mediq.transport.rabbitmq_topology import declare_private, declare_subscription
 
 PATIENCE: Final = 2.0
@@ -37,13 +37,14 @@ class Attachment(Binding):
         async with self._attaching:
             if not self.open or self._link is link:
                 return
+            async with link.topology() as channel:
+                await self._declare(channel)
             with broker_errors():
-                async with link.topology() as channel:
-                    await self._declare(channel)
-                channel = await link.channel()
-                link.watch(channel)
-                channel.on_consumer_cancel_callbacks.add(lambda _: link.lost.set())  # its queue was deleted
-                await self._consume(link, channel)
+                async with asyncio.timeout(CONNECTING):
+                    channel = await link.channel()
+                    link.watch(channel)
+                    channel.on_consumer_cancel_callbacks.add(lambda _: link.lost.set())  # its queue was deleted
+                    await self._consume(link, channel)
             self._channel = channel
             self._link = link
 
@@ -55,9 +56,10 @@ class Attachment(Binding):
             link = self._link
             if link is not None and not link.lost.is_set():
                 with suppress(Unavailable), broker_errors():
-                    for tag in list(self._channel.consumers):
-                        await self._channel.basic_cancel(tag, timeout=PATIENCE)
-                    await self._closed(link)
+                    async with asyncio.timeout(PATIENCE):
+                        for tag in list(self._channel.consumers):
+                            await self._channel.basic_cancel(tag)
+                        await self._closed(link)
 
     async def flush(self) -> None:
         """Return after all that the broker has sent here by now."""
@@ -102,7 +104,7 @@ class Subscription(Attachment):
         await channel.basic_consume(self._name, self._receive, no_ack=True)
 
     async def _closed(self, link: Link) -> None:
-        await self._channel.queue_delete(self._name, timeout=PATIENCE)
+        await self._channel.queue_delete(self._name)
         await link.release(self._channel)
 
     async def _receive(self, message: DeliveredMessage) -> None:
@@ -143,9 +145,9 @@ class PrivateConsumer(Attachment):
     async def end(self) -> None:
         """The broker would delete it too, a little after the connection has closed."""
         if self._link is not None:
-            with suppress(Unavailable), broker_errors():
-                async with self._link.topology() as channel:
-                    await channel.queue_delete(self._mailbox, timeout=PATIENCE)
+            with suppress(Unavailable):
+                async with self._link.topology(PATIENCE) as channel:
+                    await channel.queue_delete(self._mailbox)
 
     async def _receive(self, message: DeliveredMessage) -> None:
         for envelope in _understood(message, self._mailbox):

@@ -1,6 +1,7 @@
 """A share in a mailbox at RabbitMQ: what came out of it, and what becomes of each envelope."""
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,10 +17,12 @@ from mediq.transport.base import MAX_ATTEMPTS, Delivery, OnDelivery
 from mediq.transport.envelope import Envelope, Undecodable, decode_frame, encode_frame
 from mediq.transport.rabbitmq_binding import PATIENCE, Attachment, Clock, expired
 from mediq.transport.rabbitmq_link import Link, Refused, broker_errors
+from mediq.transport.rabbitmq_outbox import PAUSES
 from mediq.transport.rabbitmq_topology import (
     DELIVERIES,
     REASON,
     RETRIED,
+    again_name,
     dead_name,
     declare_dead,
     declare_mailbox,
@@ -28,6 +31,8 @@ from mediq.transport.rabbitmq_topology import (
     retry_step,
 )
 
+RELAYED: Final = 10
+"""So many messages that come again may wait here for room."""
 _log: Final = observe.logger("rabbitmq")
 
 
@@ -64,6 +69,8 @@ class Consumer(Attachment):
     async def _consume(self, link: Link, channel: Channel) -> None:
         self.intake = Intake(self, link, channel)
         if self.prefetch > 0:  # to the broker, none would mean no bound
+            await channel.basic_qos(prefetch_count=RELAYED)
+            await channel.basic_consume(again_name(self.mailbox), self.intake.relay)
             await channel.basic_qos(prefetch_count=self.prefetch)
             await channel.basic_consume(self.mailbox, self.intake.receive)
 
@@ -100,8 +107,7 @@ class Intake:
 
     async def receive(self, message: DeliveredMessage) -> None:
         """Take a message from the broker. Nothing is awaited in the usual course, so messages stay in order."""
-        assert isinstance(message.delivery, spec.Basic.Deliver)
-        tag = message.delivery.delivery_tag or 0
+        tag = _tag(message)
         if not self._consumer.open:
             await self._settle_message(tag, ack=False)
             return
@@ -123,6 +129,24 @@ class Intake:
             self._hand_out()
         else:
             await self._settle_message(tag, ack=True)
+
+    async def relay(self, message: DeliveredMessage) -> None:
+        """Bring back into the mailbox what comes again, as soon as there is room."""
+        tag = _tag(message)
+        with self._at_work():
+            for pause in itertools.chain(PAUSES, itertools.repeat(PAUSES[-1])):
+                if not self._consumer.open:
+                    break
+                try:
+                    await self._link.publish(self._mailbox, message.body)
+                except Refused:
+                    await asyncio.sleep(pause)
+                except Fault:
+                    break
+                else:
+                    await self._settle_message(tag, ack=True)
+                    return
+            await self._settle_message(tag, ack=False)
 
     async def settle(self, delivery: "_Delivery", how: Callable[[], Awaitable[None]] | None = None) -> None:
         """Settle an envelope that is out, having first brought it elsewhere; a second time is too late."""
@@ -237,20 +261,23 @@ class Intake:
             await self._send_again([envelope])
 
     async def _send_again(self, envelopes: list[Envelope], delay: float = 0.0) -> None:
-        """Back into the mailbox, by way of a delay queue if there is a delay or no room."""
+        """Back into the mailbox; by a way round if there is a delay or no room."""
         frame = encode_frame(envelopes)
         headers = {RETRIED: self._mailbox}
-        if delay <= 0:
-            with suppress(Refused):
-                await self._link.publish(self._mailbox, frame, headers=headers)
-                return
-        step = retry_step(delay)
-        name = retry_name(self._mailbox, step)
-        await self._publish_beside(name, frame, headers, lambda channel: declare_retry(channel, self._mailbox, step))
+        if delay > 0:
+            step = retry_step(delay)
+            await self._publish_beside(
+                retry_name(self._mailbox, step), frame, headers, lambda ch: declare_retry(ch, self._mailbox, step)
+            )
+            return
+        try:
+            await self._link.publish(self._mailbox, frame)
+        except Refused:
+            await self._link.publish(again_name(self._mailbox), frame, headers=headers)
 
     async def _bury(self, raw: bytes, reason: str) -> None:
         name = dead_name(self._mailbox)
-        await self._publish_beside(name, raw, {REASON: reason}, lambda channel: declare_dead(channel, self._mailbox))
+        await self._publish_beside(name, raw, {REASON: reason}, lambda ch: declare_dead(ch, self._mailbox))
         observe.dead_letters.labels(self._mailbox, reason.partition(":")[0]).inc()
 
     async def _publish_beside(
@@ -264,9 +291,8 @@ class Intake:
         try:
             await self._link.publish(queue, frame, headers=headers)
         except Unroutable:
-            with broker_errors():
-                async with self._link.topology() as channel:
-                    await declare(channel)
+            async with self._link.topology() as channel:
+                await declare(channel)
             await self._link.publish(queue, frame, headers=headers)
 
     @contextmanager
@@ -279,6 +305,11 @@ class Intake:
             self._working -= 1
             if not self._working:
                 self._idle.set()
+
+
+def _tag(message: DeliveredMessage) -> int:
+    assert isinstance(message.delivery, spec.Basic.Deliver)
+    return message.delivery.delivery_tag or 0
 
 
 class _Batch:

@@ -77,14 +77,16 @@ class Link:
         return await self._channel(self._connections[1], confirms=False)
 
     @asynccontextmanager
-    async def topology(self) -> AsyncIterator[Channel]:
-        """A channel to declare on: whatever is refused there closes it, and nothing else."""
-        channel = await self.channel()
-        try:
-            yield channel
-        finally:
-            if not channel.is_closed:
-                await channel.close()
+    async def topology(self, patience: float = CONNECTING) -> AsyncIterator[Channel]:
+        """A channel to declare on for so many seconds: whatever is refused there closes it, and nothing else."""
+        with broker_errors():
+            async with asyncio.timeout(patience):
+                channel = await self.channel()
+                try:
+                    yield channel
+                finally:
+                    if not channel.is_closed:
+                        await channel.close(timeout=CLOSING)
 
     def watch(self, channel: Channel) -> None:
         """Count the link as lost when this channel closes without having been released."""

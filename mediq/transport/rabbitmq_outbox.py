@@ -12,7 +12,7 @@ from mediq.transport.rabbitmq_link import Refused
 BATCH: Final = 32
 """Envelopes in a frame at most; the mailbox's bound counts frames."""
 BATCH_BYTES: Final = 65_536
-_PAUSES: Final = (0.005, 0.01, 0.02, 0.05, 0.1)
+PAUSES: Final = (0.005, 0.01, 0.02, 0.05, 0.1)
 """Seconds between the attempts to get into a full mailbox."""
 
 Publish = Callable[[bytes, float | None], Awaitable[None]]
@@ -74,7 +74,7 @@ class Outbox:
                 except Refused:
                     self._full = True
                     self._waiting.extendleft(reversed(batch))
-                    await asyncio.sleep(_PAUSES[min(refusals, len(_PAUSES) - 1)])
+                    await asyncio.sleep(PAUSES[min(refusals, len(PAUSES) - 1)])
                     refusals += 1
                 except Fault as error:
                     for letter in batch:

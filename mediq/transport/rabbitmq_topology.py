@@ -1,8 +1,10 @@
 """The names and arguments of everything that MediQ declares at RabbitMQ. A change of arguments needs a new name: the
 broker refuses to declare what exists with others.
 
-A mailbox `q` is a quorum queue `q`. Beside it stand `q.dead`, where what was given up is kept for a week, and, made
-when first wanted, `q.retry.<ms>`, whose messages go back to `q` after so many milliseconds.
+A mailbox `q` is a quorum queue `q`. Beside it stand `q.dead`, where what was given up is kept for a week; `q.again`,
+which is never full, for what was in `q` already and must come again; and, made when first wanted, `q.retry.<ms>`, whose
+messages go to `q.again` after so many milliseconds. A consumer of `q` brings what is in `q.again` into `q` when there
+is room: the broker itself would try only every three minutes.
 """
 
 from typing import Any, Final
@@ -23,7 +25,7 @@ BURIAL: Final = "mediq.dead"
 REASON: Final = "mediq-reason"
 """Header of a dead letter: why it was given up."""
 RETRIED: Final = "mediq-retried"
-"""Header of a message that comes from a delay queue: its mailbox."""
+"""Header of a message that waits to come again: its mailbox."""
 
 DELIVERIES: Final = 10
 """So often a message may come back without having been settled: its consumer died of it, or left. Then it is dead."""
@@ -41,6 +43,10 @@ def dead_name(mailbox: str) -> str:
     return f"{mailbox}.dead"
 
 
+def again_name(mailbox: str) -> str:
+    return f"{mailbox}.again"
+
+
 def retry_name(mailbox: str, step: int) -> str:
     return f"{mailbox}.retry.{step}"
 
@@ -55,11 +61,7 @@ async def declare_events(channel: Channel) -> None:
 
 
 async def declare_mailbox(channel: Channel, mailbox: str, capacity: int) -> None:
-    """A shared mailbox for `capacity` messages, and its dead letters.
-
-    What the broker gives up goes to the dead letters only if it came too often, not if it expired: the headers tell
-    the first reason of all, which of a retried message is the end of its delay. Such a message has no expiry of its
-    own any more, so that whatever else befalls it is worth keeping.
+    """A shared mailbox for `capacity` messages, and what stands beside it.
 
     Raises:
         Unavailable: it exists with other arguments.
@@ -67,17 +69,14 @@ async def declare_mailbox(channel: Channel, mailbox: str, capacity: int) -> None
     try:
         await channel.exchange_declare(BURIAL, exchange_type="headers", durable=True)
         await declare_dead(channel, mailbox)
-        await channel.queue_declare(
-            mailbox,
-            durable=True,
-            arguments={
-                "x-queue-type": "quorum",
-                "x-max-length": capacity - 1,  # a quorum queue refuses once it is over its length, not at it
-                "x-overflow": "reject-publish",
-                "x-dead-letter-exchange": BURIAL,
-                "x-delivery-limit": _BROKER_DELIVERIES,
-            },
-        )
+        kept: dict[str, Any] = {
+            "x-queue-type": "quorum",
+            "x-dead-letter-exchange": BURIAL,
+            "x-delivery-limit": _BROKER_DELIVERIES,
+        }
+        await channel.queue_declare(again_name(mailbox), durable=True, arguments=kept)
+        bound = {"x-max-length": capacity - 1, "x-overflow": "reject-publish"}  # it refuses when over its length
+        await channel.queue_declare(mailbox, durable=True, arguments=kept | bound)
     except ChannelPreconditionFailed as error:
         raise Unavailable(
             f"The queue {mailbox} exists at the broker with other settings; delete it there once it is empty, "
@@ -86,6 +85,9 @@ async def declare_mailbox(channel: Channel, mailbox: str, capacity: int) -> None
 
 
 async def declare_dead(channel: Channel, mailbox: str) -> None:
+    """What the broker itself gives up comes here if it was delivered too often, and not if it expired. Of what was
+    delayed, the first reason is the end of its delay; that has no expiry, so whatever befell it is worth keeping.
+    """
     name = dead_name(mailbox)
     await channel.queue_declare(
         name,
@@ -98,7 +100,7 @@ async def declare_dead(channel: Channel, mailbox: str) -> None:
 
 
 async def declare_retry(channel: Channel, mailbox: str, step: int) -> None:
-    """It keeps a message until the mailbox has taken it, for which the broker needs it to refuse when full."""
+    """It keeps a message until it is safe elsewhere, for which the broker wants it to refuse when full."""
     await channel.queue_declare(
         retry_name(mailbox, step),
         durable=True,
@@ -107,7 +109,7 @@ async def declare_retry(channel: Channel, mailbox: str, step: int) -> None:
             "x-message-ttl": step,
             "x-overflow": "reject-publish",
             "x-dead-letter-exchange": "",
-            "x-dead-letter-routing-key": mailbox,
+            "x-dead-letter-routing-key": again_name(mailbox),
             "x-dead-letter-strategy": "at-least-once",
         },
     )

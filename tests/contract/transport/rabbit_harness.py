@@ -7,9 +7,9 @@ import aiormq
 from aiormq.abc import AbstractConnection
 from aiormq.exceptions import ChannelNotFoundEntity
 
-from mediq.transport.base import Binding, DeadLetter, OnDelivery, Transport
+from mediq.transport.base import Binding, DeadLetter, OnDelivery
 from mediq.transport.rabbitmq import RabbitTransport
-from mediq.transport.rabbitmq_topology import STEPS_MS, dead_name, read_dead_letter, retry_name
+from mediq.transport.rabbitmq_topology import STEPS_MS, again_name, dead_name, read_dead_letter, retry_name
 from tests.contract.transport.harness import Backend
 
 
@@ -24,8 +24,8 @@ class RabbitBackend(Backend):
         self.event_capacity = 10_000
         self._connection: AbstractConnection | None = None
 
-    def make(self) -> Transport:
-        return _Recorded(self)
+    def make(self) -> "RecordedTransport":
+        return RecordedTransport(self)
 
     async def inject(self, mailbox: str, raw: bytes) -> None:
         channel = await (await self._admin()).channel()
@@ -74,21 +74,50 @@ class RabbitBackend(Backend):
         await super().close()
         channel = await (await self._admin()).channel()
         for mailbox in self.mailboxes:
-            for name in (mailbox, dead_name(mailbox), *(retry_name(mailbox, step) for step in STEPS_MS)):
+            for name in (
+                mailbox,
+                again_name(mailbox),
+                dead_name(mailbox),
+                *(retry_name(mailbox, step) for step in STEPS_MS),
+            ):
                 await channel.queue_delete(name)
         await (await self._admin()).close()
 
+    async def depth(self, mailbox: str) -> int:
+        """How many messages are in a mailbox and not out."""
+        channel = await (await self._admin()).channel()
+        count = (await channel.queue_declare(mailbox, passive=True)).message_count
+        await channel.close()
+        return count or 0
+
+    async def wear_out(self, mailbox: str) -> None:
+        """Take a message and give it back until the broker has had enough."""
+        channel = await (await self._admin()).channel()
+        while (message := await channel.basic_get(mailbox)).delivery_tag is not None:
+            await channel.basic_nack(message.delivery_tag)
+        await channel.close()
+
+    async def delete(self, mailbox: str) -> None:
+        channel = await (await self._admin()).channel()
+        await channel.queue_delete(mailbox)
+        await channel.close()
+
     async def _admin(self) -> AbstractConnection:
-        if self._connection is None:
+        if self._connection is None or self._connection.is_closed:
             self._connection = await aiormq.connect(self.url)
         return self._connection
 
 
-class _Recorded(RabbitTransport):
+class RecordedTransport(RabbitTransport):
     """Tells the back end which mailboxes it made."""
 
     def __init__(self, backend: RabbitBackend) -> None:
-        super().__init__(backend.url, capacity=backend.capacity, event_capacity=backend.event_capacity)
+        super().__init__(
+            backend.url,
+            capacity=backend.capacity,
+            event_capacity=backend.event_capacity,
+            backoff=lambda attempt: 0.05,
+        )
         self._backend = backend
 
     async def bind(self, mailbox: str, on_delivery: OnDelivery, prefetch: int, *, private: bool = False) -> Binding:

@@ -1,0 +1,368 @@
+"""What the transport over RabbitMQ promises beyond the contract: batches, and what it does about a broker's faults."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from mediq.messages.errors import MailboxFull, Unavailable, Unroutable
+from mediq.transport.base import Delivery, Transport
+from mediq.transport.envelope import encode_frame
+from mediq.transport.rabbitmq import RabbitTransport
+from mediq.transport.rabbitmq_topology import DELIVERIES
+from tests.contract.transport.harness import PATIENCE, consume, letter, listen, named, send_all
+from tests.contract.transport.rabbit_harness import RabbitBackend, RecordedTransport
+from tests.fixtures.servers import RabbitMQ
+
+RECOVERY = 40.0
+"""Seconds within which everything must work again after a fault."""
+
+
+@pytest.fixture
+async def backend(rabbitmq_url: str) -> AsyncIterator[RabbitBackend]:
+    made = RabbitBackend(rabbitmq_url)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def transport(backend: RabbitBackend) -> RecordedTransport:
+    made = await backend.transport()
+    assert isinstance(made, RecordedTransport)
+    return made
+
+
+# Batches
+
+
+async def test_what_is_sent_in_one_turn_travels_together_and_in_order(
+    backend: RabbitBackend, transport: Transport
+) -> None:
+    inbox = await consume(transport, "box")
+    await inbox.binding.close()
+    await asyncio.gather(*(transport.send("box", letter(body)) for body in named(64)))
+    assert await backend.depth("box") < 10
+    assert await (await consume(transport, "box")).bodies(64) == named(64)
+
+
+async def test_an_envelope_without_a_deadline_keeps_its_batch_from_expiring(
+    backend: RabbitBackend, transport: Transport
+) -> None:
+    inbox = await consume(transport, "box")
+    await inbox.binding.close()
+    await asyncio.gather(
+        transport.send("box", letter("short", deadline=backend.now() + 0.2)), transport.send("box", letter("ever"))
+    )
+    await backend.pass_time(0.3)
+    assert await (await consume(transport, "box")).bodies(1) == [b"ever"]
+
+
+async def test_the_envelopes_of_a_batch_are_settled_each_for_itself(
+    backend: RabbitBackend, transport: Transport
+) -> None:
+    inbox = await consume(transport, "box")
+    await backend.inject("box", encode_frame([letter(body) for body in ("ack", "retry", "dead", "requeue")]))
+    ack, retry, dead, requeue = await inbox.take(4)
+    await ack.ack()
+    await retry.retry(0.0)
+    await dead.dead("no")
+    await requeue.requeue()
+    got = await inbox.take(2)
+    assert [(d.envelope.body, d.envelope.attempt) for d in got] == [(b"retry", 2), (b"requeue", 1)]
+    for delivery in got:
+        await delivery.ack()
+    assert [each.reason for each in await backend.dead_letters("box")] == ["no"]
+    await transport.stop()
+    assert await backend.depth("box") == 0
+
+
+async def test_of_a_batch_a_stop_gives_back_only_what_was_not_settled(
+    backend: RabbitBackend, transport: Transport
+) -> None:
+    dying = await backend.transport()
+    inbox = await consume(dying, "box")
+    await backend.inject("box", encode_frame([letter(body) for body in named(5)]))
+    for delivery in (await inbox.take(5))[1:3]:
+        await delivery.ack()
+    await dying.stop()
+    later = await consume(transport, "box")
+    assert await later.bodies(3) == [b"0", b"3", b"4"]
+    await backend.quiet()
+    assert later.size == 0
+
+
+async def test_a_closing_binding_gives_back_what_of_a_batch_it_has_not_handed_over(
+    backend: RabbitBackend, transport: Transport
+) -> None:
+    inbox = await consume(transport, "box", prefetch=3)
+    await backend.inject("box", encode_frame([letter(body) for body in named(2)]))
+    await backend.inject("box", encode_frame([letter(body) for body in named(3, start=2)]))
+    held = await inbox.take(3)
+    await inbox.binding.close()
+    for delivery in held:
+        await delivery.ack()
+    later = await consume(await backend.transport(), "box")
+    assert sorted(await later.bodies(2)) == [b"3", b"4"]
+    await backend.quiet()
+    assert (inbox.size, later.size) == (0, 0)
+
+
+async def test_a_batch_beyond_a_consumers_share_is_spread(backend: RabbitBackend, transport: Transport) -> None:
+    slow = await consume(transport, "box", prefetch=1)
+    await backend.inject("box", encode_frame([letter(body) for body in named(6)]))
+    kept = await slow.next()
+    free = await consume(await backend.transport(), "box", prefetch=1)
+    assert sorted([kept.envelope.body, *await free.bodies(5)]) == named(6)
+    assert slow.size == 0
+
+
+async def test_a_batch_that_came_back_is_taken_apart(backend: RabbitBackend, transport: Transport) -> None:
+    dying = await backend.transport()
+    inbox = await consume(dying, "box")
+    await backend.inject("box", encode_frame([letter(body) for body in named(3)]))
+    await inbox.take(3)
+    await dying.stop()
+    later = await consume(transport, "box", prefetch=10)
+    await (await later.take(3))[1].ack()
+    await transport.stop()
+    assert await backend.depth("box") == 2
+
+
+async def test_what_kills_its_consumers_again_and_again_is_a_dead_letter(
+    backend: RabbitBackend, transport: Transport
+) -> None:
+    inbox = await consume(transport, "box")
+    await transport.send("box", letter("poison"))
+    for _ in range(DELIVERIES):
+        await (await inbox.next()).requeue()
+    await transport.send("box", letter("good"))
+    assert await inbox.bodies(1) == [b"good"]
+    (dead,) = await backend.dead_letters("box")
+    assert dead.reason == "deliveries"
+    assert dead.envelope is not None
+    assert dead.envelope.body == b"poison"
+
+
+async def test_the_broker_itself_gives_up_what_no_consumer_lives_to_see_and_keeps_it(
+    backend: RabbitBackend, transport: Transport
+) -> None:
+    await (await consume(transport, "box")).binding.close()
+    for body in ("plain", "retried"):
+        inbox = await consume(transport, "box")
+        await transport.send("box", letter(body))
+        delivery = await inbox.next()
+        if body == "retried":
+            await delivery.retry(0.01)
+            delivery = await inbox.next()
+        await inbox.binding.close()
+        await delivery.requeue()
+        await backend.wear_out("box")
+    assert [dead.reason for dead in await backend.dead_letters("box")] == ["deliveries", "deliveries"]
+
+
+# Topology
+
+
+async def test_a_queue_with_other_arguments_is_refused_by_a_sentence(
+    backend: RabbitBackend, transport: RecordedTransport
+) -> None:
+    await consume(transport, "box")
+    transport.capacity = 7
+    with pytest.raises(Unavailable, match="box exists at the broker with other settings"):
+        await consume(transport, "box")
+    await transport.ping()
+
+
+async def test_where_no_broker_is_a_start_fails() -> None:
+    with pytest.raises(Unavailable):
+        await RabbitTransport("amqp://guest:guest@127.0.0.1:1/").start()
+
+
+async def test_a_wrong_password_fails_a_start(rabbitmq_url: str) -> None:
+    with pytest.raises(Unavailable):
+        await RabbitTransport(rabbitmq_url.replace("guest:guest", "guest:wrong")).start()
+
+
+# Faults
+
+
+async def test_after_a_lost_connection_everything_is_bound_again(
+    backend: RabbitBackend, transport: RecordedTransport, rabbitmq: RabbitMQ
+) -> None:
+    inbox = await consume(transport, "box")
+    private = await consume(transport, "mine", private=True)
+    events = await listen(transport, "a.*")
+    await send_all(transport, "box", named(3))
+    first, *others = await inbox.take(3)
+    await first.ack()
+    host = backend.url.rpartition("/")[2]
+    await asyncio.to_thread(rabbitmq.ctl, "close_all_connections", "--vhost", host, "a test")
+    for late in others:
+        await late.ack()  # too late
+    await until(transport.ping)
+    assert await inbox.bodies(2) == [b"1", b"2"]
+    other = await backend.transport()
+    await other.send("mine", letter("reply"))
+    await other.publish("a.b", letter("event"))
+    assert (await private.next()).envelope.body == b"reply"
+    assert await events.bodies(1) == [b"event"]
+
+
+async def test_a_deleted_queue_is_made_again(backend: RabbitBackend, transport: Transport) -> None:
+    inbox = await consume(transport, "box")
+    await backend.delete("box")
+
+    async def arrives() -> None:
+        await transport.send("box", letter("x"))
+
+    await until(arrives)
+    assert await inbox.bodies(1) == [b"x"]
+
+
+async def test_nothing_acknowledged_is_lost_by_a_restart_of_the_broker(
+    backend: RabbitBackend, transport: Transport, rabbitmq: RabbitMQ
+) -> None:
+    acks: list[asyncio.Future[None]] = []
+    seen: set[bytes] = set()
+    confirmed: set[bytes] = set()
+    half = asyncio.Event()
+    restarted = asyncio.Event()
+
+    def take(delivery: Delivery) -> None:
+        seen.add(delivery.envelope.body)
+        acks.append(asyncio.ensure_future(delivery.ack()))
+
+    async def send(body: bytes) -> None:
+        async def once() -> None:
+            await transport.send("box", letter(body, deadline=time.time() + 60.0))
+
+        await until(once)
+        confirmed.add(body)
+        if len(confirmed) == 100:
+            half.set()
+
+    async def stream(part: list[bytes]) -> None:
+        for body in part:
+            await send(body)
+        await restarted.wait()
+        await send(part[0] + b"!")
+
+    await (await backend.transport()).bind("box", take, 20)
+    streams = [asyncio.create_task(stream(named(100, start=100 * number))) for number in range(8)]
+    await half.wait()
+    await asyncio.to_thread(rabbitmq.restart)
+    restarted.set()
+    await asyncio.gather(*streams)
+    assert len(confirmed) == 808
+
+    async def all_seen() -> None:
+        if not confirmed <= seen:
+            raise Unavailable
+
+    await until(all_seen)
+    await asyncio.gather(*acks)
+
+
+async def test_a_broker_cut_off_is_noticed_and_its_return_too(
+    backend: RabbitBackend, transport: Transport, rabbitmq: RabbitMQ
+) -> None:
+    inbox = await consume(await backend.transport(), "box")
+    await transport.send("box", letter("before"))
+    rabbitmq.freeze()
+    try:
+        begun = time.monotonic()
+        with pytest.raises(Unavailable):
+            await transport.send("box", letter("cut off", deadline=backend.now() + 3.0))
+        assert time.monotonic() - begun < 3.5
+        begun = time.monotonic()
+        for _ in range(10):
+            with pytest.raises(Unavailable):
+                await transport.send("box", letter("refused", deadline=backend.now() + 3.0))
+            with pytest.raises(Unavailable):
+                await transport.publish("a.b", letter("refused"))
+        with pytest.raises(Unavailable):
+            await transport.ping()
+        assert time.monotonic() - begun < 0.5  # it does not wait again for what does not come
+    finally:
+        rabbitmq.thaw()
+    await until(transport.ping)
+    await transport.send("box", letter("after", deadline=backend.now() + PATIENCE))
+    got = await inbox.bodies(2)
+    if got[-1] == b"cut off":  # the sender was told that it does not know
+        got[-1:] = await inbox.bodies(1)
+    assert got == [b"before", b"after"]
+
+
+async def test_a_stop_ends_although_the_broker_is_cut_off(
+    backend: RabbitBackend, rabbitmq: RabbitMQ, rabbitmq_url: str
+) -> None:
+    transport = RabbitTransport(rabbitmq_url)
+    await transport.start()
+    await transport.bind("mine", lambda delivery: None, 0, private=True)
+    await transport.subscribe("#", lambda envelope: None)
+    rabbitmq.freeze()
+    try:
+        async with asyncio.timeout(15.0):
+            await transport.stop()
+    finally:
+        rabbitmq.thaw()
+
+
+async def test_what_a_killed_process_had_comes_to_another(
+    backend: RabbitBackend, transport: Transport, rabbitmq_url: str
+) -> None:
+    inbox = await consume(transport, "box")
+    await inbox.binding.close()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.contract.transport.rabbit_consumer", rabbitmq_url),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        await send_all(transport, "box", [*named(10), b"done"])
+        assert process.stdout is not None
+        async with asyncio.timeout(RECOVERY):
+            taken = [(await process.stdout.readline()).strip() for _ in range(11)]
+        assert taken == [*named(10), b"done"]
+    finally:
+        process.kill()
+        await process.wait()
+    later = await consume(transport, "box")
+    assert await later.bodies(10) == named(10)
+    await backend.quiet()
+    assert later.size == 0
+
+
+async def test_a_retry_into_a_full_mailbox_waits_for_room(backend: RabbitBackend, transport: Transport) -> None:
+    await backend.shrink(capacity=2)
+    inbox = await consume(transport, "box", prefetch=1)
+    await transport.send("box", letter("held"))
+    held = await inbox.next()
+    await send_all(transport, "box", named(2))
+    with pytest.raises(MailboxFull):
+        await transport.send("box", letter("refused", deadline=backend.now() + 0.2))
+    await held.retry(0.0)
+    assert sorted(await inbox.bodies(3)) == [b"0", b"1", b"held"]
+
+
+async def test_a_process_that_went_is_unroutable_for_its_replies(backend: RabbitBackend, transport: Transport) -> None:
+    other = await backend.transport()
+    assert isinstance(other, RabbitTransport)
+    await consume(other, "mine", private=True)
+    await transport.send("mine", letter())
+    await other.stop()
+    with pytest.raises(Unroutable):
+        await transport.send("mine", letter())
+
+
+async def until(works: Callable[[], Awaitable[None]]) -> None:
+    """Try again while it is unavailable."""
+    async with asyncio.timeout(RECOVERY):
+        while True:
+            try:
+                await works()
+            except Unavailable:
+                await asyncio.sleep(0.05)
+            else:
+                return
