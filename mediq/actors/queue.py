@@ -71,10 +71,9 @@ class QueueActor(Actor):
     ) -> None:
         super().__init__(bus)
         self._clinic = clinic
-        self._shared = shared
         self._cleanup_seconds = cleanup_seconds
         self._clock = clock
-        self._ledger = Ledger(log, clinic, on_recorded=self._publish)
+        self._ledger = Ledger(log, clinic, on_recorded=self._publish, shared=shared)
         self._patients: TTLCache[str, User] = TTLCache(maxsize=10_000, ttl=_PATIENT_KNOWN)
         self._bindings: list[Binding] = []
 
@@ -234,9 +233,7 @@ class QueueActor(Actor):
 
     async def _state(self) -> queue.Queue:
         """The queue as the log has it; where others append to the log too, what they added is read first."""
-        if self._shared:
-            await self._ledger.fresh()
-        return self._ledger.state
+        return await self._ledger.fresh()
 
     async def _patient(self, user_id: str) -> User:
         """The patient, asked for once and then remembered until told that they changed."""
