@@ -133,6 +133,8 @@ class Streams:
                         async with asyncio.timeout(_SEND_SECONDS):
                             await response.write(data)
                         data = await stream.take(channel.snapshot)
+                except ConnectionError:
+                    pass  # the client has left
                 finally:
                     gone.cancel()
                 return response
