@@ -32,7 +32,7 @@ from mediq.messages.errors import Invalid, TooLarge, Unsupported
 from mediq.messages.health import DetailedHealth
 from mediq.stores.audit import AuditTrail
 from mediq.stores.database import ping
-from mediq.stores.owned import Stores
+from mediq.stores.owned import Stores, reached
 from mediq.stores.sessions import SessionStore
 from mediq.stores.setup import SetupStore
 from mediq.stores.users import UserStore
@@ -218,7 +218,8 @@ class House:
     def _invite(self, token: str) -> None:
         """Print the link under which the first administrator is made; the token is kept and logged nowhere."""
         http = self._settings.http
-        address = http.public_url.rstrip("/") or f"http://localhost:{http.port or PORTS['gateway']}"
+        port = http.port if "gateway" in self._roles else None  # else it is this process's own
+        address = http.public_url.rstrip("/") or f"http://localhost:{port or PORTS['gateway']}"
         print(f"Buat administrator pertama di {address}/setup#{token}", flush=True)  # noqa: T201
 
     def _make_queue(self) -> Actor:
@@ -293,7 +294,8 @@ class _TransportChild(Child):
         self._stopped = asyncio.Event()
 
     async def start(self) -> None:
-        await self._transport.start()
+        with reached("RABBITMQ_URL"):
+            await self._transport.start()
 
     async def run(self) -> None:
         try:

@@ -1,13 +1,16 @@
 """Which stores a process's roles own, and where: on servers where the settings name them, else in the data folder."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
 from functools import partial
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mediq.config import Settings
 from mediq.kernel.supervisor import Child
+from mediq.messages.errors import Unavailable
 from mediq.stores.database import migrate, open_database, ping
 from mediq.stores.eventlog import EventLog, SqliteEventLog
 from mediq.stores.jobs import JobStore, SqliteJobStore
@@ -18,6 +21,21 @@ from mediq.stores.redis_jobs import RedisJobStore
 def database_url(settings: Settings) -> str:
     """The address of the users' database: the server's, or the file in the data folder."""
     return settings.servers.database_url or f"sqlite+aiosqlite:///{settings.folder / 'users.db'}"
+
+
+@contextmanager
+def reached(setting: str) -> Iterator[None]:
+    """Say at a start which `setting` names the server that does not answer; without one, errors pass unchanged."""
+    try:
+        yield
+    except Unavailable as error:
+        if not setting or error.detail != Unavailable().detail:
+            raise
+        raise Unavailable(f"The server that {setting} names does not answer; start it, or set its address.") from error
+    except DBAPIError as error:
+        if not setting or error.orig is None:
+            raise
+        raise Unavailable(f"The server that {setting} names refuses: {error.orig.args[-1]}") from error
 
 
 class Stores(Child):
@@ -42,12 +60,15 @@ class Stores(Child):
     async def start(self) -> None:
         """Open them, and bring the database up to date."""
         try:
+            servers = self._settings.servers
             if "user" in self._roles:
-                await migrate(self.engine)
-            if "queue" in self._roles:
-                await self.event_log.open()
-            if "ocr" in self._roles:
-                await self.jobs.open()
+                with reached("DATABASE_URL" if servers.database_url else ""):
+                    await migrate(self.engine)
+            with reached("REDIS_URL" if servers.redis_url else ""):
+                if "queue" in self._roles:
+                    await self.event_log.open()
+                if "ocr" in self._roles:
+                    await self.jobs.open()
         except BaseException:
             await self._close()
             raise
