@@ -5,7 +5,9 @@
 
 import asyncio
 import functools
+import itertools
 import random
+import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, nullcontext
@@ -27,14 +29,14 @@ POOL_WAIT: Final = 5.0
 
 ANSWER_SECONDS: Final = 3.0
 """How long a transaction may take on MySQL, waiting for a connection and connecting included."""
-_LOCK_SECONDS: Final = 2
+_LOCK_SECONDS: Final = 1
 """How long MySQL waits for another transaction's rows. Less than that: who gives up first must be the server, which
 else goes on waiting, and holding what it has locked."""
 _RECYCLE_SECONDS: Final = 1800
 _IDLE_SECONDS: Final = 3600
 """After which MySQL closes our idle connections, whatever it is set to; they are renewed before."""
 REPEATS: Final = 5
-"""How often a transaction that met another is run in all."""
+"""How often at most a transaction that met another is run in all, as long as `ANSWER_SECONDS` are not over."""
 
 MIGRATION_WAIT: Final = 60
 """Seconds that a process waits for another's migration, on MySQL."""
@@ -85,7 +87,7 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         Unavailable: the database is locked, gone, or all connections are in use.
     """
     with named():
-        async with _patience(engine), engine.connect() as connection:
+        async with _connected(engine) as connection:
             yield connection
 
 
@@ -101,11 +103,7 @@ async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         Unavailable: the database is locked, gone, or all connections are in use.
     """
     with named():
-        async with (
-            _writers.get(engine.sync_engine) or nullcontext(),
-            _patience(engine),
-            engine.connect() as connection,
-        ):
+        async with _writers.get(engine.sync_engine) or nullcontext(), _connected(engine) as connection:
             await connection.execution_options(**{_WRITES: True})
             async with connection.begin():
                 yield connection
@@ -116,12 +114,15 @@ def repeated(method: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Coro
 
     @functools.wraps(method)
     async def again(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        for run in range(1, REPEATS):
+        until = time.monotonic() + ANSWER_SECONDS
+        for run in itertools.count(1):
             try:
                 return await method(*args, **kwargs)
             except Contended:
-                await asyncio.sleep(random.uniform(0, 0.01 * run))  # noqa: S311 - jitter, no secret
-        return await method(*args, **kwargs)
+                if run == REPEATS or time.monotonic() > until:
+                    raise
+            await asyncio.sleep(random.uniform(0, 0.01 * run))  # noqa: S311 - jitter, no secret
+        raise AssertionError("unreachable: the last run returns or raises")
 
     return again
 
@@ -171,9 +172,29 @@ def _revision(connection: Connection) -> str | None:
     return revision
 
 
-def _patience(engine: AsyncEngine) -> asyncio.Timeout:
-    """SQLite limits its own waits; the MySQL driver would wait for ever for a server that is cut off."""
-    return asyncio.timeout(ANSWER_SECONDS if engine.dialect.name == "mysql" else None)
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection for one transaction.
+
+    SQLite limits its own waits; the MySQL driver would wait for ever for a server that is cut off, even to let a
+    connection go. So when the time is over the connection is closed under it, wherever it then is.
+    """
+    if engine.dialect.name != "mysql":
+        async with engine.connect() as connection:
+            yield connection
+        return
+    loop = asyncio.get_running_loop()
+    until = loop.time() + ANSWER_SECONDS
+    async with asyncio.timeout_at(until):
+        connection = await engine.connect()
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    cut = loop.call_at(until, driver.close)
+    try:
+        yield connection
+    finally:
+        letting_go = asyncio.create_task(connection.close())
+        letting_go.add_done_callback(lambda _: cut.cancel())
+        await asyncio.shield(letting_go)
 
 
 def _mysql(address: URL, shared: dict[str, Any]) -> AsyncEngine:
