@@ -71,10 +71,15 @@ if alive(first) then return {'known', redis.call('HGET', job_of(first), 'job')} 
 if alive(id) then return {'id-taken'} end
 local holder = busy == '1' and redis.call('GET', card_of(digest))
 if alive(holder) then return {'card-in-progress'} end
-for _, past in ipairs({id, first, holder}) do
-  if past then erase(past) end
-end
+-- First of all what takes room: a server that has none refuses it, and nothing has changed yet.
 redis.call('SET', image_of(id), image)
+for _, past in ipairs({first, holder}) do
+  if past and past ~= id then erase(past) end
+end
+if redis.call('EXISTS', job_of(id)) == 1 then
+  erase(id)
+  redis.call('SET', image_of(id), image)
+end
 keep(id, job, status, digest, key, created, expires, busy == '1')
 return {'kept'}
 """

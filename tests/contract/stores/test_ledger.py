@@ -218,6 +218,13 @@ async def test_an_append_in_doubt_that_was_written_counts_once(desk: Desk, key: 
     assert desk.told == await desk.kept()
 
 
+async def test_after_an_append_in_doubt_refusals_too_are_of_the_queue_as_it_is(desk: Desk) -> None:
+    desk.log.after = raising(Unavailable())
+    with pytest.raises(Unavailable):
+        await desk.add("one")
+    assert await desk.do(call()) == "t-one"
+
+
 async def test_an_append_in_doubt_that_was_not_written_is_made_anew(desk: Desk) -> None:
     desk.log.before = raising(Unavailable())
     with pytest.raises(Unavailable):
@@ -287,6 +294,15 @@ async def test_a_start_from_the_snapshot_is_a_start_from_the_log(desk: Desk, ope
     again = await open_desk()
     assert again.ledger.state == desk.ledger.state == folded(everything)
     assert await again.add("next") == "t-next"
+
+
+async def test_nothing_new_needs_no_snapshot(desk: Desk, open_desk: OpenDesk) -> None:
+    await a_day(desk, 3)
+    await desk.ledger.tidy(MORNING)
+    again = await open_desk()
+    await again.log.save_snapshot(again.ledger.state.version, b"kept")
+    await again.ledger.tidy(MORNING + timedelta(days=1))
+    assert await again.log.snapshot() == (5, b"kept")
 
 
 async def test_what_the_retention_is_over_for_is_trimmed(desk: Desk, open_desk: OpenDesk) -> None:
@@ -451,6 +467,23 @@ async def test_who_comes_during_a_look_is_not_served_its_answer(desk: Desk, open
     go_on.set()
     assert (await late).ticket(ticket) is not None
     await early
+
+
+@on_a_shared_log
+async def test_what_was_seen_once_stays_seen(desk: Desk, open_desk: OpenDesk) -> None:
+    """A reader catches up with another process while the answer to an append is on its way."""
+    other = await open_desk()
+    seen: list[int] = []
+
+    async def read() -> None:
+        await other.add("two")
+        seen.append((await desk.ledger.fresh()).version)
+
+    desk.log.after = read
+    state, _ = await desk.ledger.submit(add("one"))
+    assert (state.version, seen) == (1, [2])
+    assert desk.ledger.state.version == 2
+    assert [each.version for each in desk.told] == [1]
 
 
 @on_a_shared_log
