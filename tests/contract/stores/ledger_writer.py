@@ -1,8 +1,8 @@
 """A queue process at its hardest: many commands at once on a log that others append to, each answer printed.
 
-`python -m tests.contract.stores.ledger_writer LOG NAME PATIENTS`. Each patient draws a number, and what one counter
-does is called for by all processes. The same name asks with the same keys: what an earlier run was told comes out
-the same.
+`python -m tests.contract.stores.ledger_writer LOG NAME ROUNDS`. A round starts with a line on standard input and ends
+with the line `ready`. Each patient draws a number, and all processes call for the same counter. The same name asks
+with the same keys: what an earlier run was told comes out the same.
 """
 
 import asyncio
@@ -16,10 +16,11 @@ from mediq.stores.ledger import Ledger
 from tests.contract.stores.conftest import log_at
 from tests.unit.domain.journal import CLINIC, MORNING
 
-TOGETHER = 32
+PATIENTS = 40
+"""How many there are in a round; they all come at once."""
 
 
-async def write(place: str, name: str, patients: int) -> None:
+async def write(place: str, name: str, rounds: int) -> None:
     log = log_at(place)
     await log.open()
 
@@ -29,17 +30,13 @@ async def write(place: str, name: str, patients: int) -> None:
     ledger = Ledger(log, CLINIC, on_recorded=published, shared=True)
     await ledger.restore()
     run = asyncio.create_task(ledger.run())
-    room = asyncio.Semaphore(TOGETHER)
-    print("ready", flush=True)
-    await asyncio.to_thread(sys.stdin.readline)
 
     async def ask(command: Command) -> str | None:
-        async with room:
-            try:
-                state, decision = await ledger.submit(command)
-            except DomainError as refusal:
-                print(command.key, "refused", refusal.reason, flush=True)
-                return None
+        try:
+            state, decision = await ledger.submit(command)
+        except DomainError as refusal:
+            print(command.key, "refused", refusal.reason, flush=True)
+            return None
         assert decision.ticket_id is not None
         ticket = state.ticket(decision.ticket_id)
         assert ticket is not None
@@ -51,16 +48,19 @@ async def write(place: str, name: str, patients: int) -> None:
         if called is not None:
             await ask(commands.Complete(at=at, actor=name, key=f"complete-{name}-{n}", ticket_id=called))
 
-    async with asyncio.TaskGroup() as group:
-        for n in range(patients):
-            at = MORNING + timedelta(seconds=n)
-            who = f"{name}-{n}"
-            added = commands.AddPatient(
-                at=at, actor=name, key=f"add-{who}", ticket_id=f"t-{who}", token=f"k-{who}", user_id=f"u-{who}"
-            )
-            group.create_task(ask(added))
-            if n % 4 == 3:
-                group.create_task(serve(n, at))
+    for round_ in range(rounds):
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        async with asyncio.TaskGroup() as group:
+            for n in range(round_ * PATIENTS, (round_ + 1) * PATIENTS):
+                at = MORNING + timedelta(seconds=n)
+                who = f"{name}-{n}"
+                added = commands.AddPatient(
+                    at=at, actor=name, key=f"add-{who}", ticket_id=f"t-{who}", token=f"k-{who}", user_id=f"u-{who}"
+                )
+                group.create_task(ask(added))
+                if n % 4 == 3:
+                    group.create_task(serve(n, at))
     run.cancel()
     await log.close()
 

@@ -1,5 +1,6 @@
 """Several queue processes on one log, and killed ones: every acknowledged command is in the log once."""
 
+import itertools
 import subprocess
 import sys
 from collections import Counter
@@ -10,8 +11,9 @@ import msgspec
 from mediq.domain import queue
 from mediq.domain.events import Recorded, TicketIssued
 from tests.contract.stores.conftest import OpenLog
+from tests.contract.stores.ledger_writer import PATIENTS
 
-PATIENTS = 200
+ROUNDS = 4
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -22,35 +24,43 @@ class Told(msgspec.Struct, frozen=True):
     what: str
 
 
-def start(place: str, name: str, patients: int) -> "subprocess.Popen[str]":
-    writer = subprocess.Popen(
-        [sys.executable, "-m", "tests.contract.stores.ledger_writer", place, name, str(patients)],
-        cwd=Path(__file__).parents[3],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert writer.stdout is not None
-    assert writer.stdout.readline() == "ready\n"
-    return writer
+class Writer:
+    """A queue process; see `ledger_writer`."""
 
+    def __init__(self, place: str, name: str) -> None:
+        self.said: list[Told] = []
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.contract.stores.ledger_writer", place, name, str(ROUNDS)],
+            cwd=Path(__file__).parents[3],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
-def go(writer: "subprocess.Popen[str]") -> None:
-    assert writer.stdin is not None
-    writer.stdin.write("go\n")
-    writer.stdin.flush()
+    def go(self) -> None:
+        """Let it begin its next round, once it is ready for it."""
+        assert self._process.stdin is not None
+        self.listen()
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
 
+    def listen(self, lines: int = sys.maxsize) -> None:
+        """Hear so many answers, or all up to the end of the round or of the process."""
+        assert self._process.stdout is not None
+        for line in itertools.islice(self._process.stdout, lines):
+            # The last line may have been cut off when the process was killed.
+            if line == "ready\n" or not line.endswith("\n"):
+                return
+            self.said.append(Told(*line.split()))
 
-def told(line: str) -> Told:
-    return Told(*line.split())
+    def kill(self) -> None:
+        self._process.kill()
 
-
-def rest(writer: "subprocess.Popen[str]") -> list[Told]:
-    assert writer.stdout is not None
-    # The last line may have been cut off when the process was killed.
-    said = [told(line) for line in writer.stdout if line.endswith("\n")]
-    writer.communicate()
-    return said
+    def end(self) -> int:
+        """Hear what is left to be heard; how the process ended."""
+        self.listen()
+        self._process.communicate()
+        return self._process.returncode
 
 
 async def kept(open_log: OpenLog) -> list[Recorded]:
@@ -79,36 +89,33 @@ def assert_sound(log: list[Recorded], said: list[Told]) -> None:
 
 
 async def test_processes_that_append_at_once(log_place: str, open_log: OpenLog) -> None:
-    writers = [start(log_place, name, PATIENTS) for name in ("ani", "budi")]
-    for writer in writers:
-        go(writer)
-    said = [each for writer in writers for each in rest(writer)]
-    assert [writer.returncode for writer in writers] == [0, 0]
+    writers = [Writer(log_place, name) for name in ("ani", "budi")]
+    for _ in range(ROUNDS):
+        for writer in writers:
+            writer.go()
+    assert [writer.end() for writer in writers] == [0, 0]
     log = await kept(open_log)
+    said = [each for writer in writers for each in writer.said]
     assert_sound(log, said)
-    assert sum(each.key.startswith("add-") for each in said) == 2 * PATIENTS
-    assert sum(isinstance(each.event, TicketIssued) for each in log) == 2 * PATIENTS
-    # They were really at it together: neither had finished when the other began.
-    order = "".join(each.actor[0] for each in log)
-    assert "ab" in order
-    assert "ba" in order
+    assert sum(each.key.startswith("add-") for each in said) == 2 * ROUNDS * PATIENTS
+    assert sum(isinstance(each.event, TicketIssued) for each in log) == 2 * ROUNDS * PATIENTS
 
 
 async def test_a_process_killed_beside_another_and_started_again(log_place: str, open_log: OpenLog) -> None:
-    writers = [start(log_place, name, PATIENTS) for name in ("ani", "budi")]
-    for writer in writers:
-        go(writer)
-    killed, lives = writers
-    assert killed.stdout is not None
-    said = [told(killed.stdout.readline()) for _ in range(50)]
+    killed, lives = Writer(log_place, "ani"), Writer(log_place, "budi")
+    for _ in range(2):
+        killed.go()
+        lives.go()
+    killed.listen(PATIENTS // 3)
     killed.kill()
-    said += rest(killed)
-    again = start(log_place, "ani", PATIENTS)
-    go(again)
-    repeated = rest(again)
-    said += rest(lives)
-    assert [again.returncode, lives.returncode] == [0, 0]
+    assert killed.end() < 0
+    again = Writer(log_place, "ani")
+    for _ in range(ROUNDS):
+        again.go()
+    for _ in range(ROUNDS - 2):
+        lives.go()
+    assert [again.end(), lives.end()] == [0, 0]
     log = await kept(open_log)
     # What was refused before it was killed may be granted when it asks again.
-    assert_sound(log, [each for each in said if each.outcome == "done"] + repeated)
-    assert sum(isinstance(each.event, TicketIssued) for each in log) == 2 * PATIENTS
+    assert_sound(log, [each for each in killed.said if each.outcome == "done"] + again.said + lives.said)
+    assert sum(isinstance(each.event, TicketIssued) for each in log) == 2 * ROUNDS * PATIENTS
