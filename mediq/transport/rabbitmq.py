@@ -143,7 +143,7 @@ class RabbitTransport(Transport):
                 await asyncio.sleep(self._backoff(attempt))
                 try:
                     link = await self._connect()
-                except Unavailable as error:
+                except Exception as error:  # whatever it is: to give up would leave the process deaf
                     _log.warning("broker not reached", attempt=attempt, error=repr(error.__cause__ or error))
                 else:
                     break

@@ -61,11 +61,6 @@ class Attachment(Binding):
                             await self._channel.basic_cancel(tag)
                         await self._closed(link)
 
-    async def flush(self) -> None:
-        """Return after all that the broker has sent here by now."""
-        if self._link is not None and not self._channel.is_closed:
-            await self._channel.basic_qos(prefetch_count=1)  # for consumers to come, of which there are none
-
     @property
     def owing(self) -> bool:
         """Whether there is something left to end, although it is closed."""

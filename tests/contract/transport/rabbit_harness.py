@@ -58,7 +58,8 @@ class RabbitBackend(Backend):
             for transport in self.transports:
                 assert isinstance(transport, RabbitTransport)
                 for binding in transport.bindings:
-                    await binding.flush()
+                    if binding.open:
+                        await binding._channel.basic_qos(prefetch_count=1)  # for consumers to come: there are none
             channel = await (await self._admin()).channel()
             for mailbox in self.mailboxes:
                 await channel.queue_declare(mailbox, passive=True)

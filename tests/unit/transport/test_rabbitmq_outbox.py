@@ -1,0 +1,170 @@
+"""How letters for one mailbox are gathered, sent and turned away, without a broker."""
+
+import asyncio
+import time
+
+import pytest
+
+from mediq.messages.errors import MailboxFull, Unavailable, Unroutable
+from mediq.transport.envelope import Envelope, Kind, decode_frame, new_id
+from mediq.transport.rabbitmq_link import Refused
+from mediq.transport.rabbitmq_outbox import BATCH, BATCH_BYTES, Outbox
+
+
+class Broker:
+    """Notes what is published; every publish waits for its verdict, which is a success while the broker is open."""
+
+    def __init__(self) -> None:
+        self.frames: list[list[bytes]] = []
+        self.expirations: list[float | None] = []
+        self.open = True
+        self.under_way: asyncio.Queue[asyncio.Future[None]] = asyncio.Queue()
+        self.emptied = 0
+        self.outbox = Outbox(self.publish, time.time, self.empty)
+
+    async def publish(self, frame: bytes, expiration: float | None) -> None:
+        self.frames.append([envelope.body for envelope in decode_frame(frame)])
+        self.expirations.append(expiration)
+        verdict = asyncio.get_running_loop().create_future()
+        if self.open:
+            verdict.set_result(None)
+        else:
+            self.under_way.put_nowait(verdict)
+        await verdict
+
+    def empty(self) -> None:
+        self.emptied += 1
+
+    def send(self, *bodies: str, deadline: float | None = None) -> list[asyncio.Task[None]]:
+        return [
+            asyncio.create_task(
+                self.outbox.put(
+                    Envelope(id=new_id(), pattern="p", kind=Kind.TELL, body=body.encode(), deadline=deadline)
+                )
+            )
+            for body in bodies
+        ]
+
+
+@pytest.fixture
+async def broker() -> Broker:
+    return Broker()
+
+
+async def test_one_letter_goes_alone_and_at_once(broker: Broker) -> None:
+    await asyncio.gather(*broker.send("a"))
+    assert (broker.frames, broker.emptied) == ([[b"a"]], 1)
+
+
+async def test_letters_of_one_turn_travel_together(broker: Broker) -> None:
+    await asyncio.gather(*broker.send("a", "b", "c"))
+    assert broker.frames == [[b"a", b"b", b"c"]]
+
+
+async def test_what_comes_while_one_frame_is_under_way_gathers(broker: Broker) -> None:
+    broker.open = False
+    first = broker.send("a")
+    verdict = await broker.under_way.get()
+    later = broker.send("b") + broker.send("c")
+    await asyncio.sleep(0)
+    broker.open = True
+    verdict.set_result(None)
+    await asyncio.gather(*first, *later)
+    assert broker.frames == [[b"a"], [b"b", b"c"]]
+
+
+async def test_a_batch_is_bounded_in_number(broker: Broker) -> None:
+    await asyncio.gather(*broker.send(*(str(n) for n in range(2 * BATCH + 1))))
+    assert [len(frame) for frame in broker.frames] == [BATCH, BATCH, 1]
+    assert [int(body) for frame in broker.frames for body in frame] == list(range(2 * BATCH + 1))
+
+
+async def test_a_batch_is_bounded_in_bytes_unless_it_is_one_letter(broker: Broker) -> None:
+    big = "x" * (BATCH_BYTES + 1)
+    await asyncio.gather(*broker.send("a", big, "b"))
+    assert [len(frame) for frame in broker.frames] == [1, 1, 1]
+
+
+async def test_a_frame_expires_with_the_last_of_its_letters(broker: Broker) -> None:
+    now = time.time()
+    await asyncio.gather(*broker.send("a", deadline=now + 5.0), *broker.send("b", deadline=now + 9.0))
+    await asyncio.gather(*broker.send("a", deadline=now + 5.0), *broker.send("b"))
+    first, second = broker.expirations
+    assert first == pytest.approx(9.0, abs=1.0)
+    assert second is None
+
+
+async def test_refused_letters_try_again_in_their_order(broker: Broker) -> None:
+    broker.open = False
+    first = broker.send("a", "b")
+    verdict = await broker.under_way.get()
+    later = broker.send("c")
+    await asyncio.sleep(0)
+    broker.open = True
+    verdict.set_exception(Refused())
+    await asyncio.gather(*first, *later)
+    assert broker.frames == [[b"a", b"b"], [b"a", b"b", b"c"]]
+
+
+async def test_who_found_no_room_by_the_deadline_is_told_so_and_left_out(broker: Broker) -> None:
+    broker.open = False
+    (short,) = broker.send("short", deadline=time.time() + 0.2)
+    (long,) = broker.send("long")
+    (await broker.under_way.get()).set_exception(Refused())
+    verdict = await broker.under_way.get()
+    with pytest.raises(MailboxFull):
+        await short
+    verdict.set_exception(Refused())
+    (await broker.under_way.get()).set_result(None)
+    await long
+    assert broker.frames[-1] == [b"long"]
+
+
+async def test_who_waits_for_a_confirm_beyond_the_deadline_cannot_know(broker: Broker) -> None:
+    broker.open = False
+    (sending,) = broker.send("a", deadline=time.time() + 0.05)
+    verdict = await broker.under_way.get()
+    with pytest.raises(Unavailable) as error:
+        await sending
+    assert not isinstance(error.value, MailboxFull)
+    verdict.set_result(None)
+
+
+async def test_what_nobody_waits_for_any_more_is_not_sent(broker: Broker) -> None:
+    await asyncio.gather(*broker.send("late", deadline=time.time() - 1.0))
+    broker.open = False
+    first = broker.send("a")
+    verdict = await broker.under_way.get()
+    (cancelled,) = broker.send("b")
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    broker.open = True
+    verdict.set_result(None)
+    await asyncio.gather(*first)
+    assert broker.frames == [[b"a"]]
+
+
+async def test_a_fault_is_everybodys_in_the_frame_and_nobody_elses(broker: Broker) -> None:
+    broker.open = False
+    first = broker.send("a", "b")
+    verdict = await broker.under_way.get()
+    later = broker.send("c")
+    await asyncio.sleep(0)
+    broker.open = True
+    verdict.set_exception(Unroutable())
+    assert [type(each) for each in await asyncio.gather(*first, return_exceptions=True)] == [Unroutable, Unroutable]
+    await asyncio.gather(*later)
+    assert broker.frames == [[b"a", b"b"], [b"c"]]
+
+
+async def test_a_close_turns_everybody_away(broker: Broker) -> None:
+    broker.open = False
+    first = broker.send("a")
+    await broker.under_way.get()
+    later = broker.send("b")
+    await asyncio.sleep(0)
+    broker.outbox.close()
+    for sending in first + later:
+        with pytest.raises(Unavailable):
+            await sending
+    assert broker.emptied == 1
