@@ -59,8 +59,11 @@ class Breaker:
         probe = self._enter()
         try:
             yield
-        except (Expired, Unavailable, Internal):
-            self._failed(probe)
+        except (Expired, Unavailable, Internal) as fault:
+            if fault.service in (None, self.service):
+                self._failed(probe)
+            else:
+                self._succeeded(probe)  # it answers: what it needs is away, and has a breaker of its own
             raise
         except DomainError:
             self._succeeded(probe)  # a refusal is an answer: the service works

@@ -16,7 +16,7 @@ from mediq.kernel.breaker import Breaker, BreakerPolicy
 from mediq.kernel.context import current
 from mediq.kernel.retry import RetryPolicy, retrying
 from mediq.kernel.supervisor import Child
-from mediq.messages.errors import Expired, Internal, MailboxFull, Unavailable, WireError, from_wire
+from mediq.messages.errors import Expired, Fault, Internal, MailboxFull, Unavailable, WireError, from_wire
 from mediq.messages.principal import Principal
 from mediq.messages.registry import Request, Spec, spec_named, spec_of
 from mediq.transport.base import Binding, Delivery, Transport
@@ -108,8 +108,12 @@ class Bus(Child):
         breaker = self.breakers[spec.service]
 
         async def once() -> R:
-            with breaker.call():
-                return await self._exchange(spec, envelope)
+            try:
+                with breaker.call():
+                    return await self._exchange(spec, envelope)
+            except Fault as fault:
+                fault.service = fault.service or spec.service
+                raise
 
         if spec.idempotent or key is not None:
             return await retrying(once, self._retry, deadline=deadline, clock=self.clock)

@@ -49,13 +49,17 @@ __all__ = [
 
 
 class Fault(Exception):
-    """The house could not answer; the request itself may be right."""
+    """The house could not answer; the request itself may be right.
+
+    `service` is the one that was asked in vain, which need not be the one that says so: it may have needed another.
+    """
 
     code = "fault"
 
-    def __init__(self, detail: str = "", *, retry_after: float | None = None) -> None:
+    def __init__(self, detail: str = "", *, retry_after: float | None = None, service: str | None = None) -> None:
         super().__init__(detail or (type(self).__doc__ or "").splitlines()[0])
         self.retry_after = retry_after
+        self.service = service
 
     @property
     def detail(self) -> str:
@@ -105,13 +109,14 @@ class StorageFull(Fault):
 
 
 class WireError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An error as it travels in a reply: the class by `kind`, the rule by `code`."""
+    """An error as it travels in a reply: the class by `kind`, the rule by `code`, of a fault the `service` in want."""
 
     kind: str
     code: str
     detail: str
     errors: tuple[FieldError, ...] = ()
     retry_after: float | None = None
+    service: str | None = None
 
 
 def _tree(root: type[Exception]) -> dict[str, type[Exception]]:
@@ -135,7 +140,9 @@ def to_wire(error: DomainError | Fault) -> WireError:
             errors=error.errors,
             retry_after=error.retry_after,
         )
-    return WireError(kind=error.code, code=error.code, detail=error.detail, retry_after=error.retry_after)
+    return WireError(
+        kind=error.code, code=error.code, detail=error.detail, retry_after=error.retry_after, service=error.service
+    )
 
 
 def from_wire(wire: WireError) -> DomainError | Fault:
@@ -143,4 +150,4 @@ def from_wire(wire: WireError) -> DomainError | Fault:
     if refusal := _REFUSALS.get(wire.kind):
         return refusal(wire.detail, code=wire.code, errors=wire.errors, retry_after=wire.retry_after)  # type: ignore[call-arg,return-value]
     fault = _FAULTS.get(wire.kind, Internal)
-    return fault(wire.detail, retry_after=wire.retry_after)  # type: ignore[call-arg,return-value]
+    return fault(wire.detail, retry_after=wire.retry_after, service=wire.service)  # type: ignore[call-arg,return-value]

@@ -116,6 +116,15 @@ def test_refusals_and_what_says_nothing_of_the_service_do_not(bench: Bench, erro
     assert bench.breaker.state is State.CLOSED
 
 
+def test_what_a_service_asks_in_vain_is_no_failure_of_its_own(bench: Bench) -> None:
+    for _ in range(20):
+        bench.call(Unavailable(service="another"))
+    assert bench.breaker.state is State.CLOSED
+    for _ in range(21):
+        bench.call(Unavailable(service="test"))
+    assert bench.breaker.state is State.OPEN
+
+
 def test_a_refusal_is_a_success_of_the_service(bench: Bench) -> None:
     for _ in range(10):
         bench.call(NotFound("x"))
