@@ -192,7 +192,7 @@ class QueueActor(Actor):
         today = self._clinic.day(self._clock())
         last = message.to or max(today, message.from_ or today)
         first = message.from_ or min(today, last)
-        return statistics(self._ledger.state, self._clinic, first, last, message.service)
+        return await asyncio.to_thread(statistics, self._ledger.state, self._clinic, first, last, message.service)
 
     @handles(wire.GetSnapshot)
     async def get_snapshot(self, message: wire.GetSnapshot, context: Context) -> wire.QueueSnapshot:
@@ -201,12 +201,13 @@ class QueueActor(Actor):
 
     @handles(wire.GetEvents)
     async def get_events(self, message: wire.GetEvents, context: Context) -> wire.EventList:
-        if message.after_version >= self._ledger.state.version:
-            return wire.EventList(events=())
+        version = self._ledger.state.version
+        if message.after_version >= version:
+            return wire.EventList(version=version)
         try:
-            return wire.EventList(events=tuple(await self._ledger.events(message.after_version)))
+            return wire.EventList(version=version, events=tuple(await self._ledger.events(message.after_version)))
         except Trimmed:
-            return wire.EventList(events=(), trimmed=True)
+            return wire.EventList(version=version, trimmed=True)
 
     @handles(CheckQueue)
     async def health(self, message: CheckQueue, context: Context) -> Part:

@@ -22,7 +22,7 @@ from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context
 from mediq.kernel.interval import every
 from mediq.messages import auth, user
-from mediq.messages.errors import Fault, FieldError, Forbidden, Invalid, Unauthenticated
+from mediq.messages.errors import Conflict, Fault, FieldError, Forbidden, Invalid, Unauthenticated
 from mediq.messages.health import CheckUser, Part
 from mediq.messages.page import Page
 from mediq.messages.principal import Principal
@@ -155,6 +155,7 @@ class UserActor(Actor):
             password_hash = await self._in_thread(hash_password, message.password)
         fields = {name: getattr(message, name) for name in ("nama", "nik", "email", "role", *KTP_FIELDS)}
         created = await self._users.create(self._new(**fields), password_hash=password_hash, key=context.key)
+        _refuse_other_use(created, message.nik, message.email)
         await self.bus.publish(user.UserCreated(user_id=created.id))
         await self._note(context, "user.create", created.id)
         return created
@@ -164,6 +165,7 @@ class UserActor(Actor):
         _check_card(message.nik, message)
         fields = {name: getattr(message, name) for name in ("nama", "nik", *KTP_FIELDS)}
         found, created = await self._users.find_or_create(self._new(**fields, role=Role.PASIEN), key=context.key)
+        _refuse_other_use(found, message.nik)
         if created:
             await self.bus.publish(user.UserCreated(user_id=found.id))
             await self._note(context, "user.create-from-ocr", found.id)
@@ -301,6 +303,12 @@ def _caller(context: Context) -> Principal:
     if context.principal is None:
         raise Unauthenticated("Silakan masuk dulu.")
     return context.principal
+
+
+def _refuse_other_use(answer: User, number: str | None, email: str | None = None) -> None:
+    """A repeated idempotency key gives the first answer, but never for another person than the first time."""
+    if number != answer.nik or (email is not None and fold(email) != fold(answer.email or "")):
+        raise Conflict("Kunci idempotensi ini sudah dipakai untuk orang lain.", code="key-reused")
 
 
 def _folded(name: str) -> bytes:

@@ -6,6 +6,7 @@ import errno
 from aiohttp import web
 
 from mediq import observe
+from mediq.config import ConfigError
 from mediq.kernel.supervisor import Child
 
 from .app import Gateway
@@ -13,7 +14,7 @@ from .app import Gateway
 _log = observe.logger("http")
 
 
-class PortTaken(Exception):
+class PortTaken(ConfigError):
     """Another program listens on the port already."""
 
 
