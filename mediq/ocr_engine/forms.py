@@ -129,7 +129,11 @@ def _date_start(text: str) -> int:
 
 
 def _date(glyphs: list[Glyph], total: float, pieces: tuple[Piece, ...]) -> Value:
-    digits = [Glyph(d, g.probability, g.first, g.last) for g in glyphs if (d := _DIGITS.get(g.char, g.char)).isdigit()]
+    digits = [
+        Glyph(d, g.probability, g.first, g.last, g.shares)
+        for g in glyphs
+        if (d := _DIGITS.get(g.char, g.char)).isdigit()
+    ]
     marks = [i for i, g in enumerate(glyphs) if g.char == "-"]
     mended = any(d.char not in text_of(glyphs) for d in digits)
     if len(digits) == 9 and len(marks) == 2:

@@ -1,6 +1,7 @@
 """From the pieces of a field to its value, by the field's own form, list or kind of characters."""
 
 import math
+import re
 
 from mediq.ocr_engine.alphabet import Alphabet, Kind
 from mediq.ocr_engine.ctc import log_likelihood
@@ -36,7 +37,18 @@ def read_value(name: str, pieces: list[Piece], alphabet: Alphabet) -> Value:
         # Every regency or city says which it is; without the word, the row was not read whole.
         known = text.startswith(("KABUPATEN ", "KOTA ", "JAKARTA ")) or not text
         return Value(text, read.evidence, None if known else False, tuple(pieces))
+    if name == "alamat":
+        text = _address(text)
     return Value(text, read.evidence, None, tuple(pieces))
+
+
+_SHORT = re.compile(r"\b(JL|JLN|NO|GG|KP|KAV|DR|PROF|KM|DSN|LK|KOMP|BLK),")
+_GLUED = re.compile(r"^(JLN|JL|DSN|GG)(?=[A-Z]{3})|\b(BLOK)(?=[A-Z]\d*\b|\d)")
+
+
+def _address(text: str) -> str:
+    """A comma after an abbreviation is a stop, and no word begins with one of these abbreviations."""
+    return _GLUED.sub(lambda match: f"{match.group(0)} ", _SHORT.sub(r"\1.", text))
 
 
 def _titled(text: str) -> str:
