@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,11 +26,22 @@ def main(arguments: list[str] | None = None) -> int:
             settings = msgspec.structs.replace(settings, http=msgspec.structs.replace(settings.http, port=options.port))
         observe.configure_logging(settings.log.format, settings.log.level)
         return _command(options, settings) if options.command else _run(settings, options.role)
-    except ConfigError as error:
-        print(f"mediq: {error}", file=sys.stderr)  # noqa: T201
-        return 2
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if not isinstance(error, (ConfigError, OSError, sqlite3.Error, *_failures())):
+            raise
+        print(f"mediq: {error}", file=sys.stderr)  # noqa: T201
+        return 2 if isinstance(error, ConfigError) else 1
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a sentence explains better than a traceback; imported only when something has failed."""
+    from mediq.kernel.supervisor import Escalated
+    from mediq.messages.errors import Fault
+    from mediq.stores.sqlite_file import UnknownSchema
+
+    return Escalated, Fault, UnknownSchema
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,16 +92,9 @@ def _run(settings: Settings, role: str) -> int:
 
 
 async def _serve(settings: Settings, wanted: frozenset[str]) -> int:
-    from mediq.http.server import PortTaken
-    from mediq.kernel.supervisor import Escalated
-    from mediq.messages.errors import Fault
     from mediq.roles import House
-    from mediq.stores.sqlite_file import UnknownSchema
 
-    try:
-        supervisor = House(settings, wanted).supervisor()
-    except UnknownSchema as error:
-        raise ConfigError(f"{error}.") from error
+    supervisor = House(settings, wanted).supervisor()
     loop = asyncio.get_running_loop()
     stopping: asyncio.Task[None] | None = None
 
@@ -104,14 +109,8 @@ async def _serve(settings: Settings, wanted: frozenset[str]) -> int:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
         else:
             loop.add_signal_handler(number, stop)
-    try:
-        await supervisor.start()
-        await supervisor.run()
-    except (PortTaken, UnknownSchema) as error:
-        raise ConfigError(str(error)) from error
-    except (Escalated, Fault, OSError) as error:
-        print(f"mediq: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+    await supervisor.start()
+    await supervisor.run()
     return 0
 
 

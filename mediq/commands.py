@@ -148,13 +148,17 @@ def check(settings: Settings) -> int:
 
 
 def backup(settings: Settings, file: Path) -> int:
-    """Copy everything in the data folder into one file, also while MediQ runs."""
+    """Copy everything in the data folder into one file, also while MediQ runs.
+
+    It holds the pictures of cards that are under way or wait for review, as the folder does.
+    """
     if not settings.folder.is_dir():
         raise ConfigError(f"There is no data folder {settings.folder} to back up.")
     part = file.with_name(file.name + ".part")
+    part.touch(0o600)
     with tempfile.TemporaryDirectory() as folder:
-        # The queue's events speak of users, so the users are copied last: none is missing.
-        for name in ("queue.db", "cards.db", "users.db"):
+        # Cards speak of tickets and tickets of users: in this order what is spoken of is always there.
+        for name in ("cards.db", "queue.db", "users.db"):
             if (source := settings.folder / name).exists():
                 _copy_database(source, Path(folder) / name)
         with tarfile.open(part, "w:gz") as archive:
@@ -181,7 +185,8 @@ def restore(settings: Settings, file: Path) -> int:
     """Lay a backup into an empty data folder."""
     lock = hold_folder(settings.folder)
     try:
-        if there := [name for name in _FILES if (settings.folder / name).exists()]:
+        # Any leftover counts: the write-ahead log of an old database would be played into the restored one.
+        if there := sorted(file.name for file in settings.folder.iterdir() if file.name != "mediq.lock"):
             raise ConfigError(
                 f"{settings.folder} already holds {', '.join(there)}; restore into an empty folder (MEDIQ_DATA)."
             )
@@ -195,7 +200,8 @@ def restore(settings: Settings, file: Path) -> int:
                     (Path(folder) / member.name).chmod(0o600)
                     (Path(folder) / member.name).replace(settings.folder / member.name)
         except (OSError, tarfile.TarError) as error:
-            raise ConfigError(f"{file} cannot be read: {error}.") from error
+            first, *_ = str(error).splitlines() or [type(error).__name__]
+            raise ConfigError(f"{file} cannot be read: {first.rstrip(':.')}.") from error
     finally:
         lock.release()
     print(f"{settings.folder}: {len(members)} files restored")  # noqa: T201

@@ -143,7 +143,7 @@ def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Sett
     tree: dict[str, Any] = {}
     if path is not None or file.exists():
         try:
-            tree = tomllib.loads(file.read_text("utf-8"))
+            tree = tomllib.loads(file.read_text("utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file} cannot be read: {error}.") from error
         except tomllib.TOMLDecodeError as error:

@@ -182,7 +182,7 @@ class House:
         makers: dict[str, list[Callable[[], Actor]]] = {
             "user": [self._make_user],
             "queue": [self._make_queue],
-            "ocr": [self._make_ocr, self._make_reader],
+            "ocr": [self._make_reader, self._make_ocr],  # the desk tells the reader as soon as it starts
             "gateway": [lambda: GatewayActor(self._bus)],
         }
         specs = [

@@ -20,7 +20,7 @@ from mediq.kernel.context import Context
 from mediq.kernel.idempotency import derive
 from mediq.kernel.interval import every
 from mediq.messages import ocr, queue, user
-from mediq.messages.errors import Conflict, Fault, Forbidden, NotFound
+from mediq.messages.errors import Conflict, DomainError, Fault, Forbidden, NotFound
 from mediq.messages.health import CheckOcr, Part
 from mediq.messages.ocr import CardResult, CardStatus, CardStatusChanged, CardUserCreated, JobStatus
 from mediq.messages.principal import Principal
@@ -28,7 +28,8 @@ from mediq.stores.jobs import Job, JobStore
 
 _log = observe.logger("ocr")
 _SWEEP_SECONDS: Final = 30.0
-_STALE: Final = timedelta(seconds=30)
+_STALE: Final = timedelta(minutes=5)
+"""After so long without a change, whoever was told of a job is thought to have died over it."""
 _decode_reading: Final = msgspec.msgpack.Decoder(Reading).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -74,6 +75,12 @@ class Registration:
         await self._bus.publish(CardStatusChanged(id=job.id, status=status))
         return moved
 
+    async def give_back(self, job_id: str, reason: str) -> None:
+        """Leave a job whose registration was refused to an operator, unless it has come to an end meanwhile."""
+        job = await self._jobs.get(job_id)
+        if job is not None and job.status == JobStatus.PROCESSING:
+            await self.move(job, JobStatus.NEEDS_REVIEW, reason=reason)
+
     async def keep(self, job: Job, **changes: object) -> Job:
         """Store what is newly known of a job, its status unchanged."""
         changed = msgspec.structs.replace(job, updated_at=self._clock(), **changes)
@@ -103,7 +110,7 @@ class OcrActor(Actor):
         self._ready = ready
         self._clock = clock
         self._registration = Registration(bus, jobs, clock)
-        self._resumed = False
+        self._told: set[str] = set()
 
     async def run(self) -> None:
         await every(_SWEEP_SECONDS, self._sweep)
@@ -129,7 +136,10 @@ class OcrActor(Actor):
             priority_reason=message.priority_reason,
             auto=True,
         )
+        digest = job.digest
         job = await self._jobs.create(job, message.image, key=context.key)
+        if job.digest != digest:
+            raise Conflict("Kunci idempotensi ini sudah dipakai untuk foto lain.", code="key-reused")
         await self._tell_reader(job.id)
         return CardStatus(id=job.id, status=JobStatus(job.status))
 
@@ -144,14 +154,18 @@ class OcrActor(Actor):
 
     @handles(ocr.ConfirmCard)
     async def confirm(self, message: ocr.ConfirmCard, context: Context) -> CardResult:
+        self._clinic.service(message.service)
         job = await self._job(message.id)
         if job.status == JobStatus.REGISTERED:
             return await self._result(job)
         if job.status != JobStatus.NEEDS_REVIEW:
             raise Conflict(f"Kartu ini berstatus {job.status}, tidak menunggu pemeriksaan.", code="not-in-review")
         principal = context.principal
-        reviewed = msgspec.structs.replace(
+        # Claimed by its status, so that of two who confirm only one registers; with the fields as they were reviewed,
+        # so that a crash from here on is resumed with them.
+        job = await self._registration.move(
             job,
+            JobStatus.PROCESSING,
             requested_by=principal.user_id if principal else job.requested_by,
             role=principal.role if principal else job.role,
             service=message.service or job.service,
@@ -159,13 +173,12 @@ class OcrActor(Actor):
             priority_reason=message.priority_reason or job.priority_reason,
             reading=_encode(_confirmed(self._reading(job), message.fields)),
         )
-        fields = user.CreateFromOcr(**msgspec.structs.asdict(message.fields))
         try:
-            return await self._result(await self._registration.register(reviewed, fields))
-        except Conflict as error:
-            if error.reason != "job-moved-on":
-                raise
-            return await self._result(await self._job(message.id))
+            job = await self._registration.register(job, user.CreateFromOcr(**msgspec.structs.asdict(message.fields)))
+        except (DomainError, Fault) as error:
+            await self._registration.give_back(job.id, error.reason if isinstance(error, DomainError) else error.code)
+            raise
+        return await self._result(job)
 
     @handles(CheckOcr)
     async def health(self, message: CheckOcr, context: Context) -> Part:
@@ -207,6 +220,7 @@ class OcrActor(Actor):
         """The job is stored: if the reader cannot be told now, the sweep tells it."""
         try:
             await self.bus.tell(ocr.RunJob(id=job_id))
+            self._told.add(job_id)
         except Fault as error:
             _log.warning("reader not told", job=job_id, code=error.code)
 
@@ -214,11 +228,12 @@ class OcrActor(Actor):
         """Erase what has expired, and tell the reader of jobs that a crash or a full mailbox left behind."""
         now = self._clock()
         await self._jobs.expire(now)
-        for job_id in await self._jobs.unfinished():
+        unfinished = await self._jobs.unfinished()
+        self._told &= set(unfinished)
+        for job_id in unfinished:
             job = await self._jobs.get(job_id)
-            if job is not None and (not self._resumed or now - job.updated_at > _STALE):
+            if job is not None and (job_id not in self._told or now - job.updated_at > _STALE):
                 await self._tell_reader(job_id)
-        self._resumed = True
 
 
 def _key(job: Job, message: msgspec.Struct) -> str:

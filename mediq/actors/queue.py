@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import uuid
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from cachetools import TTLCache
@@ -18,7 +18,6 @@ from mediq.domain.events import Recorded
 from mediq.domain.roles import Role
 from mediq.domain.statistics import Statistics, statistics
 from mediq.domain.ticket import Priority
-from mediq.domain.user import User
 from mediq.domain.views import TicketView
 from mediq.kernel.actor import Actor, handles
 from mediq.kernel.bus import Bus
@@ -74,7 +73,8 @@ class QueueActor(Actor):
         self._cleanup_seconds = cleanup_seconds
         self._clock = clock
         self._ledger = Ledger(log, clinic, on_recorded=self._publish, shared=shared)
-        self._patients: TTLCache[str, User] = TTLCache(maxsize=10_000, ttl=_PATIENT_KNOWN)
+        self._birth_dates: TTLCache[str, date | None] = TTLCache(maxsize=10_000, ttl=_PATIENT_KNOWN)
+        self._changes = 0
         self._bindings: list[Binding] = []
 
     async def on_start(self) -> None:
@@ -96,7 +96,7 @@ class QueueActor(Actor):
         by_staff = context.principal is not None and context.principal.staff
         if not by_staff and (message.priority not in _ANYONES_PRIORITIES or message.priority_reason):
             raise Forbidden("Prioritas ditetapkan oleh petugas.", code="priority-by-staff")
-        patient = await self._patient(message.user_id)
+        born = await self._born(message.user_id)
         return await self._carry_out(
             commands.AddPatient(
                 at=self._clock(),
@@ -104,11 +104,11 @@ class QueueActor(Actor):
                 key=context.key,
                 ticket_id=uuid.uuid4().hex,
                 token=secrets.token_urlsafe(16),
-                user_id=patient.id,
+                user_id=message.user_id,
                 service=message.service,
                 priority=message.priority,
                 priority_reason=message.priority_reason,
-                born=patient.born,
+                born=born,
             )
         )
 
@@ -210,7 +210,7 @@ class QueueActor(Actor):
         today = self._clinic.day(self._clock())
         last = message.to or max(today, message.from_ or today)
         first = message.from_ or min(today, last)
-        return statistics(await self._state(), self._clinic, first, last, message.service)
+        return await asyncio.to_thread(statistics, await self._state(), self._clinic, first, last, message.service)
 
     @handles(wire.GetSnapshot)
     async def get_snapshot(self, message: wire.GetSnapshot, context: Context) -> wire.QueueSnapshot:
@@ -219,12 +219,13 @@ class QueueActor(Actor):
 
     @handles(wire.GetEvents)
     async def get_events(self, message: wire.GetEvents, context: Context) -> wire.EventList:
-        if message.after_version >= (await self._state()).version:
-            return wire.EventList(events=())
+        version = (await self._state()).version
+        if message.after_version >= version:
+            return wire.EventList(version=version)
         try:
-            return wire.EventList(events=tuple(await self._ledger.events(message.after_version)))
+            return wire.EventList(version=version, events=tuple(await self._ledger.events(message.after_version)))
         except Trimmed:
-            return wire.EventList(events=(), trimmed=True)
+            return wire.EventList(version=version, trimmed=True)
 
     @handles(CheckQueue)
     async def health(self, message: CheckQueue, context: Context) -> Part:
@@ -235,14 +236,23 @@ class QueueActor(Actor):
         """The queue as the log has it; where others append to the log too, what they added is read first."""
         return await self._ledger.fresh()
 
-    async def _patient(self, user_id: str) -> User:
-        """The patient, asked for once and then remembered until told that they changed."""
-        if (known := self._patients.get(user_id)) is None:
-            known = self._patients[user_id] = await self.bus.ask(GetUser(user_id=user_id))
-        return known
+    async def _born(self, user_id: str) -> date | None:
+        """A patient's date of birth, asked for once and then remembered until told that they changed.
+
+        Raises:
+            NotFound: there is no such patient.
+        """
+        if user_id not in self._birth_dates:
+            changes = self._changes
+            born = (await self.bus.ask(GetUser(user_id=user_id))).born
+            if changes != self._changes:  # this very patient may have changed since
+                return born
+            self._birth_dates[user_id] = born
+        return self._birth_dates[user_id]
 
     def _forget(self, event: UserUpdated | UserDeleted) -> None:
-        self._patients.pop(event.user_id, None)
+        self._changes += 1
+        self._birth_dates.pop(event.user_id, None)
 
     async def _carry_out(self, command: Command) -> TicketView:
         state, decision = await self._ledger.submit(command)

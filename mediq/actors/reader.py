@@ -23,8 +23,14 @@ from mediq.messages.user import CreateFromOcr
 from mediq.stores.jobs import Job, JobStore
 
 _log = observe.logger("reader")
+_MOST_TRIES: Final = 2
+"""How often a picture is read whose reading never came to an end, since the process died over it."""
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Reading).decode
+
+
+class ReaderBroken(Exception):
+    """The card reader's models cannot be loaded on this machine."""
 
 
 class ReaderActor(Actor):
@@ -54,18 +60,26 @@ class ReaderActor(Actor):
         self._loaded: asyncio.Future[Callable[[bytes], Reading]] = asyncio.get_running_loop().create_future()
         self._timeout = timeout
         self._registration = Registration(bus, jobs, clock)
-        self._executor = ThreadPoolExecutor(readers, thread_name_prefix="card")
+        self._readers = readers
+        self._slots = asyncio.Semaphore(readers)
+        self._executor = self._make_executor()
 
     @property
     def ready(self) -> bool:
         """Whether the models are loaded."""
-        return self._loaded.done()
+        return self._loaded.done() and self._loaded.exception() is None
 
     async def run(self) -> None:
         """Load the models in the background, so that the first card does not wait for them."""
-        loop = asyncio.get_running_loop()
-        self._loaded.set_result(await loop.run_in_executor(self._executor, self._load))
-        _log.info("card reader ready")
+        try:
+            read = await asyncio.get_running_loop().run_in_executor(self._executor, self._load)
+        except Exception as error:  # a broken installation; the queue goes on, and cards are typed by hand
+            _log.exception("card reader cannot be loaded")
+            self._loaded.set_exception(ReaderBroken(str(error)))
+            self._loaded.exception()  # counts as seen
+        else:
+            self._loaded.set_result(read)
+            _log.info("card reader ready")
 
     async def on_stop(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
@@ -90,13 +104,23 @@ class ReaderActor(Actor):
 
     async def _advance(self, job: Job) -> None:
         if job.reading is None:
+            # Counted before it is read: a picture that takes the process down with it is not tried for ever.
+            tries = job.attempts + 1
             if job.status == JobStatus.PENDING:
-                job = await self._registration.move(job, JobStatus.PROCESSING)
+                job = await self._registration.move(job, JobStatus.PROCESSING, attempts=tries)
+            elif tries > _MOST_TRIES:
+                await self._registration.move(job, JobStatus.FAILED, reason="crashed", delete_image=True)
+                return
+            else:
+                job = await self._registration.keep(job, attempts=tries)
             image = await self._jobs.image(job.id)
             if image is None:
                 raise NotFound("Foto kartu sudah dihapus.")
             try:
                 reading = await self._read(image)
+            except ReaderBroken:
+                await self._registration.move(job, JobStatus.NEEDS_REVIEW, reason="reader-broken")
+                return
             except Exception as error:  # a picture that breaks the reader would break it again
                 reason = "timeout" if isinstance(error, TimeoutError) else "internal"
                 # Where it broke, but not its message, which may quote the card.
@@ -126,9 +150,7 @@ class ReaderActor(Actor):
         try:
             await self._registration.register(job, CreateFromOcr(**values))
         except DomainError as refusal:
-            current = await self._jobs.get(job.id)
-            if current is not None and current.status == JobStatus.PROCESSING:
-                await self._registration.move(current, JobStatus.NEEDS_REVIEW, reason=refusal.reason)
+            await self._registration.give_back(job.id, refusal.reason)
 
     async def _read(self, image: bytes) -> Reading:
         """The reading of a picture.
@@ -136,14 +158,22 @@ class ReaderActor(Actor):
         Raises:
             TimeoutError: that took too long.
         """
-        began = time.perf_counter()
-        loop = asyncio.get_running_loop()
-        outcome = "failed"
-        try:
-            async with asyncio.timeout(self._timeout):
-                read = await asyncio.shield(self._loaded)
-                reading = await loop.run_in_executor(self._executor, read, image)
-            outcome = "read" if reading.is_ktp else "refused"
-        finally:
-            observe.card_seconds.labels(outcome).observe(time.perf_counter() - began)
+        read = await asyncio.shield(self._loaded)
+        async with self._slots:  # only its own time counts, not that of the cards before it
+            began = time.perf_counter()
+            outcome = "failed"
+            try:
+                async with asyncio.timeout(self._timeout):
+                    reading = await asyncio.get_running_loop().run_in_executor(self._executor, read, image)
+                outcome = "read" if reading.is_ktp else "refused"
+            except TimeoutError:
+                # A thread cannot be stopped: it is left behind, and the next card gets another one.
+                self._executor.shutdown(wait=False)
+                self._executor = self._make_executor()
+                raise
+            finally:
+                observe.card_seconds.labels(outcome).observe(time.perf_counter() - began)
         return reading
+
+    def _make_executor(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._readers, thread_name_prefix="card")

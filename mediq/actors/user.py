@@ -11,6 +11,7 @@ from typing import Any, Final
 import argon2
 import msgspec
 
+from mediq import observe
 from mediq.actors.health import probe
 from mediq.domain import card, nik
 from mediq.domain.roles import Role
@@ -21,7 +22,7 @@ from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context
 from mediq.kernel.interval import every
 from mediq.messages import auth, user
-from mediq.messages.errors import Conflict, FieldError, Forbidden, Invalid, Unauthenticated
+from mediq.messages.errors import Conflict, Fault, FieldError, Forbidden, Invalid, Unauthenticated
 from mediq.messages.health import CheckUser, Part
 from mediq.messages.page import Page
 from mediq.messages.principal import Principal
@@ -31,6 +32,7 @@ from mediq.stores.sessions import Session, SessionStore
 from mediq.stores.setup import SetupStore
 from mediq.stores.users import Credentials, UserStore, fold
 
+_log = observe.logger("user")
 _HASHER: Final = argon2.PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 """OWASP's minimum for argon2id: 19 MiB, two passes; about 17 ms a password."""
 _NOBODY: Final = _HASHER.hash(secrets.token_urlsafe(16))
@@ -169,6 +171,7 @@ class UserActor(Actor):
             password_hash = await self._in_thread(hash_password, message.password)
         fields = {name: getattr(message, name) for name in ("nama", "nik", "email", "role", *KTP_FIELDS)}
         created = await self._users.create(self._new(**fields), password_hash=password_hash, key=context.key)
+        _refuse_other_use(created, message.nik, message.email)
         await self.bus.publish(user.UserCreated(user_id=created.id))
         await self._note(context, "user.create", created.id)
         return created
@@ -178,6 +181,7 @@ class UserActor(Actor):
         _check_card(message.nik, message)
         fields = {name: getattr(message, name) for name in ("nama", "nik", *KTP_FIELDS)}
         found, created = await self._users.find_or_create(self._new(**fields, role=Role.PASIEN), key=context.key)
+        _refuse_other_use(found, message.nik)
         if created:
             await self.bus.publish(user.UserCreated(user_id=found.id))
             await self._note(context, "user.create-from-ocr", found.id)
@@ -285,17 +289,22 @@ class UserActor(Actor):
         self, context: Context, action: str, subject: str, *, why: str | None = None, actor: User | None = None
     ) -> None:
         principal = context.principal
-        await self._audit.record(
-            Entry(
-                at=self._clock(),
-                actor=actor.id if actor else principal.user_id if principal else None,
-                role=actor.role if actor else principal.role if principal else None,
-                action=action,
-                subject=subject,
-                why=why,
-                request_id=context.request_id or None,
-            )
+        entry = Entry(
+            at=self._clock(),
+            actor=actor.id if actor else principal.user_id if principal else None,
+            role=actor.role if actor else principal.role if principal else None,
+            action=action,
+            subject=subject,
+            why=why,
+            request_id=context.request_id or None,
         )
+        try:
+            await self._audit.record(entry)
+        except Fault as fault:
+            # What it speaks of is done and safe, and must be answered as done; the log keeps the entry instead.
+            _log.error(
+                "audit entry not written", code=fault.code, actor=entry.actor, action=action, subject=subject, why=why
+            )
 
     async def _in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work, *args)
@@ -310,6 +319,12 @@ def _caller(context: Context) -> Principal:
     if context.principal is None:
         raise Unauthenticated("Silakan masuk dulu.")
     return context.principal
+
+
+def _refuse_other_use(answer: User, number: str | None, email: str | None = None) -> None:
+    """A repeated idempotency key gives the first answer, but never for another person than the first time."""
+    if number != answer.nik or (email is not None and fold(email) != fold(answer.email or "")):
+        raise Conflict("Kunci idempotensi ini sudah dipakai untuk orang lain.", code="key-reused")
 
 
 def _folded(name: str) -> bytes:

@@ -104,7 +104,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded event without who did it, why, for whom, and the patient's link."""
+    """A recorded event without who did it, why, for whom, the patient's link, and what gave them priority."""
 
     version: int
     at: datetime
@@ -244,7 +244,7 @@ def public_event(recorded: Recorded) -> PublicEvent:
     """An event as anyone may see it."""
     event = recorded.event
     if isinstance(event, TicketIssued):
-        event = msgspec.structs.replace(event, user_id="", token="")
+        event = msgspec.structs.replace(event, user_id="", token="", priority=Priority.NORMAL, priority_reason=None)
     return PublicEvent(version=recorded.version, at=recorded.at, event=event)
 
 

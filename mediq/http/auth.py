@@ -12,6 +12,7 @@ from mediq.kernel.bus import Bus
 from mediq.messages.auth import CheckSession, SessionEnded
 from mediq.messages.errors import Forbidden, Unauthenticated
 from mediq.messages.principal import Principal
+from mediq.transport.base import Binding
 
 from .tokens import Tokens
 
@@ -26,11 +27,18 @@ class Doorman:
         self._tokens = tokens
         self._bus = bus
         self._clock = clock
+        self._binding: Binding | None = None
+        self._ended = 0
         self._believed: TTLCache[str, tuple[Principal, int]] = TTLCache(maxsize=10_000, ttl=_BELIEVED)
 
     async def start(self) -> None:
         """Listen for sessions that end."""
-        await self._bus.subscribe("auth.session-ended", self._forget)
+        self._binding = await self._bus.subscribe("auth.session-ended", self._forget)
+
+    async def close(self) -> None:
+        """Listen no more."""
+        if self._binding is not None:
+            await self._binding.close()
 
     async def identify(self, request: web.Request) -> Principal | None:
         """Whoever the bearer token shows, or None when none is shown.
@@ -44,13 +52,16 @@ class Doorman:
         if (believed := self._believed.get(token)) is not None and believed[1] > self._clock():
             return believed[0]
         principal, expires_at = self._tokens.principal(token)
+        ended = self._ended
         session = await self._bus.ask(CheckSession(session_id=principal.session_id))
         if not session.alive:
             raise Unauthenticated("Sesi sudah berakhir. Silakan masuk lagi.", code="session-ended")
-        self._believed[token] = (principal, expires_at)
+        if ended == self._ended:  # else this very session may have ended since it was looked up
+            self._believed[token] = (principal, expires_at)
         return principal
 
     def _forget(self, event: SessionEnded) -> None:
+        self._ended += 1
         for token, (principal, _) in list(self._believed.items()):
             if event.user_id == principal.user_id or event.session_id == principal.session_id:
                 self._believed.pop(token, None)

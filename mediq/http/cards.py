@@ -2,20 +2,24 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import aiohttp
 from aiohttp import web
 
 from mediq.kernel.bus import Bus
-from mediq.messages.errors import FieldError, Invalid, Malformed, TooLarge, Unsupported
+from mediq.messages.errors import Fault, FieldError, Invalid, Malformed, TooLarge, Unavailable, Unsupported
 from mediq.messages.ocr import CardResult, CardStatusChanged, GetCardResult
+from mediq.transport.base import Binding
 
 _TEXTS: Final = ("service", "priority", "priority_reason")
 _TEXT_LIMIT: Final = 1024
 _CHUNK: Final = 65_536
 _AT_ONCE: Final = 8
+_UPLOAD_SECONDS: Final = 30.0
+_PLACE_SECONDS: Final = 5.0
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait=(\d{1,3})(?:$|[,;\s])")
 _LONGEST_WAIT: Final = 30.0
 
@@ -33,10 +37,11 @@ class CardDesk:
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._ended = False
+        self._binding: Binding | None = None
 
     async def start(self) -> None:
         """Listen for cards that are done."""
-        await self._bus.subscribe("ocr.status-changed", self._changed)
+        self._binding = await self._bus.subscribe("ocr.status-changed", self._changed)
 
     async def read(self, request: web.Request) -> dict[str, Any]:
         """The fields of an upload: `image` as bytes, and the wishes for the ticket.
@@ -50,15 +55,33 @@ class CardDesk:
             raise Unsupported("Kirim foto kartu sebagai formulir (multipart/form-data) dengan isian ktp_image.")
         if (request.content_length or 0) > self._max_size + _CHUNK:
             raise self._too_large()
-        async with self._room:
+        async with self._place():
             try:
-                tree = await self._parts(request)
+                async with asyncio.timeout(_UPLOAD_SECONDS):
+                    tree = await self._parts(request)
+            except TimeoutError:
+                raise Malformed(
+                    "Unggahan terlalu lambat. Periksa jaringan dan ulangi.", code="upload-too-slow"
+                ) from None
             except (ValueError, aiohttp.ClientPayloadError) as error:
                 raise Malformed("Formulir unggahan tidak dapat dibaca.") from error
             if "image" not in tree:
                 raise Invalid.field("ktp_image", "wajib diisi")
             await asyncio.to_thread(self._check, tree["image"])
         return tree
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """A place among the few uploads that are taken in at once."""
+        try:
+            async with asyncio.timeout(_PLACE_SECONDS):
+                await self._room.acquire()
+        except TimeoutError:
+            raise Unavailable("Terlalu banyak unggahan sekaligus.", retry_after=_PLACE_SECONDS) from None
+        try:
+            yield
+        finally:
+            self._room.release()
 
     async def _parts(self, request: web.Request) -> dict[str, Any]:
         tree: dict[str, Any] = {}
@@ -98,12 +121,17 @@ class CardDesk:
                         return None
                     await done
                 return result
-        except TimeoutError:
-            return None
+        except (TimeoutError, Fault):
+            return None  # the card is stored all the same; its caller asks later
         finally:
             self._waiting[job_id].discard(done)
             if not self._waiting[job_id]:
                 del self._waiting[job_id]
+
+    async def close(self) -> None:
+        """Listen no more."""
+        if self._binding is not None:
+            await self._binding.close()
 
     def end(self) -> None:
         """Let nobody wait any longer."""

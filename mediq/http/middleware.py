@@ -42,6 +42,7 @@ async def access_log(request: web.Request, handler: Handler) -> web.StreamRespon
     request["request_id"] = request_id
     began = time.perf_counter()
     status = 499  # the caller went away
+    response: web.StreamResponse | None = None
     try:
         response = await handler(request)
         status = response.status
@@ -50,9 +51,9 @@ async def access_log(request: web.Request, handler: Handler) -> web.StreamRespon
         seconds = time.perf_counter() - began
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "unknown"
-        observe.http_seconds.labels(request.method if request.method in _METHODS else "other", route, status).observe(
-            seconds
-        )
+        if response is None or response.content_type != "text/event-stream":  # whose time says nothing
+            method = request.method if request.method in _METHODS else "other"
+            observe.http_seconds.labels(method, route, status).observe(seconds)
         principal = request.get("principal")
         _log.info(
             "request",

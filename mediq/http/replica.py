@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from mediq import observe
@@ -35,24 +36,29 @@ class QueueReplica:
 
     async def run(self) -> None:
         """Follow until cancelled; while the queue service is away, the copy stays as it was."""
-        await self._bus.subscribe("queue.*", self._receive)
-        while True:
-            self._gap.clear()
-            try:
-                await self._catch_up()
-            except (DomainError, Fault) as error:
-                _log.warning("queue not reached", error=str(error))
-            try:
-                async with asyncio.timeout(_LOOK_AGAIN):
-                    await self._gap.wait()
-            except TimeoutError:
-                continue
+        binding = await self._bus.subscribe("queue.*", self._receive)
+        try:
+            while True:
+                await self._look()
+        finally:
+            await binding.close()
+
+    async def _look(self) -> None:
+        """Catch up, then wait until a gap shows or it is time to look again."""
+        self._gap.clear()
+        try:
+            await self._catch_up()
+        except (DomainError, Fault) as error:
+            _log.warning("queue not reached", error=str(error))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_AGAIN):
+                await self._gap.wait()
 
     async def _catch_up(self) -> None:
         while self.state is not None:
             missed = await self._bus.ask(GetEvents(after_version=self.state.version))
-            if missed.trimmed:
-                break
+            if missed.trimmed or missed.version < self.state.version:
+                break  # those events are gone, or the log is another one, as after a restore
             for recorded in missed.events:
                 self._receive(recorded)
             if not missed.events:

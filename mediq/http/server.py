@@ -7,12 +7,13 @@ from abc import ABC, abstractmethod
 from aiohttp import web
 
 from mediq import observe
+from mediq.config import ConfigError
 from mediq.kernel.supervisor import Child
 
 _log = observe.logger("http")
 
 
-class PortTaken(Exception):
+class PortTaken(ConfigError):
     """Another program listens on the port already."""
 
 

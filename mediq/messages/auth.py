@@ -7,7 +7,7 @@ import msgspec
 from mediq.domain.user import User
 from mediq.messages.registry import Done, Event, Request, event, request
 
-Email = Annotated[str, msgspec.Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s.]+$")]
+Email = Annotated[str, msgspec.Meta(max_length=254, pattern=r"^(?![\s\S]*\s)[^@]+@[^@]+\.[^@.]+$")]
 NewPassword = Annotated[str, msgspec.Meta(min_length=10, max_length=256)]
 Password = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]

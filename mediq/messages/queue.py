@@ -6,6 +6,7 @@ from typing import Annotated, get_args
 import msgspec
 
 from mediq.domain import events
+from mediq.domain.events import Recorded
 from mediq.domain.statistics import Statistics
 from mediq.domain.ticket import Priority, Status
 from mediq.domain.views import TicketView
@@ -145,9 +146,13 @@ class GetSnapshot(Request[QueueSnapshot], frozen=True, kw_only=True):
 
 
 class EventList(msgspec.Struct, frozen=True, kw_only=True):
-    """Recorded events in order, without a gap; `trimmed` if the log no longer goes back as far as was asked."""
+    """Recorded events in order, without a gap; `trimmed` if the log no longer goes back as far as was asked.
 
-    events: tuple[events.Recorded, ...]
+    `version` is that of the last event in the log.
+    """
+
+    version: int
+    events: tuple[Recorded, ...] = ()
     trimmed: bool = False
 
 
@@ -159,10 +164,10 @@ class GetEvents(Request[EventList], frozen=True, kw_only=True):
 
 
 for _kind in get_args(events.Event):
-    event(f"queue.{_kind.__struct_config__.tag}")(events.Recorded)
+    event(f"queue.{_kind.__struct_config__.tag}")(Recorded)
 """What the log has recorded is published once it is safe, under the name of what happened: `queue.ticket-called`."""
 
 
-def topic_of(recorded: events.Recorded) -> str:
+def topic_of(recorded: Recorded) -> str:
     """The wire pattern under which a recorded event is published."""
     return f"queue.{events.kind(recorded.event)}"

@@ -1,5 +1,7 @@
 """Values with a form of their own: the NIK, dates, RT/RW, blood group."""
 
+import itertools
+import math
 import re
 
 from mediq.domain.card import parse_date
@@ -15,6 +17,9 @@ _LETTERS = {"0": "O", "1": "I", "5": "S", "8": "B", "6": "G", "2": "Z", "4": "A"
 _DIGITS = {
     "O": "0", "D": "0", "Q": "0", "I": "1", "L": "1", "T": "7", "Z": "2", "S": "5", "B": "8", "G": "6", "A": "4",
 }  # fmt: skip
+
+_HELD_POSSIBLE = 0.02
+"""Likelihood against the digit read from which on another may stand there instead."""
 
 
 def read_nik(pieces: list[Piece], alphabet: Alphabet) -> Value:
@@ -124,7 +129,11 @@ def _date_start(text: str) -> int:
 
 
 def _date(glyphs: list[Glyph], total: float, pieces: tuple[Piece, ...]) -> Value:
-    digits = [Glyph(d, g.probability, g.first, g.last) for g in glyphs if (d := _DIGITS.get(g.char, g.char)).isdigit()]
+    digits = [
+        Glyph(d, g.probability, g.first, g.last, g.shares)
+        for g in glyphs
+        if (d := _DIGITS.get(g.char, g.char)).isdigit()
+    ]
     marks = [i for i, g in enumerate(glyphs) if g.char == "-"]
     mended = any(d.char not in text_of(glyphs) for d in digits)
     if len(digits) == 9 and len(marks) == 2:
@@ -139,7 +148,27 @@ def _date(glyphs: list[Glyph], total: float, pieces: tuple[Piece, ...]) -> Value
         date = parse_date(value)
         fits = date is not None and 1880 <= date.year <= 2200
         shares = tuple(g.shares for g in digits) if all(g.shares for g in digits) else ()
+        possible = None if fits or not shares else _possible_date(shares)
+        if possible is not None:
+            return Value(possible, weaker(evidence, 0.7), True, pieces, shares=shares)
         return Value(value, weaker(evidence, 0.9) if mended else evidence, fits, pieces, shares=shares)
     if not text:
         return Value("", Evidence(), False, pieces)
     return Value(text_of(glyphs).strip(" ,:;."), weaker(evidence, 0.5), False, pieces)
+
+
+def _possible_date(shares: tuple[tuple[float, ...], ...]) -> str | None:
+    """The likeliest eight digits that are a date, none less than a fiftieth as likely as the one read."""
+    choices = [
+        [(share / max(row), digit) for digit, share in enumerate(row) if share >= _HELD_POSSIBLE * max(row)]
+        for row in shares
+    ]
+    best: tuple[float, str] | None = None
+    for picked in itertools.islice(itertools.product(*choices), 2000):
+        text = "".join(str(digit) for _, digit in picked)
+        value = f"{text[:2]}-{text[2:4]}-{text[4:]}"
+        date = parse_date(value)
+        score = math.prod(share for share, _ in picked)
+        if date is not None and 1880 <= date.year <= 2200 and (best is None or score > best[0]):
+            best = score, value
+    return best[1] if best else None

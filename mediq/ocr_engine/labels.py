@@ -25,8 +25,8 @@ LABELS: dict[str, tuple[str, ...]] = {
 _SHAPES = str.maketrans({"0": "O", "1": "I", "L": "I", "5": "S", "8": "B", "|": "I", "6": "G", "2": "Z", "!": "I"})
 """Characters that look alike in a label's face count as one."""
 
-_ALLOWED = 0.34
-"""Share of a label's letters that may be wrong."""
+_ALLOWED = ((5, 0.26), (6, 0.2), (9, 0.26), (99, 0.34))
+"""Up to how many letters, which share of a label's letters may be wrong: SLAMET is no Alamat."""
 
 
 class Label(msgspec.Struct, frozen=True):
@@ -56,8 +56,8 @@ def find_label(row: Row) -> Label | None:
             wanted = spelling.translate(_SHAPES)
             errors, used = prefix_distance(text[: len(wanted) + 4], wanted)
             cost = errors / len(wanted)
-            short = len(wanted) <= 5
-            if cost > (0.26 if short else _ALLOWED) or used == 0:
+            allowed = next(share for length, share in _ALLOWED if len(wanted) <= length)
+            if cost > allowed or used == 0:
                 continue
             if best is None or cost < best.cost:
                 best = Label(name, cost, _after_marks(row, ends[used - 1]))

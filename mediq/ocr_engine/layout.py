@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from mediq.ocr_engine.frame import NIK_LEFT, ORDER, PHOTO_LEFT, PITCH, PLACES, Frame, Mark
+from mediq.ocr_engine.frame import NIK_LEFT, ORDER, PHOTO_LEFT, PITCH, PLACES, VALUES_LEFT, Frame, Mark
 from mediq.ocr_engine.labels import Label, find_label
 from mediq.ocr_engine.picture import Points
 from mediq.ocr_engine.rows import Row
@@ -127,8 +127,11 @@ def assemble(rows: list[Row], frame: Frame) -> Layout:
             found["gol_darah"] = far
     found.update(_title(title))
     slots["gol_darah"] = seen.get("gol_darah", slots["jenis_kelamin"])
-    ordered = {name: reading_order(pieces) for name, pieces in found.items() if pieces}
-    return Layout(ordered, slots)
+    ordered = {name: reading_order(pieces) for name, pieces in found.items()}
+    for name in ORDER:
+        if name in ordered and name != "nik":
+            ordered[name] = _chained(ordered[name])
+    return Layout({name: pieces for name, pieces in ordered.items() if pieces}, slots)
 
 
 def _place(row: Row, frame: Frame) -> Piece:
@@ -247,6 +250,17 @@ def _title(pieces: list[Piece]) -> dict[str, list[Piece]]:
 def _provincial(line: list[Piece]) -> bool:
     text = "".join(p.row.text for p in sorted(line, key=lambda p: p.left)).upper()
     return text.replace("0", "O").startswith(("PROV", "PR0V", "PROU"))
+
+
+def _chained(pieces: list[Piece]) -> list[Piece]:
+    """Without what stands far right of a value on its row: the place of issue below the photo reaches in there."""
+    kept: list[Piece] = []
+    for piece in pieces:
+        same_row = [other for other in kept if abs(other.y - piece.y) < 0.55 * PITCH]
+        edge = max((other.right for other in same_row), default=VALUES_LEFT + 60)
+        if piece.left < edge + 40:
+            kept.append(piece)
+    return kept
 
 
 def reading_order(pieces: list[Piece]) -> list[Piece]:

@@ -1,6 +1,7 @@
 """From the pieces of a field to its value, by the field's own form, list or kind of characters."""
 
 import math
+import re
 
 from mediq.ocr_engine.alphabet import Alphabet, Kind
 from mediq.ocr_engine.ctc import log_likelihood
@@ -33,7 +34,21 @@ def read_value(name: str, pieces: list[Piece], alphabet: Alphabet) -> Value:
     text = _words(read.text)
     if name == "kabupaten_kota":
         text = _titled(text)
+        # Every regency or city says which it is; without the word, the row was not read whole.
+        known = text.startswith(("KABUPATEN ", "KOTA ", "JAKARTA ")) or not text
+        return Value(text, read.evidence, None if known else False, tuple(pieces))
+    if name == "alamat":
+        text = _address(text)
     return Value(text, read.evidence, None, tuple(pieces))
+
+
+_SHORT = re.compile(r"\b(JL|JLN|NO|GG|KP|KAV|DR|PROF|KM|DSN|LK|KOMP|BLK),")
+_GLUED = re.compile(r"^(JLN|JL|DSN|GG)(?=[A-Z]{3})|\b(BLOK)(?=[A-Z]\d*\b|\d)")
+
+
+def _address(text: str) -> str:
+    """A comma after an abbreviation is a stop, and no word begins with one of these abbreviations."""
+    return _GLUED.sub(lambda match: f"{match.group(0)} ", _SHORT.sub(r"\1.", text))
 
 
 def _titled(text: str) -> str:
@@ -64,6 +79,10 @@ def _listed(name: str, pieces: list[Piece], alphabet: Alphabet) -> Value:
     if not letters:
         dash = "-" if "-" in read.text and name == "pekerjaan" else ""
         return Value(dash, read.evidence, None, tuple(pieces))
+    if name == "kewarganegaraan" and len(letters) <= 4 and distance(letters, "WNI") <= 2 and letters != "WNA":
+        # Nearly every card says WNI, and no country's name is as short.
+        errors = distance(letters, "WNI")
+        return Value("WNI", weaker(read.evidence, 1 - 0.2 * errors) if errors else read.evidence, True, tuple(pieces))
     words = sorted(CLOSED[name], key=lambda word: distance(letters, bare(word)))[:6]
     nearest = distance(letters, bare(words[0]))
     if nearest == 0:
@@ -75,7 +94,8 @@ def _listed(name: str, pieces: list[Piece], alphabet: Alphabet) -> Value:
     if open_ended and nearest > 1 and read.evidence.whole > -0.2:
         return Value(read.text, read.evidence, None, tuple(pieces))
     chosen, margin = _likeliest(words, pieces, alphabet, letters)
-    return Value(chosen, weaker(read.evidence, 0.97 if margin > 3 else 0.85), True, tuple(pieces))
+    clear = margin > 3 and nearest <= 0.12 * len(bare(chosen))
+    return Value(chosen, weaker(read.evidence, 0.97 if clear else 0.8), True, tuple(pieces))
 
 
 def _likeliest(words: list[str], pieces: list[Piece], alphabet: Alphabet, letters: str) -> tuple[str, float]:

@@ -9,6 +9,9 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Final
+
+import msgspec
 
 from mediq import observe
 from mediq.messages.errors import MailboxFull, Unavailable, Unroutable
@@ -22,6 +25,9 @@ from mediq.transport.base import (
     Transport,
 )
 from mediq.transport.envelope import Envelope, Undecodable, decode_frame, encode_frame
+
+_DEAD_BYTES: Final = 16_384
+"""The most that is kept of a dead letter."""
 
 
 class MemoryBroker:
@@ -38,6 +44,9 @@ class MemoryBroker:
         self.dead_letters: deque[DeadLetter] = deque(maxlen=1000)
 
     def bury(self, mailbox: str, reason: str, envelope: Envelope | None, raw: bytes) -> None:
+        if len(raw) > _DEAD_BYTES:  # pictures of cards would fill the memory, and are in their store anyway
+            envelope = envelope and msgspec.structs.replace(envelope, body=b"")
+            raw = raw[:_DEAD_BYTES]
         self.dead_letters.append(DeadLetter(mailbox=mailbox, reason=reason, envelope=envelope, raw=raw))
         observe.dead_letters.labels(mailbox, reason.partition(":")[0]).inc()
 

@@ -1,0 +1,25 @@
+"""Nothing leaves the clinic: reading a card keeps no record for anybody outside, and asks nobody outside."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.fixtures import specimens
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_reading_a_card_leaves_nothing_behind_for_anyone(tmp_path: Path) -> None:
+    """Libraries that report their use keep a store in the home folder to send it from."""
+    home = tmp_path / "home"
+    home.mkdir()
+    card = tmp_path / "card.jpg"
+    card.write_bytes(specimens.render(specimens.person(7), seed=7))
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+    scan = [sys.executable, "-m", "mediq", "scan", "--json", str(card)]
+    done = subprocess.run(
+        scan, cwd=ROOT, env={**environ, "HOME": str(home)}, capture_output=True, text=True, check=True
+    )
+    assert '"is_ktp": true' in done.stdout
+    assert [str(path) for path in home.rglob("*")] == []

@@ -1,0 +1,112 @@
+"""Values made of rows written by hand: each character sure at its step, a blank between two."""
+
+import numpy as np
+import pytest
+
+from mediq.ocr_engine.alphabet import Alphabet
+from mediq.ocr_engine.ctc import Glyph, greedy
+from mediq.ocr_engine.detect import Line
+from mediq.ocr_engine.forms import read_birth
+from mediq.ocr_engine.layout import Piece
+from mediq.ocr_engine.rows import Row
+from mediq.ocr_engine.value import Value, better
+from mediq.ocr_engine.values import read_value
+
+ALPHABET = Alphabet([chr(code) for code in range(33, 127)])
+
+
+def piece(text: str, *, y: float = 0.0, **also: float) -> Piece:
+    """A row that reads `text`; `also` gives other characters a share, as `at_PLACE_CHARACTER=share`."""
+    steps = np.full((2 * len(text) + 1, len(ALPHABET.characters)), 1e-6, np.float32)
+    steps[:, 0] = 0.999
+    for place, char in enumerate(text):
+        steps[2 * place + 1] = 1e-6
+        steps[2 * place + 1, ALPHABET.index[char]] = 0.99
+    for name, share in also.items():
+        _, place, char = name.split("_", 2)
+        steps[2 * int(place) + 1] *= 1 - share
+        steps[2 * int(place) + 1, ALPHABET.index[char]] = share
+    glyphs: list[Glyph] = greedy(steps, ALPHABET.characters)
+    row = Row(Line(200, y, 200, 14, 0), steps, glyphs, np.zeros(0, np.float32))
+    return Piece(row, 120.0, 320.0, y)
+
+
+def value(name: str, *texts: str) -> Value:
+    return read_value(name, [piece(text, y=15.0 * row) for row, text in enumerate(texts)], ALPHABET)
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "text"),
+    [
+        ("nama", ": LUKMAN WIJAYA", "LUKMAN WIJAYA"),
+        ("nama", "LUKMAN W1JAYA", "LUKMAN WIJAYA"),
+        ("alamat", "JLRAYA NO, 12 BLOKA", "JL RAYA NO. 12 BLOK A"),
+        ("alamat", "KAMPUNG BAR0 F4", "KAMPUNG BARO F4"),
+        ("rt_rw", "001/002", "001/002"),
+        ("rt_rw", "O01/0O2", "001/002"),
+        ("rt_rw", "0017002", "001/002"),
+        ("rt_rw", "-/-", "-/-"),
+        ("rt_rw", "-1-", "-/-"),
+        ("gol_darah", ": 0", "O"),
+        ("gol_darah", "AB", "AB"),
+        ("gol_darah", "-", "-"),
+        ("gol_darah", "B+", "B+"),
+        ("agama", "lSLAM", "ISLAM"),
+        ("agama", "KATH0L1K", "KATHOLIK"),
+        ("status_perkawinan", "BELUMKAWIN", "BELUM KAWIN"),
+        ("pekerjaan", "PEGAWAINEGERISIPIL", "PEGAWAI NEGERI SIPIL"),
+        ("pekerjaan", "PELAJARIMAHASISWA", "PELAJAR/MAHASISWA"),
+        ("pekerjaan", "PAWANG HUJAN", "PAWANG HUJAN"),
+        ("kewarganegaraan", "WN1", "WNI"),
+        ("kewarganegaraan", "JAPAN", "JAPAN"),
+        ("provinsi", "PROVINSIDKIJAKARTA", "PROVINSI DKI JAKARTA"),
+        ("kabupaten_kota", "KABUPATENBOGOR", "KABUPATEN BOGOR"),
+        ("kabupaten_kota", "KAUPATEN BOGOR", "KABUPATEN BOGOR"),
+        ("kabupaten_kota", "JAKARTA BARAT", "JAKARTA BARAT"),
+        ("berlaku_hingga", "SEUMURHIDUP", "SEUMUR HIDUP"),
+        ("berlaku_hingga", ":11-07-2019", "11-07-2019"),
+        ("berlaku_hingga", "111-07-2019", "11-07-2019"),
+        ("nik", "3201241107690002", "3201241107690002"),
+    ],
+)
+def test_values_as_rows_give_them(name: str, read: str, text: str) -> None:
+    assert value(name, read).text == text
+
+
+def test_rows_of_one_value_are_joined() -> None:
+    assert value("alamat", ": JL. MERDEKA", "BLOK C NO. 5").text == "JL. MERDEKA BLOK C NO. 5"
+
+
+@pytest.mark.parametrize(
+    "rows", [(": BOGOR, 13-03-1989",), ("BOGOR 13-03-1989",), ("BOGOR,", "13-03-1989"), ("B0GOR,13-03-I989",)]
+)
+def test_place_and_date_of_birth_part(rows: tuple[str, ...]) -> None:
+    place, date = read_birth([piece(text, y=15.0 * row) for row, text in enumerate(rows)], ALPHABET)
+    assert (place.text, date.text) == ("BOGOR", "13-03-1989")
+
+
+def test_a_nik_of_seventeen_characters_gives_its_likeliest_sixteen_digits_and_is_doubted() -> None:
+    found = value("nik", "32012411076900025")
+    assert len(found.text) == 16
+    assert found.fits is False
+
+
+def test_a_date_that_cannot_be_is_read_as_one_that_can() -> None:
+    place, date = read_birth([piece("BOGOR, 16-42-1995", at_10_0=0.3)], ALPHABET)
+    assert (place.text, date.text) == ("BOGOR", "16-02-1995")
+    _, stays = read_birth([piece("BOGOR, 16-42-1995")], ALPHABET)
+    assert stays.text == "16-42-1995"
+    assert stays.fits is False
+
+
+def test_nothing_gives_nothing() -> None:
+    for name in ("nik", "nama", "agama", "rt_rw", "gol_darah", "berlaku_hingga", "pekerjaan"):
+        assert read_value(name, [], ALPHABET).text == ""
+
+
+def test_the_second_look_wins_when_stronger_or_longer() -> None:
+    first, second = value("nama", "UKMAN"), value("nama", "LUKMAN")
+    assert better(first, second).text == "LUKMAN"
+    assert better(second, value("nama", "")).text == "LUKMAN"
+    assert better(second, second).agreed is True
+    assert better(second, first).agreed is False
