@@ -1,8 +1,9 @@
 """The back ends that the store contracts run on. A further one is a further parameter here and nothing else."""
 
+import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,19 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@contextmanager
+def cut_off(server: servers.Server) -> Iterator[None]:
+    """A server of the test's own that answers nothing and closes nothing while the block takes."""
+    server.freeze()
+    try:
+        for process in server._processes:
+            # The signal is on its way when it has been sent; until it has come, the server goes on answering.
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+        yield
+    finally:
+        server.thaw()
 
 
 # --- the SQL database ---

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from mediq.stores.database import migrate, open_database, ping, reading, repeate
 from mediq.stores.faults import Contended
 from mediq.stores.tables import audit, users
 from mediq.stores.users import UserStore
-from tests.contract.stores.conftest import NOW, a_user
+from tests.contract.stores.conftest import NOW, a_user, cut_off
 from tests.fixtures.servers import MariaDB
 
 PATIENCE = 0.5
@@ -55,15 +55,6 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "ANSWER_SECONDS", PATIENCE)
-
-
-@contextmanager
-def cut_off(server: MariaDB) -> Iterator[None]:
-    server.freeze()
-    try:
-        yield
-    finally:
-        server.thaw()
 
 
 async def fill_the_pool(engine: AsyncEngine) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,7 +21,7 @@ from mediq.stores.ledger import Ledger
 from mediq.stores.redis_eventlog import RedisEventLog
 from mediq.stores.redis_jobs import RedisJobStore
 from mediq.stores.redis_server import RedisServer, fault_of, warnings_about
-from tests.contract.stores.conftest import a_job
+from tests.contract.stores.conftest import a_job, cut_off
 from tests.contract.stores.test_ledger import add
 from tests.fixtures.servers import Redis
 from tests.unit.domain.journal import CLINIC
@@ -71,15 +70,6 @@ async def admin(url: str) -> AsyncIterator[Any]:
     for name, value in before.items():
         await client.config_set(str(name), str(value))
     await client.aclose()
-
-
-@contextmanager
-def cut_off(server: Redis) -> Iterator[None]:
-    server.freeze()
-    try:
-        yield
-    finally:
-        server.thaw()
 
 
 # --- the server dies ---
