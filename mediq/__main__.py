@@ -84,6 +84,7 @@ def _run(settings: Settings, role: str) -> int:
     from mediq.folder import hold_folder
 
     wanted = roles.parse_roles(role)
+    _allow_many_files()
     with ExitStack() as held:
         if roles.is_embedded(settings, wanted):
             held.callback(hold_folder(settings.folder).release)
@@ -91,9 +92,21 @@ def _run(settings: Settings, role: str) -> int:
             return runner.run(_serve(settings, wanted))
 
 
+def _allow_many_files() -> None:
+    """Let a waiting room of event streams be open at once, where the system bounds them lower by default."""
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 async def _serve(settings: Settings, wanted: frozenset[str]) -> int:
     from mediq.roles import House
 
+    observe.logger("main").info("starting", roles=sorted(wanted), data=str(settings.folder))
     supervisor = House(settings, wanted).supervisor()
     loop = asyncio.get_running_loop()
     stopping: asyncio.Task[None] | None = None

@@ -21,7 +21,7 @@ from mediq.domain.ticket import Priority
 from mediq.domain.views import TicketView
 from mediq.kernel.actor import Actor, handles
 from mediq.kernel.bus import Bus
-from mediq.kernel.context import Context
+from mediq.kernel.context import Context, current
 from mediq.kernel.interval import every
 from mediq.messages import queue as wire
 from mediq.messages.errors import Fault, Forbidden, NotFound
@@ -73,7 +73,7 @@ class QueueActor(Actor):
         self._cleanup_seconds = cleanup_seconds
         self._clock = clock
         self._ledger = Ledger(log, clinic, on_recorded=self._publish, shared=shared)
-        self._birth_dates: TTLCache[str, date | None] = TTLCache(maxsize=10_000, ttl=_PATIENT_KNOWN)
+        self._birth_dates: TTLCache[str, tuple[date | None]] = TTLCache(maxsize=10_000, ttl=_PATIENT_KNOWN)
         self._changes = 0
         self._bindings: list[Binding] = []
 
@@ -242,20 +242,20 @@ class QueueActor(Actor):
         Raises:
             NotFound: there is no such patient.
         """
-        if user_id not in self._birth_dates:
-            changes = self._changes
-            born = (await self.bus.ask(GetUser(user_id=user_id))).born
-            if changes != self._changes:  # this very patient may have changed since
-                return born
-            self._birth_dates[user_id] = born
-        return self._birth_dates[user_id]
+        if (known := self._birth_dates.get(user_id)) is not None:
+            return known[0]
+        changes = self._changes
+        born = (await self.bus.ask(GetUser(user_id=user_id))).born
+        if changes == self._changes:  # else this very patient may have changed since
+            self._birth_dates[user_id] = (born,)
+        return born
 
     def _forget(self, event: UserUpdated | UserDeleted) -> None:
         self._changes += 1
         self._birth_dates.pop(event.user_id, None)
 
     async def _carry_out(self, command: Command) -> TicketView:
-        state, decision = await self._ledger.submit(command)
+        state, decision = await self._ledger.submit(command, deadline=current.get().deadline)
         assert decision.ticket_id is not None, "every command of the wire is about a ticket"
         return self._view(state, decision.ticket_id)
 

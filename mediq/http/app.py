@@ -51,12 +51,13 @@ class Gateway(Site):
         self.accepting = True
         self._settings = settings
         self._clinic = clinic
-        self._doorman = Doorman(tokens, bus)
+        self._tokens = tokens
+        self._streams = Streams(settings.limits.streams)
+        self._doorman = Doorman(tokens, bus, on_ended=self._streams.end_session)
         self._cards = CardDesk(bus, max_size=upload_max_size, check=check_image)
         self._limiter = RateLimiter(settings.limits, redis_url)
         self._dispatcher = Dispatcher(bus, self._doorman, self._limiter, self._cards)
         self._boards = Boards(bus, clinic, clock)
-        self._streams = Streams(settings.limits.streams)
         self._templates = jinja2.Environment(loader=jinja2.FileSystemLoader(_PAGES / "templates"), autoescape=True)
 
     async def start(self) -> None:
@@ -65,7 +66,11 @@ class Gateway(Site):
 
     async def run(self) -> None:
         """Follow the queue for the boards."""
-        await self._boards.run()
+        try:
+            await self._boards.run()
+        finally:
+            await self._doorman.close()
+            await self._cards.close()
 
     def drain(self) -> None:
         """Not ready any more; event streams end, and nobody waits for a card."""
@@ -92,8 +97,10 @@ class Gateway(Site):
         return await self._streams.serve(request, self._boards.board(request.match_info["board"]), "board")
 
     async def _operator_events(self, request: web.Request) -> web.StreamResponse:
-        await self._dispatcher.admit(request, STAFF, Limit.GENERAL)
-        return await self._streams.serve(request, self._boards.operators(), "operator")
+        owner = await self._dispatcher.admit(request, STAFF, Limit.GENERAL)
+        # No longer than a token lasts: whoever comes back shows a fresh one.
+        seconds = self._tokens.access_seconds
+        return await self._streams.serve(request, self._boards.operators(), "operator", owner=owner, seconds=seconds)
 
     async def _ticket_events(self, request: web.Request) -> web.StreamResponse:
         return await self._streams.serve(request, self._boards.ticket(request.match_info["token"]), "ticket")

@@ -21,9 +21,17 @@ _BELIEVED: Final = 60.0
 
 
 class Doorman:
-    """Checks what callers show. `clock` gives seconds since the epoch."""
+    """Checks what callers show. `on_ended` hears of sessions that end; `clock` gives seconds since the epoch."""
 
-    def __init__(self, tokens: Tokens, bus: Bus, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        bus: Bus,
+        *,
+        on_ended: Callable[[SessionEnded], None] = lambda event: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._on_ended = on_ended
         self._tokens = tokens
         self._bus = bus
         self._clock = clock
@@ -62,6 +70,7 @@ class Doorman:
 
     def _forget(self, event: SessionEnded) -> None:
         self._ended += 1
+        self._on_ended(event)
         for token, (principal, _) in list(self._believed.items()):
             if event.user_id == principal.user_id or event.session_id == principal.session_id:
                 self._believed.pop(token, None)

@@ -42,14 +42,25 @@ class Dispatcher:
             message = await self._message(request, route)
             if not _owns(principal, route, message):
                 raise Forbidden("Pasien hanya boleh mengurus antreannya sendiri.")
-            if route.account is not None:
-                await self._limiter.count_account(route.account(message), route.limit)
-            reply = await self._bus.ask(message, key=_key(request, principal, route))
+            key = _key(request, principal, route)
+            if route.account is None:
+                reply = await self._bus.ask(message, key=key)
+            else:
+                reply = await self._attempt(request, message, route.account(message))
             if route.body is Body.CARD:
                 return await self._card(request, reply.id)
             return _json(reply, route.status)
 
         return handle
+
+    async def _attempt(self, request: web.Request, message: Any, account: str) -> Any:
+        """Ask to sign in, and count it against the account if it fails."""
+        await self._limiter.refuse_guessing(request, account)
+        try:
+            return await self._bus.ask(message)
+        except Unauthenticated:
+            await self._limiter.note_failure(request, account)
+            raise
 
     async def admit(
         self, request: web.Request, who: frozenset[Role] | None, limit: Limit, *, shows_token: bool = True

@@ -1,11 +1,12 @@
 """How often a caller may ask: signed-in calls count by account, anonymous ones by address."""
 
+import hashlib
 import math
 import time
 from typing import Final
 
 from aiohttp import web
-from limits import RateLimitItem, RateLimitItemPerSecond
+from limits import RateLimitItem, RateLimitItemPerSecond, WindowStats
 from limits.aio.storage import MemoryStorage, Storage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
@@ -42,30 +43,65 @@ class RateLimiter:
         Raises:
             TooMany: with the seconds after which to ask again.
         """
-        await self._hit(limit, f"account:{principal.user_id}" if principal else f"address:{request.remote}", request)
-
-    async def count_account(self, account: str, limit: Limit) -> None:
-        """Count one attempt on an account, whoever makes it from wherever."""
-        await self._hit(limit, f"attempt:{account}", None)
-
-    async def _hit(self, limit: Limit, who: str, request: web.Request | None) -> None:
         item = self._items[limit]
+        who = f"account:{principal.user_id}" if principal else f"address:{request.remote}"
+        allowed, stats = await self._ask(item, who, hit=True)
+        request["ratelimit"] = {
+            "RateLimit-Limit": str(item.amount),
+            "RateLimit-Remaining": str(max(0, stats.remaining)),
+            "RateLimit-Reset": str(math.ceil(_seconds_left(stats))),
+        }
+        if not allowed:
+            raise _too_many(stats)
+
+    async def refuse_guessing(self, request: web.Request, account: str) -> None:
+        """Let nobody try an account on which too many attempts have failed of late.
+
+        From one address few may fail, from all together ten times as many: so a stranger cannot easily lock the
+        account's holder out.
+
+        Raises:
+            TooMany: with the seconds after which to try again.
+        """
+        for item, who in self._attempts(request, account):
+            allowed, stats = await self._ask(item, who, hit=False)
+            if not allowed:
+                raise _too_many(stats)
+
+    async def note_failure(self, request: web.Request, account: str) -> None:
+        """Count a failed attempt on an account."""
+        for item, who in self._attempts(request, account):
+            await self._ask(item, who, hit=True)
+
+    def _attempts(self, request: web.Request, account: str) -> tuple[tuple[RateLimitItem, str], ...]:
+        strict = self._items[Limit.LOGIN]
+        # Hashed, since the keys of a shared store are seen by whoever looks after it.
+        name = hashlib.sha256(account.encode()).hexdigest()[:32]
+        loose = RateLimitItemPerSecond(10 * strict.amount, strict.multiples, "login-anywhere")
+        return (strict, f"attempt:{name}:{request.remote}"), (loose, f"attempt:{name}")
+
+    async def _ask(self, item: RateLimitItem, who: str, *, hit: bool) -> tuple[bool, WindowStats]:
+        """Whether one more is allowed, counting it if `hit`, and what the window holds."""
         try:
-            allowed = await self._shared.hit(item, who)
-            stats = await self._shared.get_window_stats(item, who)
+            return await _ask(self._shared, item, who, hit)
         except StorageError as error:
             _log.warning("calls counted by this gateway alone", error=type(error.storage_error).__name__)
-            allowed = await self._own.hit(item, who)
-            stats = await self._own.get_window_stats(item, who)
-        reset = max(0.0, stats.reset_time - time.time())
-        if request is not None:
-            request["ratelimit"] = {
-                "RateLimit-Limit": str(item.amount),
-                "RateLimit-Remaining": str(max(0, stats.remaining)),
-                "RateLimit-Reset": str(math.ceil(reset)),
-            }
-        if not allowed:
-            raise TooMany("Terlalu banyak permintaan. Tunggu sebentar.", retry_after=max(1.0, reset))
+            return await _ask(self._own, item, who, hit)
+
+
+async def _ask(
+    strategy: SlidingWindowCounterRateLimiter, item: RateLimitItem, who: str, hit: bool
+) -> tuple[bool, WindowStats]:
+    allowed = await (strategy.hit(item, who) if hit else strategy.test(item, who))
+    return allowed, await strategy.get_window_stats(item, who)
+
+
+def _seconds_left(stats: WindowStats) -> float:
+    return max(0.0, stats.reset_time - time.time())
+
+
+def _too_many(stats: WindowStats) -> TooMany:
+    return TooMany("Terlalu banyak permintaan. Tunggu sebentar.", retry_after=max(1.0, _seconds_left(stats)))
 
 
 def _redis(redis_url: str) -> Storage:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 from abc import ABC, abstractmethod
+from typing import Final
 
 from aiohttp import web
 
@@ -11,6 +12,8 @@ from mediq.config import ConfigError
 from mediq.kernel.supervisor import Child
 
 _log = observe.logger("http")
+_KEEP_ALIVE: Final = 75.0
+"""Seconds for which an idle connection is kept; phones that have gone away hold theirs no longer."""
 
 
 class PortTaken(ConfigError):
@@ -53,7 +56,9 @@ class HttpServer(Child):
         Raises:
             PortTaken: somebody else does already.
         """
-        runner = web.AppRunner(self._site.application(), access_log=None, shutdown_timeout=self._grace)
+        runner = web.AppRunner(
+            self._site.application(), access_log=None, shutdown_timeout=self._grace, keepalive_timeout=_KEEP_ALIVE
+        )
         await runner.setup()
         try:
             await self._site.start()

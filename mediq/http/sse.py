@@ -4,7 +4,7 @@ A client that cannot keep up loses its pending events and gets a fresh snapshot:
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,7 +13,9 @@ from aiohttp import web
 from aiohttp_sse import sse_response
 
 from mediq import observe
+from mediq.messages.auth import SessionEnded
 from mediq.messages.errors import Unavailable
+from mediq.messages.principal import Principal
 
 _RING: Final = 512
 _PENDING: Final = 64
@@ -59,9 +61,10 @@ class Channel:
 
 
 class Stream:
-    """One client's pending events."""
+    """One client's pending events; `owner` is who had to sign in for them."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: Principal | None = None) -> None:
+        self.owner = owner
         self._pending: deque[bytes] = deque()
         self._lost = False
         self._closed = False
@@ -100,25 +103,41 @@ class Stream:
 
 
 class Streams:
-    """All open event streams of a gateway, bounded in number."""
+    """All open event streams of a gateway.
+
+    Open to all are at most `most`, half of them to any one address; staff's streams are beside these, as many again.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._open: set[Stream] = set()
+        self._count: Counter[str] = Counter()
         self._ended = False
 
-    async def serve(self, request: web.Request, channel: Channel, kind: str) -> web.StreamResponse:
-        """Write a channel to a client until one of the two ends.
+    async def serve(
+        self,
+        request: web.Request,
+        channel: Channel,
+        kind: str,
+        *,
+        owner: Principal | None = None,
+        seconds: float | None = None,
+    ) -> web.StreamResponse:
+        """Write a channel to a client until one of the two ends, or `seconds` have passed.
 
         Raises:
             Unavailable: as many streams as the settings allow are open already.
         """
-        if len(self._open) >= self._most or self._ended:
+        group, address = "staff" if owner else "all", f"address:{request.remote}"
+        crowded = owner is None and self._count[address] >= max(1, self._most // 2)
+        if crowded or self._count[group] >= self._most or self._ended:
             raise Unavailable("Terlalu banyak layar yang terhubung.", retry_after=5)
-        stream = Stream()
+        stream = Stream(owner)
+        timer = asyncio.get_running_loop().call_later(seconds, stream.close) if seconds is not None else None
         first = channel.since(_last_event_id(request))
         channel.streams.add(stream)
         self._open.add(stream)
+        self._count.update((group, address))
         gauge = observe.streams_open.labels(kind)
         gauge.inc()
         try:
@@ -145,7 +164,18 @@ class Streams:
         finally:
             channel.streams.discard(stream)
             self._open.discard(stream)
+            self._count.subtract((group, address))
+            self._count = +self._count  # addresses without a stream are forgotten
+            if timer is not None:
+                timer.cancel()
             gauge.dec()
+
+    def end_session(self, event: SessionEnded) -> None:
+        """End the streams of whoever is no longer signed in."""
+        for stream in self._open:
+            owner = stream.owner
+            if owner is not None and (owner.user_id == event.user_id or owner.session_id == event.session_id):
+                stream.close()
 
     def end(self) -> None:
         """End every stream; their clients come back by themselves, to whoever answers then."""

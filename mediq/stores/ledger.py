@@ -5,6 +5,7 @@ append at once, the loser reads what it missed and decides again.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from mediq.domain.clinic import Clinic
 from mediq.domain.commands import Command
 from mediq.domain.events import Recorded
 from mediq.domain.queue import Decision, Queue
-from mediq.messages.errors import Fault, StorageFull, Unavailable
+from mediq.messages.errors import Expired, Fault, StorageFull, Unavailable
 from mediq.stores.eventlog import EventLog, Trimmed, VersionConflict
 
 _BATCH: Final = 512
@@ -107,17 +108,23 @@ class Ledger:
         """Raises Unavailable if the log does not answer."""
         await self._log.ping()
 
-    async def submit(self, command: Command) -> Outcome:
+    async def submit(self, command: Command, *, deadline: float | None = None) -> Outcome:
         """Carry out a command; returns when its events are safe.
+
+        A command that still waits at its `deadline`, in seconds since the epoch, is not carried out any more.
 
         Raises:
             DomainError: the rules refuse it.
-            Fault: the log could not be written.
+            Fault: the log could not be written; Expired where it could not be in time.
         """
         answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, answered))
         self._work.set()
-        return await answered
+        try:
+            async with asyncio.timeout(None if deadline is None else deadline - time.time()):
+                return await answered
+        except TimeoutError:
+            raise Expired from None
 
     async def run(self) -> None:
         """Commit batch after batch until cancelled; commands then still waiting fail."""
@@ -145,6 +152,8 @@ class Ledger:
             recorded: list[Recorded] = []
             answers: list[tuple[asyncio.Future[Outcome], Outcome | Exception]] = []
             for command, answered in batch:
+                if answered.done():
+                    continue  # whoever asked has gone
                 try:
                     decision = queue.decide(state, command, self._clinic)
                     after, added = state, decision.recorded(state.version, command)
