@@ -44,6 +44,7 @@ class Score:
         self.refused: Counter[str] = Counter()
         self.sure: list[tuple[float, bool, bool, str]] = []
         self.times: dict[str, list[float]] = defaultdict(list)
+        self.cpu: list[float] = []
         self.errors: list[str] = []
         self.spacing: list[str] = []
         self.confusions: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
@@ -180,8 +181,9 @@ def main() -> None:
                 photo = photograph(truth, seed=seed, damage=damage, variant=variant)
             if chosen.keep:
                 (chosen.keep / f"{damage}-{seed}.jpg").write_bytes(photo)
-            started = time.perf_counter()
+            started, busy = time.perf_counter(), time.process_time()
             reading = reader.read(photo)
+            score.cpu.append(time.process_time() - busy)
             score.add(damage, f"{damage}-{seed}", truth, reading, time.perf_counter() - started)
             if fit:
                 fit.add(truth)
@@ -199,6 +201,7 @@ def main() -> None:
     cards = sum(len(part) for part in score.times.values())
     for stage, seconds in stages.seconds.items():
         print(f"{stage:<12}{seconds / cards:>7.3f}{seconds / total:>7.0%}")
+    print(f"processor: {statistics.median(score.cpu):.2f} s/card, median; it counts all cores, and no waiting for them")
     print(f"memory: at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 

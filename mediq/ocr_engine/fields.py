@@ -1,5 +1,6 @@
 """The fields of one card: read from the rows found, and where these leave doubt, read again from the frame."""
 
+import re
 import statistics
 
 from mediq.domain.card import FIELDS
@@ -21,6 +22,8 @@ _PRINTED: tuple[str, ...] = tuple(
 
 _ALWAYS = "nama"
 """The one key field that nothing else on the card bears out, read twice however clear."""
+_UNFINISHED = re.compile(r"(\b(NO|BLOK|BLK|KM|GG|JL|LK|RT|RW)\.?|[,/-])$")
+"""An address that ends so lacks its last word: a digit standing alone is easily missed."""
 _LATE = 5.0
 """Card units right of the others, from which on a value's first letter may be missing."""
 

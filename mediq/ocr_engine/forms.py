@@ -97,6 +97,9 @@ def _rt_rw_form(compact: str) -> tuple[str, bool | None, float]:
         return f"{digits[:3]}/{digits[4:]}", None, 0.85
     if len(digits) == 6 and "/" not in compact:
         return f"{digits[:3]}/{digits[3:]}", None, 0.9
+    if len(digits) == 1 and len(compact) <= 2:
+        # Two dashes and a stroke, blurred into one character.
+        return "-/-", None, 0.5
     return compact, False, 1
 
 

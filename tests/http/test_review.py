@@ -1,0 +1,77 @@
+"""A card that is not certain waits for an operator, who corrects it and registers the patient."""
+
+import io
+from typing import Any
+
+import pytest
+from PIL import Image, ImageFilter
+
+from tests.fixtures.desk import Desk
+from tests.fixtures.specimens import draw, jpeg, person
+from tests.fixtures.visitors import new_nik
+
+
+def blurred(seed: int) -> bytes:
+    """A card that can be read, but not with certainty."""
+    image = draw(person(seed), seed=seed).resize((640, 404), Image.Resampling.LANCZOS)
+    return jpeg(image.filter(ImageFilter.GaussianBlur(1.4)), 60)
+
+
+@pytest.fixture
+async def waiting(admin: Desk) -> dict[str, Any]:
+    """A card that waits for review."""
+    for seed in (3, 12, 17):
+        for picture in (blurred(seed), jpeg(draw(person(seed), seed=seed).resize((420, 265)), 50)):
+            result = (await admin.upload(picture, wait=30)).body
+            if result["status"] == "NEEDS_REVIEW":
+                return dict(result)
+    pytest.skip("the reader was certain of every poor picture, or read none")
+
+
+async def test_the_operator_corrects_and_registers(admin: Desk, desk: Desk, waiting: dict[str, Any]) -> None:
+    assert (waiting["user_id"], waiting["ticket"]) == (None, None)
+    assert not all(waiting["fields"][name]["certain"] for name in ("nik", "nama", "tgl_lahir", "jenis_kelamin"))
+    path = f"/ocr/confirm/{waiting['id']}"
+    nik = new_nik()
+    reviewed = {"nik": nik, "nama": "SITI YANG DIPERIKSA", "tgl_lahir": "01-01-1990", "jenis_kelamin": "LAKI-LAKI"}
+
+    assert (await desk.post(path, {"fields": reviewed})).status == 401
+    patient_nik = new_nik()
+    await admin.register(patient_nik, "SITI")
+    patient = await desk.sign_in_patient(patient_nik, "SITI")
+    assert (await patient.post(path, {"fields": reviewed})).status == 403
+    for body, field in (
+        ({}, "fields"),
+        ({"fields": {"nik": nik}}, "fields.nama"),
+        ({"fields": reviewed | {"nik": nik[:15]}}, "nik"),
+        ({"fields": reviewed | {"tgl_lahir": "1990-01-01"}}, "tgl_lahir"),
+        ({"fields": reviewed | {"umur": "36"}}, "fields.umur"),
+        ({"fields": reviewed, "service": "kandungan"}, "service"),
+    ):
+        refused = await admin.post(path, body)
+        assert (refused.status, refused.fields) == (422, [field]), refused
+    assert (await admin.get(f"/ocr/status/{waiting['id']}")).body["status"] == "NEEDS_REVIEW", "still to be done"
+    assert (await admin.get(f"/users/check-nik/{nik}")).body["exists"] is False
+
+    done = await admin.post(path, {"fields": reviewed, "service": "gigi", "priority_reason": "hamil"})
+    assert (done.status, done.body["status"]) == (200, "REGISTERED"), done
+    assert done.body["fields"]["nama"]["value"] == "SITI YANG DIPERIKSA"
+    assert done.body["fields"]["nama"]["certain"] is True
+    assert (done.body["ticket"]["service"], done.body["ticket"]["priority"]) == ("gigi", "HIGH")
+    user = (await admin.get(f"/users?search={nik}")).body["data"]
+    assert [(each["id"], each["nama"]) for each in user] == [(done.body["user_id"], "SITI YANG DIPERIKSA")]
+
+    again = await admin.post(path, {"fields": reviewed})
+    assert (again.status, again.body["ticket"]["id"]) == (200, done.body["ticket"]["id"])
+
+
+async def test_what_does_not_wait_cannot_be_confirmed(admin: Desk) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (900, 700), (120, 120, 20)).save(out, "PNG")
+    rejected = await admin.upload(out.getvalue(), wait=30)
+    assert rejected.body["status"] == "REJECTED"
+    fields = {"nik": new_nik(), "nama": "SITI"}
+    refused = await admin.post(f"/ocr/confirm/{rejected.body['id']}", {"fields": fields})
+    assert (refused.status, refused.problem) == (409, "not-in-review")
+    missing = await admin.post("/ocr/confirm/guess", {"fields": fields})
+    assert (missing.status, missing.problem) == (404, "no-card")
