@@ -14,7 +14,7 @@ TIGHT = """
 requests = 40
 login_requests = 8
 card_requests = 3
-streams = 3
+streams = 6
 """
 
 
@@ -62,7 +62,7 @@ async def test_whoever_asks_too_often(desk: Desk) -> None:
     assert (await admin.get("/users/profile")).status == 200
 
 
-async def test_event_streams_are_bounded_and_count_for_nobody(desk: Desk) -> None:
+async def test_event_streams_of_one_address_are_bounded_and_count_for_nobody(desk: Desk) -> None:
     async with AsyncExitStack() as open_streams:
         for _ in range(3):
             stream = await open_streams.enter_async_context(desk.events("/events/board/all"))
