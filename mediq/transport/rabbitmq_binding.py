@@ -43,7 +43,7 @@ class Attachment(Binding):
                 async with asyncio.timeout(CONNECTING):
                     channel = await link.channel()
                     link.watch(channel)
-                    channel.on_consumer_cancel_callbacks.add(lambda _: link.lost.set())  # its queue was deleted
+                    channel.on_consumer_cancel_callbacks.add(link.lose)  # its queue was deleted
                     await self._consume(link, channel)
             self._channel = channel
             self._link = link

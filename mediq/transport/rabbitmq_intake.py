@@ -16,7 +16,7 @@ from mediq.messages.errors import Fault, Unavailable, Unroutable
 from mediq.transport.base import MAX_ATTEMPTS, Delivery, OnDelivery
 from mediq.transport.envelope import Envelope, Undecodable, decode_frame, encode_frame
 from mediq.transport.rabbitmq_binding import PATIENCE, Attachment, Clock, expired
-from mediq.transport.rabbitmq_link import Link, Refused, broker_errors
+from mediq.transport.rabbitmq_link import Link, Refused
 from mediq.transport.rabbitmq_outbox import PAUSES
 from mediq.transport.rabbitmq_topology import (
     DELIVERIES,
@@ -245,11 +245,12 @@ class Intake:
 
     async def _settle_message(self, tag: int, *, ack: bool) -> None:
         """On a channel that is closed, it is too late and does no harm."""
-        with suppress(Unavailable), broker_errors():
-            if ack:
-                await self._channel.basic_ack(tag, wait=False)
-            else:
-                await self._channel.basic_nack(tag, requeue=True, wait=False)
+        with suppress(Unavailable):
+            async with self._link.alive():
+                if ack:
+                    await self._channel.basic_ack(tag, wait=False)
+                else:
+                    await self._channel.basic_nack(tag, requeue=True, wait=False)
 
     async def _leave(self) -> None:
         """Close the channel if the consumer takes nothing more and owes nothing more."""

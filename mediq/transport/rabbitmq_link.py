@@ -59,6 +59,7 @@ class Link:
         self._publishing: Channel
         self._unconfirmed: dict[int, float] = {}
         self._released: set[Channel] = set()
+        self._scopes: set[asyncio.Timeout] = set()
 
     async def open(self, url: str) -> None:
         """Raises Unavailable; close it all the same."""
@@ -68,9 +69,29 @@ class Link:
                 for _ in range(2):
                     connection = await aio_pika.connect(address, timeout=CONNECTING)
                     self._connections.append(connection)
-                    connection.close_callbacks.add(lambda *_: self.lost.set())
+                    connection.close_callbacks.add(self.lose)
                 self._publishing = await self._channel(self._connections[0], confirms=True)
                 self.watch(self._publishing)
+
+    def lose(self, *_: object) -> None:
+        """Give up all of it, and end whatever waits for it: the client library may leave that waiting for ever."""
+        if not self.lost.is_set():
+            self.lost.set()
+            for scope in self._scopes:
+                scope.reschedule(0.0)
+
+    @asynccontextmanager
+    async def alive(self) -> AsyncIterator[None]:
+        """What is awaited in here ends with Unavailable when the link is lost."""
+        if self.lost.is_set():
+            raise Unavailable
+        with broker_errors():
+            async with asyncio.timeout(None) as scope:
+                self._scopes.add(scope)
+                try:
+                    yield
+                finally:
+                    self._scopes.discard(scope)
 
     async def channel(self) -> Channel:
         """A channel to consume on."""
@@ -93,7 +114,7 @@ class Link:
 
         def closed(_: object) -> None:
             if channel not in self._released:
-                self.lost.set()
+                self.lose()
 
         channel.closing.add_done_callback(closed)
 
@@ -125,8 +146,6 @@ class Link:
         Raises:
             Unroutable, Refused, Unavailable: the last also where it is not known whether it arrived.
         """
-        if self.lost.is_set():
-            raise Unavailable
         number = next(_numbers)
         properties = spec.Basic.Properties(
             message_id=f"{number:x}",
@@ -136,7 +155,7 @@ class Link:
         )
         self._unconfirmed[number] = asyncio.get_running_loop().time()
         try:
-            with broker_errors():
+            async with self.alive():
                 try:
                     await self._publishing.basic_publish(
                         body, exchange=exchange, routing_key=key, properties=properties, mandatory=durable, wait=False
@@ -150,15 +169,17 @@ class Link:
 
     async def close(self) -> None:
         """Say good-bye if the broker listens, and hang up in any case."""
-        self.lost.set()
+        self.lose()
         closing = [asyncio.ensure_future(connection.close()) for connection in self._connections]
         if closing:
             _, pending = await asyncio.wait(closing, timeout=CLOSING)
             for task in pending:
                 task.cancel()
-            for result in await asyncio.gather(*closing, return_exceptions=True):
-                if isinstance(result, Exception):
-                    _log.debug("connection closed badly", error=repr(result))
+            if pending:
+                await asyncio.wait(pending, timeout=CLOSING)
+        for task in closing:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                _log.debug("connection closed badly", error=repr(task.exception()))
 
     @staticmethod
     async def _channel(connection: AbstractConnection, *, confirms: bool) -> Channel:

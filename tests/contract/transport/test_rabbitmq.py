@@ -1,6 +1,7 @@
 """What the transport over RabbitMQ promises beyond the contract: batches, and what it does about a broker's faults."""
 
 import asyncio
+import random
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -332,6 +333,66 @@ async def test_what_a_killed_process_had_comes_to_another(
     assert await later.bodies(10) == named(10)
     await backend.quiet()
     assert later.size == 0
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_nothing_is_lost_whatever_consumers_do_and_whoever_goes(
+    backend: RabbitBackend, transport: RecordedTransport, rabbitmq: RabbitMQ, seed: int
+) -> None:
+    """Bursts of messages, consumers that settle at random, close, stop and come again, connections that are cut."""
+    chance = random.Random(seed)
+    acknowledged: set[bytes] = set()
+    confirmed: set[bytes] = set()
+    settling: set[asyncio.Future[None]] = set()
+
+    def take(delivery: Delivery) -> None:
+        task = asyncio.ensure_future(settle(delivery))
+        settling.add(task)
+        task.add_done_callback(settling.discard)
+
+    async def settle(delivery: Delivery) -> None:
+        await asyncio.sleep(chance.choice((0.0, 0.0, 0.001, 0.02)))
+        match chance.choice("aaaaaaaarrqqd"):
+            case "a":
+                acknowledged.add(delivery.envelope.body)
+                await delivery.ack()
+            case "r":
+                await delivery.retry(chance.choice((0.0, 0.01)))
+            case "q":
+                await delivery.requeue()
+            case "d":
+                await delivery.dead("chance")
+
+    async def come_and_go(cuts: int) -> None:
+        for _ in range(cuts):
+            consumer = await backend.transport()
+            bindings = [await consumer.bind("box", take, chance.choice((1, 3, 40))) for _ in range(2)]
+            await asyncio.sleep(chance.uniform(0.05, 0.3))
+            await bindings[0].close()
+            await consumer.stop()
+
+    async def send(body: bytes) -> None:
+        await until(lambda: transport.send("box", letter(body)))
+        confirmed.add(body)
+
+    await transport.bind("box", take, 5)
+    going = [asyncio.create_task(come_and_go(6)) for _ in range(2)]
+    host = backend.url.rpartition("/")[2]
+    for burst in range(12):
+        await asyncio.gather(*(send(body) for body in named(50, start=50 * burst)))
+        if burst in (4, 8):
+            await asyncio.to_thread(rabbitmq.ctl, "close_all_connections", "--vhost", host, "a test")
+    await asyncio.gather(*going, return_exceptions=True)
+    assert len(confirmed) == 600
+
+    async def all_accounted_for() -> None:
+        dead = {letter.envelope.body for letter in await backend.dead_letters("box") if letter.envelope}
+        if not confirmed <= acknowledged | dead:
+            raise Unavailable
+
+    await until(all_accounted_for)
+    while settling:
+        await asyncio.wait(settling)
 
 
 async def test_a_retry_into_a_full_mailbox_waits_for_room(backend: RabbitBackend, transport: Transport) -> None:
