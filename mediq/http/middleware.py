@@ -18,6 +18,8 @@ _log = observe.logger("http")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"})
 """What metrics tell apart; a caller can make up any other."""
+_ASKED_ALL_THE_TIME: Final = frozenset({"/ready", "/metrics"})
+"""Probed every few seconds; their log lines would drown the others."""
 _DETAILS: Final = {
     404: "Halaman ini tidak ada.",
     405: "Cara ini tidak berlaku untuk halaman ini.",
@@ -55,7 +57,8 @@ async def access_log(request: web.Request, handler: Handler) -> web.StreamRespon
             method = request.method if request.method in _METHODS else "other"
             observe.http_seconds.labels(method, route, status).observe(seconds)
         principal = request.get("principal")
-        _log.info(
+        tell = _log.debug if route in _ASKED_ALL_THE_TIME else _log.info
+        tell(
             "request",
             request_id=request_id,
             method=request.method,
