@@ -11,6 +11,7 @@ from mediq.ocr_engine.labels import find_label
 from mediq.ocr_engine.models import Models
 from mediq.ocr_engine.picture import Picture
 from mediq.ocr_engine.rows import Row, read_lines
+from mediq.ocr_engine.telltale import telling
 
 COARSE = 736
 """Longer side, in pixels, at which the whole photo is looked at first."""
@@ -22,6 +23,10 @@ _PROBES = 6
 """Lines read to decide which way up a photo is."""
 _ENOUGH = 4
 """Labels that make a card."""
+_TELLING = 2
+"""Rows of values without labels that still speak for a card."""
+_LABELS_WIDTH = 0.4
+"""Width of the column of labels, as a share of that of the values beside it."""
 _DIRECTIONS = 2
 """Directions of text that are tried."""
 _MOST_LINES = 90
@@ -37,6 +42,11 @@ class Found(msgspec.Struct, frozen=True):
     @property
     def labels(self) -> int:
         return len({label.name for row in self.rows if (label := find_label(row)) is not None})
+
+    @property
+    def values(self) -> int:
+        """How many rows read as only a value on a card does."""
+        return len({name for row in self.rows if (name := telling(row.text)) is not None})
 
 
 def locate(models: Models, picture: Picture) -> Found:
@@ -70,10 +80,18 @@ def _along(models: Models, picture: Picture, lines: list[Line], angle: float) ->
         closer, turned = _look_closer(models, picture, lines, angle)
         if len(closer) >= len(lines) // 2:
             lines, angle = closer, turned
-    largest = sorted(lines, key=lambda line: line.length * line.height, reverse=True)[:_MOST_LINES]
-    found = _right_way_up(models, picture, largest, angle)
-    if found.labels < _ENOUGH and found.rows:
-        # The few lines that decided may have misled: with the whole text the other way round there is no doubt left.
+    found = _right_way_up(models, picture, lines, angle)
+    if found.labels >= _ENOUGH or not found.rows:
+        return found
+    sure = [row.line for row in found.rows if row.sure > 0.7]
+    if found.values >= _TELLING and len(sure) >= _TELLING:
+        # A card for sure, but its labels, the faintest print on it, were not seen: look closer for them.
+        closer, turned = _look_closer(models, picture, sure, angle, wider=_LABELS_WIDTH)
+        again = _right_way_up(models, picture, closer, turned)
+        if again.labels > found.labels:
+            found = again
+    if found.labels < _ENOUGH:
+        # The few lines that decided may have misled: with all of them the other way round there is no doubt left.
         other = read_lines(models, picture, [_turn(row.line) for row in found.rows])
         upside_down = Found(other, found.angle + math.pi)
         if upside_down.labels > found.labels:
@@ -109,23 +127,31 @@ def _one_direction(lines: list[Line]) -> tuple[list[Line], float]:
     return kept, angle
 
 
-def _look_closer(models: Models, picture: Picture, lines: list[Line], angle: float) -> tuple[list[Line], float]:
-    """Turn the block of text level, cut it out with a margin, and look for lines in that alone."""
+def _look_closer(
+    models: Models, picture: Picture, lines: list[Line], angle: float, *, wider: float = 0.0
+) -> tuple[list[Line], float]:
+    """Turn the block of text level, cut it out with a margin, and look for lines in that alone.
+
+    `wider` is the share of its width by which the block is first extended at both ends.
+    """
     points = np.array([corner for line in lines for corner in line.corners()])
     u = np.array([math.cos(angle), math.sin(angle)])
     v = np.array([-u[1], u[0]])
     along, across = points @ u, points @ v
     low_a, high_a = _trimmed(along)
+    more = wider * (high_a - low_a)
+    low_a, high_a = low_a - more, high_a + more
     low_b, high_b = _trimmed(across)
     margin = 0.06 * max(high_a - low_a, high_b - low_b)
     low_a, high_a, low_b, high_b = low_a - margin, high_a + margin, low_b - margin, high_b + margin
     width, height = high_a - low_a, high_b - low_b
-    scale = min(FINE / max(width, height), 3.0)
+    longest = FINE * (1 + wider)
+    scale = min(longest / max(width, height), 3.0)
     matrix = np.array([[u[0] * scale, u[1] * scale, -low_a * scale], [v[0] * scale, v[1] * scale, -low_b * scale]])
     size = (max(32, round(width * scale)), max(32, round(height * scale)))
     kernel = cv2.INTER_AREA if scale < 0.7 else cv2.INTER_CUBIC
     part = cv2.warpAffine(picture, matrix, size, flags=kernel, borderMode=cv2.BORDER_REPLICATE)
-    closer = find_lines(models, part.astype(np.uint8, copy=False), longest=FINE, enlarge=1.0)
+    closer = find_lines(models, part.astype(np.uint8, copy=False), longest=round(longest), enlarge=1.0)
     back = []
     for line in closer:
         at = u * (line.x / scale + low_a) + v * (line.y / scale + low_b)
@@ -151,7 +177,8 @@ def _trimmed(values: np.typing.NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _right_way_up(models: Models, picture: Picture, lines: list[Line], angle: float) -> Found:
-    order = sorted(lines, key=lambda line: line.length * line.score, reverse=True)
+    largest = sorted(lines, key=lambda line: line.length * line.height, reverse=True)[:_MOST_LINES]
+    order = sorted(largest, key=lambda line: line.length * line.score, reverse=True)
     probes, rest = order[:_PROBES], order[_PROBES:]
     upright = read_lines(models, picture, probes)
     if (abs(angle) < math.pi / 4 and _mean_sure(upright) > 0.9) or _mean_sure(upright) > 0.96:
