@@ -5,6 +5,7 @@ No log line, label or header here may hold a NIK, a name, an e-mail address, a t
 
 import logging
 import sys
+import traceback
 from typing import Literal
 
 import structlog
@@ -44,17 +45,15 @@ def configure_logging(fmt: LogFormat, level: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.ExceptionRenderer(_where),
     ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if fmt == "json"
-        # Plain tracebacks: the others print local variables, and those hold patients' data.
-        else structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer] if fmt == "json" else [*shared, renderer],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -62,6 +61,16 @@ def configure_logging(fmt: LogFormat, level: str) -> None:
     # It would quote malformed requests, tokens and all; what our own handlers raise is logged by them.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+
+
+def _where(exc_info: structlog.typing.ExcInfo) -> str:
+    """Where an exception came from, without its message or its variables: those may quote a patient."""
+    lines: list[str] = []
+    error: BaseException | None = exc_info[1]
+    while error is not None:
+        lines[:0] = [*traceback.format_tb(error.__traceback__), f"{type(error).__qualname__}\n"]
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "".join(lines).rstrip()
 
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:

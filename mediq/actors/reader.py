@@ -23,7 +23,7 @@ from mediq.messages.user import CreateFromOcr
 from mediq.stores.jobs import Job, JobStore
 
 _log = observe.logger("reader")
-_MOST_TRIES: Final = 2
+_MOST_TRIES: Final = 3
 """How often a picture is read whose reading never came to an end, since the process died over it."""
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Reading).decode
