@@ -17,6 +17,7 @@ def every(root: type[Exception]) -> list[type[Exception]]:
     return [each for child in root.__subclasses__() for each in (child, *every(child))]
 
 
+TREE = ("mediq.domain.", "mediq.messages.")
 EXPECTED = {
     "Malformed": 400, "Unauthenticated": 401, "Forbidden": 403, "NotFound": 404, "Conflict": 409, "TooLarge": 413,
     "Unsupported": 415, "Invalid": 422, "TooMany": 429, "Internal": 500, "Unavailable": 503, "Unroutable": 503,
@@ -25,7 +26,11 @@ EXPECTED = {
 
 
 def test_every_error_of_the_tree_has_its_status() -> None:
-    ours = [each for each in (*every(DomainError), *every(Fault)) if each.__module__.startswith(("mediq.domain", "mediq.messages"))]
+    ours = [
+        each
+        for each in (*every(DomainError), *every(Fault))
+        if each.__module__.startswith(("mediq.domain", "mediq.messages"))
+    ]
     assert {each.__name__: problem.status_of(each("x")) for each in ours} == EXPECTED
 
 
