@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mediq.messages.errors import Conflict, Unauthenticated, Unavailable
 from mediq.stores.database import reading, repeated, writing
+from mediq.stores.faults import Contended
 from mediq.stores.tables import setup_tokens
 from mediq.stores.users import ADMIN, User, add_user, count_admins
 
@@ -35,8 +36,8 @@ class SetupStore:
                     raise _done()
                 await connection.execute(delete(setup_tokens))
                 await connection.execute(insert(setup_tokens).values(id=_ONLY, token_hash=token_hash, issued_at=now))
-        except IntegrityError:
-            raise Unavailable from None
+        except IntegrityError:  # another process has just issued the first
+            raise Contended(Unavailable().detail) from None
 
     @repeated
     async def redeem(self, token_hash: str, admin: User, password_hash: str) -> User:

@@ -3,11 +3,14 @@
 import asyncio
 
 import pytest
+from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mediq.domain.user import User
 from mediq.messages.errors import Conflict, Unauthenticated
+from mediq.stores.database import writing
 from mediq.stores.setup import SetupStore
+from mediq.stores.tables import setup_tokens
 from mediq.stores.users import UserStore
 from tests.contract.stores.conftest import NOW, a_user, an_admin
 
@@ -30,6 +33,15 @@ async def test_the_token_makes_the_first_admin_once(setup_store: SetupStore, use
     with pytest.raises(Conflict):
         await setup_store.issue("hash", NOW)
     assert await users.count_admins() == 1
+
+
+async def test_processes_that_start_together_all_issue_one(setup_store: SetupStore, engine: AsyncEngine) -> None:
+    await asyncio.gather(*(setup_store.pending() for _ in range(2)))  # connected, so that they meet
+    for _ in range(10):
+        async with writing(engine) as connection:
+            await connection.execute(delete(setup_tokens))
+        await asyncio.gather(*(setup_store.issue(f"hash-{n}", NOW) for n in range(2)))
+        assert await setup_store.pending()
 
 
 async def test_only_the_newest_token_counts(setup_store: SetupStore, users: UserStore) -> None:
