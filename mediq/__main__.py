@@ -106,7 +106,6 @@ def _allow_many_files() -> None:
 async def _serve(settings: Settings, wanted: frozenset[str]) -> int:
     from mediq.roles import House
 
-    observe.logger("main").info("starting", roles=sorted(wanted), data=str(settings.folder))
     supervisor = House(settings, wanted).supervisor()
     loop = asyncio.get_running_loop()
     stopping: asyncio.Task[None] | None = None
@@ -123,6 +122,7 @@ async def _serve(settings: Settings, wanted: frozenset[str]) -> int:
         else:
             loop.add_signal_handler(number, stop)
     await supervisor.start()
+    observe.logger("main").info("started", roles=sorted(wanted), data=str(settings.folder))
     await supervisor.run()
     return 0
 

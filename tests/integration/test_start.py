@@ -48,7 +48,7 @@ def test_a_bad_value_in_the_environment(tmp_path: Path) -> None:
         (("--config", "missing.toml"), {}, "missing.toml"),
         (("--port", "70000"), {}, "70000"),
         ((), {"JWT_SECRET": "short"}, "JWT_SECRET"),
-        ((), {"REDIS_URL": "redis://localhost"}, "REDIS_URL"),
+        ((), {"RABBITMQ_URL": "amqp://localhost"}, "JWT_SECRET"),
     ],
     ids=["role", "split-role", "no-such-file", "port", "secret", "server"],
 )

@@ -54,13 +54,13 @@ def test_the_shipped_file_shows_every_setting_with_its_default() -> None:
     assert config.load(SHIPPED, {}) == config.load(None, {}) == Settings()
     shown = leaves(tomllib.loads(SHIPPED.read_text("utf-8")))
     known = leaves(msgspec.to_builtins(Settings()))
-    assert shown == known
+    assert shown == known - {("http", "port")}  # unset, each role takes its own: shown as a comment
 
 
 def test_the_shipped_file_names_the_environment_variable_beside_each_setting() -> None:
     lines = SHIPPED.read_text("utf-8").splitlines()
     for name, path in ENVIRONMENT.items():
-        [line] = [line for line in lines if re.match(rf"{path[-1]}\s*=", line) and name in line]
+        [line] = [line for line in lines if re.match(rf"(# )?{path[-1]}\s*=", line) and name in line]
         assert line
 
 
@@ -90,7 +90,7 @@ def test_config_toml_of_the_working_folder_is_read(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("[http]\nport = 1234\n")
     assert config.load(None, {}).http.port == 1234
     (tmp_path / "other.toml").write_text("[http]\ngrace_seconds = 3\n")
-    assert config.load(tmp_path / "other.toml", {}).http.port == 3001
+    assert config.load(tmp_path / "other.toml", {}).http.port is None
 
 
 def test_what_a_file_leaves_out_keeps_its_default(tmp_path: Path) -> None:

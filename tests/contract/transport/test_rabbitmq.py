@@ -332,7 +332,8 @@ async def test_what_a_killed_process_had_comes_to_another(
     later = await consume(transport, "box")
     assert await later.bodies(10) == named(10)
     await backend.quiet()
-    assert later.size == 0
+    # Killed right after it acknowledged the last one, it may have taken the acknowledgement along.
+    assert set(await later.bodies(later.size)) <= {b"done"}
 
 
 @pytest.mark.parametrize("seed", [1, 2])
