@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler
 from mediq.domain.roles import Role
 from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context, current
+from mediq.messages.document import Document
 from mediq.messages.errors import Forbidden, Invalid, Malformed, Unauthenticated, Unsupported
 from mediq.messages.principal import Principal
 
@@ -49,7 +50,7 @@ class Dispatcher:
                 reply = await self._attempt(request, message, route.account(message))
             if route.body is Body.CARD:
                 return await self._card(request, reply.id)
-            return _json(reply, route.status)
+            return _answer(reply, route.status)
 
         return handle
 
@@ -115,6 +116,14 @@ def _owns(principal: Principal | None, route: Route, message: Any) -> bool:
     if route.own is None or principal is None or principal.staff:
         return True
     return bool(getattr(message, route.own) == principal.user_id)
+
+
+def _answer(reply: Any, status: int) -> web.Response:
+    if not isinstance(reply, Document):
+        return _json(reply, status)
+    headers = {"Content-Disposition": f'attachment; filename="{reply.name}"'} if reply.name else {}
+    headers["Content-Type"] = reply.media_type
+    return web.Response(body=reply.content, status=status, headers=headers)
 
 
 def _json(reply: Any, status: int, headers: dict[str, str] | None = None) -> web.Response:
