@@ -110,7 +110,13 @@ def token_signer(settings: Settings) -> Tokens:
             raise ConfigError(f"{name} must be at least 32 bytes long.")
     if access == refresh:
         raise ConfigError("JWT_SECRET and JWT_REFRESH_SECRET must differ.")
-    return Tokens(access, refresh, access_seconds=auth.access_minutes * 60, refresh_seconds=auth.refresh_days * 86_400)
+    return Tokens(
+        access,
+        refresh,
+        access_seconds=auth.access_minutes * 60,
+        refresh_seconds=auth.refresh_days * 86_400,
+        cookie_seconds=auth.cookie_hours * 3600,
+    )
 
 
 def now() -> datetime:
@@ -239,6 +245,7 @@ class House:
             self._settings.clinic,
             keep=timedelta(minutes=self._settings.ocr.keep_minutes),
             ready=lambda: self._reader is not None and self._reader.ready,
+            preview=partial(preview, max_pixels=self._settings.ocr.max_pixels),
             clock=now,
         )
 
@@ -330,5 +337,20 @@ def check_image(data: bytes, *, allowed: Collection[str], max_pixels: int) -> No
         raise Unsupported(str(error), code="unsupported-image") from None
     except errors.ImageTooLarge as error:
         raise TooLarge(str(error), code="image-too-large") from None
+    except errors.PictureError as error:
+        raise Invalid.field("ktp_image", str(error)) from None
+
+
+def preview(data: bytes, *, max_pixels: int) -> bytes:
+    """An uploaded file as a JPEG for review.
+
+    Raises:
+        Invalid: with the sentence for the desk, when the file cannot be opened.
+    """
+    from mediq.ocr_engine import errors
+    from mediq.ocr_engine.preview import preview
+
+    try:
+        return preview(data, max_pixels=max_pixels)
     except errors.PictureError as error:
         raise Invalid.field("ktp_image", str(error)) from None

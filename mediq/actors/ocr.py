@@ -1,5 +1,6 @@
 """The card service's desk: takes pictures in, tells how far they are, and registers what an operator has reviewed."""
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import Callable
@@ -20,11 +21,13 @@ from mediq.kernel.context import Context
 from mediq.kernel.idempotency import derive
 from mediq.kernel.interval import every
 from mediq.messages import ocr, queue, user
+from mediq.messages.document import Document
 from mediq.messages.errors import Conflict, DomainError, Fault, Forbidden, NotFound
 from mediq.messages.health import CheckOcr, Part
 from mediq.messages.ocr import CardResult, CardStatus, CardStatusChanged, CardUserCreated, JobStatus
+from mediq.messages.page import Page
 from mediq.messages.principal import Principal
-from mediq.stores.jobs import Job, JobStore
+from mediq.stores.jobs import UNFINISHED, Job, JobStore
 
 _log = observe.logger("ocr")
 _SWEEP_SECONDS: Final = 30.0
@@ -88,7 +91,10 @@ class Registration:
 
 
 class OcrActor(Actor):
-    """Answers `ocr.*`. What it takes in is stored before it is accepted; the reader is told, and told again."""
+    """Answers `ocr.*`. What it takes in is stored before it is accepted; the reader is told, and told again.
+
+    `preview` makes an uploaded file into the picture that is shown for review.
+    """
 
     name = "ocr"
     concurrency = 32
@@ -101,6 +107,7 @@ class OcrActor(Actor):
         *,
         keep: timedelta,
         ready: Callable[[], bool],
+        preview: Callable[[bytes], bytes],
         clock: Callable[[], datetime],
     ) -> None:
         super().__init__(bus)
@@ -108,6 +115,7 @@ class OcrActor(Actor):
         self._clinic = clinic
         self._keep = keep
         self._ready = ready
+        self._preview = preview
         self._clock = clock
         self._registration = Registration(bus, jobs, clock)
         self._told: set[str] = set()
@@ -151,6 +159,29 @@ class OcrActor(Actor):
     @handles(ocr.GetCardResult)
     async def get_result(self, message: ocr.GetCardResult, context: Context) -> CardResult:
         return await self._result(await self._job(message.id))
+
+    @handles(ocr.FindReviews)
+    async def find_reviews(self, message: ocr.FindReviews, context: Context) -> Page[ocr.Review]:
+        waiting = await self._jobs.having(JobStatus.NEEDS_REVIEW)
+        first = (message.page - 1) * message.limit
+        reviews = [
+            ocr.Review(
+                id=job.id,
+                taken_at=self._clinic.local(job.created_at),
+                role=Role(job.role) if job.role else None,
+                service=job.service,
+                reason=job.reason,
+            )
+            for job in waiting[first : first + message.limit]
+        ]
+        return Page.of(reviews, page=message.page, limit=message.limit, total=len(waiting))
+
+    @handles(ocr.GetCardImage)
+    async def get_image(self, message: ocr.GetCardImage, context: Context) -> Document:
+        image = await self._jobs.image((await self._job(message.id)).id)
+        if image is None:
+            raise NotFound("Foto kartu ini sudah dihapus.", code="no-image")
+        return Document(media_type="image/jpeg", content=await asyncio.to_thread(self._preview, image))
 
     @handles(ocr.ConfirmCard)
     async def confirm(self, message: ocr.ConfirmCard, context: Context) -> CardResult:
@@ -228,12 +259,11 @@ class OcrActor(Actor):
         """Erase what has expired, and tell the reader of jobs that a crash or a full mailbox left behind."""
         now = self._clock()
         await self._jobs.expire(now)
-        unfinished = await self._jobs.unfinished()
-        self._told &= set(unfinished)
-        for job_id in unfinished:
-            job = await self._jobs.get(job_id)
-            if job is not None and (job_id not in self._told or now - job.updated_at > _STALE):
-                await self._tell_reader(job_id)
+        unfinished = await self._jobs.having(*UNFINISHED)
+        self._told &= {job.id for job in unfinished}
+        for job in unfinished:
+            if job.id not in self._told or now - job.updated_at > _STALE:
+                await self._tell_reader(job.id)
 
 
 def _key(job: Job, message: msgspec.Struct) -> str:

@@ -61,12 +61,12 @@ REFUSALS: dict[Refusal, str] = {
 
 
 class Box(msgspec.Struct, frozen=True):
-    """A rectangle in the uploaded picture, in its own pixels: left, top, width, height."""
+    """A rectangle in the upright picture, as shares of its width and height, 0 to 1: left, top, width, height."""
 
-    x: int
-    y: int
-    width: int
-    height: int
+    x: float
+    y: float
+    width: float
+    height: float
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -13,6 +13,7 @@ from mediq.domain.events import Recorded, kind
 from mediq.domain.state import Queue
 from mediq.kernel.bus import Bus
 from mediq.messages.errors import NotFound, Unavailable
+from mediq.messages.ocr import CardStatusChanged
 
 from .replica import QueueReplica
 from .sse import Channel, frame
@@ -39,6 +40,7 @@ class Boards:
     """Folds the queue's events into frames, once for each board, however many screens show it."""
 
     def __init__(self, bus: Bus, clinic: Clinic, clock: Callable[[], datetime]) -> None:
+        self._bus = bus
         self._clinic = clinic
         self._clock = clock
         self._replica = QueueReplica(bus, on_event=self._happened, on_snapshot=self._jumped)
@@ -53,10 +55,14 @@ class Boards:
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
-        """Follow the queue until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._replica.run())
-            group.create_task(self._work_out())
+        """Follow the queue, and the cards that come in, until cancelled."""
+        cards = await self._bus.subscribe("ocr.status-changed", self._card_moved)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._replica.run())
+                group.create_task(self._work_out())
+        finally:
+            await cards.close()
 
     @property
     def ready(self) -> bool:
@@ -104,6 +110,11 @@ class Boards:
                     recorded.version, frame(kind(event), recorded.version, BoardEvent(event=public, board=view))
                 )
         self._changed.set()
+
+    def _card_moved(self, event: CardStatusChanged) -> None:
+        if self._operators.streams and self._replica.state is not None:
+            version = self._replica.state.version
+            self._operators.publish(version, frame("card", version, event))
 
     def _jumped(self) -> None:
         for channel in (*self._boards.values(), self._operators, *self._tickets.values()):

@@ -32,12 +32,20 @@ class Body(StrEnum):
     REFRESH_TOKEN = "refresh-token"  # noqa: S105 - a kind, no token
 
 
+class Cookie(StrEnum):
+    """What a route does to the cookie of the browser that calls it, beside what its message does."""
+
+    GIVE = "give"
+    TAKE = "take"
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table.
 
     `who` are the roles that may call it, None for anyone. `own` names the message's field that must hold the caller's
     own id when the caller is a patient. `account` picks from the message what a stricter limit counts beside the
-    address. A message answered with `status` 202 or 201 was accepted or created.
+    address. A message answered with `status` 202 or 201 was accepted or created. A route that gives or takes away the
+    browser's `cookie` is for our own pages alone; it answers who is signed in, never with tokens.
     """
 
     method: str
@@ -49,6 +57,12 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     limit: Limit = Limit.GENERAL
     account: Callable[[Any], str] | None = None
+    cookie: Cookie | None = None
+
+    @property
+    def harmless(self) -> bool:
+        """Whether it changes nothing, whoever makes a browser call it. The seed's GET that signs out does."""
+        return self.method == "GET" and self.message is not auth.Logout
 
 
 def table(*, open_registration: bool) -> tuple[Route, ...]:
@@ -88,6 +102,17 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
             body=Body.REFRESH_TOKEN,
         ),
         Route(method="GET", path="/auth/logout", message=auth.Logout, who=SIGNED_IN),
+        Route(
+            method="POST",
+            path="/session",
+            message=auth.LoginAdmin,
+            who=None,
+            body=json,
+            limit=login,
+            account=lambda message: message.email.casefold(),
+            cookie=Cookie.GIVE,
+        ),
+        Route(method="DELETE", path="/session", message=auth.Logout, who=SIGNED_IN, cookie=Cookie.TAKE),
         Route(method="POST", path="/auth/setup", message=auth.SetUp, who=None, body=json, limit=login),
         Route(method="POST", path="/users", message=user.CreateUser, who=ADMIN, body=json, status=201),
         Route(
@@ -114,6 +139,8 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
         ),
         Route(method="GET", path="/ocr/status/{id}", message=ocr.GetCardStatus, who=None),
         Route(method="GET", path="/ocr/result/{id}", message=ocr.GetCardResult, who=None),
+        Route(method="GET", path="/ocr/reviews", message=ocr.FindReviews, who=STAFF),
+        Route(method="GET", path="/ocr/image/{id}", message=ocr.GetCardImage, who=STAFF),
         Route(method="POST", path="/ocr/confirm/{id}", message=ocr.ConfirmCard, who=STAFF, body=json),
         Route(
             method="POST",

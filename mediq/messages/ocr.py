@@ -1,13 +1,17 @@
 """What the card-reading service is asked and tells."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 
 from mediq.domain.card import Field
+from mediq.domain.roles import Role
 from mediq.domain.ticket import Priority
 from mediq.domain.views import TicketView
+from mediq.messages.document import Document
+from mediq.messages.page import Page, PageLimit, PageNumber
 from mediq.messages.registry import Done, Event, Request, event, request
 from mediq.messages.user import Ktp, Name, NikText
 
@@ -70,6 +74,31 @@ class GetCardStatus(Request[CardStatus], frozen=True, kw_only=True):
 @request("ocr.get-result", idempotent=True)
 class GetCardResult(Request[CardResult], frozen=True, kw_only=True):
     """What a card's reading gave."""
+
+    id: JobId
+
+
+class Review(msgspec.Struct, frozen=True, kw_only=True):
+    """A card that waits for an operator's look: `role` sent it in, `reason` stood in the way, if anything did."""
+
+    id: str
+    taken_at: datetime
+    role: Role | None
+    service: str | None
+    reason: str | None
+
+
+@request("ocr.find-reviews", idempotent=True)
+class FindReviews(Request[Page[Review]], frozen=True, kw_only=True):
+    """The cards that wait for an operator's look, oldest first, a page at a time."""
+
+    page: PageNumber = 1
+    limit: PageLimit = 50
+
+
+@request("ocr.get-image", idempotent=True)
+class GetCardImage(Request[Document], frozen=True, kw_only=True):
+    """The picture of a card that is not registered yet, as a JPEG."""
 
     id: JobId
 

@@ -134,11 +134,11 @@ def _box(value: Value, picture: Picture) -> Box | None:
     corners = [_corners(piece) for piece in value.pieces]
     if not corners:
         return None
-    points = np.vstack(corners)
     height, width = picture.shape[:2]
-    left, top = points.min(axis=0).clip(0, (width, height))
-    right, bottom = points.max(axis=0).clip(0, (width, height))
-    return Box(x=int(left), y=int(top), width=int(right - left), height=int(bottom - top))
+    points = (np.vstack(corners) / (width, height)).clip(0, 1)
+    left, top = points.min(axis=0)
+    right, bottom = points.max(axis=0)
+    return Box(*(round(float(share), 4) for share in (left, top, right - left, bottom - top)))
 
 
 def _corners(piece: Piece) -> np.typing.NDArray[np.float64]:

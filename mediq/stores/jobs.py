@@ -1,5 +1,6 @@
 """OCR jobs: a card's image and what is known of it, from its arrival until it is registered or expires."""
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable
@@ -92,8 +93,8 @@ class JobStore(Protocol):
         """
         ...
 
-    async def unfinished(self) -> list[str]:
-        """The ids of the jobs that are PENDING or PROCESSING and not expired, oldest first."""
+    async def having(self, *statuses: str) -> list[Job]:
+        """The jobs in one of these statuses that have not expired, oldest first."""
         ...
 
     async def expire(self, now: datetime) -> int:
@@ -209,13 +210,13 @@ class SqliteJobStore:
             await self._forget_deleted()
         return job
 
-    async def unfinished(self) -> list[str]:
+    async def having(self, *statuses: str) -> list[Job]:
         found = await self._file.rows(
-            "SELECT id FROM jobs WHERE status IN ('PENDING', 'PROCESSING') AND expires_at > ?"
+            "SELECT job FROM jobs WHERE status IN (SELECT value FROM json_each(?)) AND expires_at > ?"
             " ORDER BY created_at, rowid",
-            (instant(self._clock()),),
+            (json.dumps(statuses), instant(self._clock())),
         )
-        return [job_id for (job_id,) in found]
+        return [_decode(job) for (job,) in found]
 
     async def expire(self, now: datetime) -> int:
         erased = await self._file.write("DELETE FROM jobs WHERE expires_at <= ?", (instant(now),))

@@ -16,10 +16,10 @@ REWRITE_EVERY: Final = timedelta(hours=1)
 """How often at most the server is asked to write its append-only file anew, without the images deleted since."""
 
 # A job is a hash with its image beside it; `card` holds the id of the unfinished job of a picture, `key` that of the
-# job made under an idempotency key. Two sorted sets hold the ids by creation (the unfinished) and by expiry (all).
+# job made under an idempotency key. A sorted set holds all ids by expiry.
 _KEYS: Final = """
 local prefix, now = KEYS[1], tonumber(ARGV[1])
-local unfinished, expiry = prefix .. 'unfinished', prefix .. 'expiry'
+local expiry = prefix .. 'expiry'
 local function job_of(id) return prefix .. 'job:' .. id end
 local function image_of(id) return prefix .. 'image:' .. id end
 local function card_of(digest) return prefix .. 'card:' .. digest end
@@ -39,25 +39,19 @@ local function erase(id)
   if digest then free(card_of(digest), id) end
   if key then free(key_of(key), id) end
   redis.call('DEL', job_of(id), image_of(id))
-  redis.call('ZREM', unfinished, id)
   return redis.call('ZREM', expiry, id)
 end
 
-local function keep(id, job, status, digest, key, created, expires, busy)
+local function keep(id, job, status, digest, key, expires, busy)
   local ttl = math.max(1, math.ceil((tonumber(expires) - now) / 1000))
-  redis.call('HSET', job_of(id), 'job', job, 'status', status, 'digest', digest, 'created', created, 'expires', expires)
+  redis.call('HSET', job_of(id), 'job', job, 'status', status, 'digest', digest, 'expires', expires)
   redis.call('PEXPIRE', job_of(id), ttl)
   redis.call('PEXPIRE', image_of(id), ttl)
   if key then
     redis.call('HSET', job_of(id), 'key', key)
     redis.call('SET', key_of(key), id, 'PX', ttl)
   end
-  if busy then
-    redis.call('SET', card_of(digest), id, 'PX', ttl)
-    redis.call('ZADD', unfinished, created, id)
-  else
-    redis.call('ZREM', unfinished, id)
-  end
+  if busy then redis.call('SET', card_of(digest), id, 'PX', ttl) end
   redis.call('ZADD', expiry, expires, id)
 end
 """
@@ -65,7 +59,7 @@ end
 _CREATE: Final = Script(
     _KEYS
     + """
-local id, job, status, digest, created, expires, busy, image, key = unpack(ARGV, 2)
+local id, job, status, digest, expires, busy, image, key = unpack(ARGV, 2)
 local first = key and redis.call('GET', key_of(key)) or false
 if alive(first) then return {'known', redis.call('HGET', job_of(first), 'job')} end
 if alive(id) then return {'id-taken'} end
@@ -80,7 +74,7 @@ if redis.call('EXISTS', job_of(id)) == 1 then
   erase(id)
   redis.call('SET', image_of(id), image)
 end
-keep(id, job, status, digest, key, created, expires, busy == '1')
+keep(id, job, status, digest, key, expires, busy == '1')
 return {'kept'}
 """
 )
@@ -90,7 +84,7 @@ _UPDATE: Final = Script(
     + """
 local id, job, status, digest, expires, busy, delete_image, expect = unpack(ARGV, 2)
 if not alive(id) then return 'job-not-found' end
-local was, before, key, created = unpack(redis.call('HMGET', job_of(id), 'status', 'digest', 'key', 'created'))
+local was, before, key = unpack(redis.call('HMGET', job_of(id), 'status', 'digest', 'key'))
 if expect and was ~= expect then return 'job-moved-on' end
 if busy == '1' then
   local holder = redis.call('GET', card_of(digest))
@@ -99,19 +93,21 @@ if busy == '1' then
 end
 free(card_of(before), id)
 if delete_image == '1' then redis.call('DEL', image_of(id)) end
-keep(id, job, status, digest, key, created, expires, busy == '1')
+keep(id, job, status, digest, key, expires, busy == '1')
 return 'kept'
 """
 )
 
 _IMAGE: Final = Script(_KEYS + "return alive(ARGV[2]) and redis.call('GET', image_of(ARGV[2]))")
 
-_UNFINISHED: Final = Script(
+_HAVING: Final = Script(
     _KEYS
     + """
-local found = {}
-for _, id in ipairs(redis.call('ZRANGE', unfinished, 0, -1)) do
-  if alive(id) then found[#found + 1] = id end
+local wanted, found = {}, {}
+for n = 2, #ARGV do wanted[ARGV[n]] = true end
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiry, '(' .. ARGV[1], '+inf')) do
+  local status, job = unpack(redis.call('HMGET', job_of(id), 'status', 'job'))
+  if status and wanted[status] then found[#found + 1] = job end
 end
 return found
 """
@@ -157,7 +153,6 @@ class RedisJobStore(RedisStore):
             _encode(job),
             job.status,
             job.digest,
-            instant(job.created_at),
             instant(job.expires_at),
             job.status in UNFINISHED,
             image,
@@ -201,8 +196,9 @@ class RedisJobStore(RedisStore):
         self._deleted_images |= delete_image
         return job
 
-    async def unfinished(self) -> list[str]:
-        return [job_id.decode() for job_id in await self._ask(_UNFINISHED)]
+    async def having(self, *statuses: str) -> list[Job]:
+        jobs = [_decode(blob) for blob in await self._ask(_HAVING, *statuses)]
+        return sorted(jobs, key=lambda job: job.created_at)
 
     async def expire(self, now: datetime) -> int:
         erased = int(await self._run(_EXPIRE, (self._prefix,), (instant(now),)))

@@ -65,6 +65,31 @@ async def test_the_operator_corrects_and_registers(admin: Desk, desk: Desk, wait
     assert (again.status, again.body["ticket"]["id"]) == (200, done.body["ticket"]["id"])
 
 
+async def test_the_operator_finds_what_waits_and_sees_its_picture(admin: Desk, waiting: dict[str, Any]) -> None:
+    async with admin.events("/events/operator") as stream:
+        await stream.until("snapshot")
+        listed = await admin.get("/ocr/reviews")
+        [review] = [each for each in listed.body["data"] if each["id"] == waiting["id"]]
+        assert (review["role"], review["reason"], listed.body["pagination"]["page"]) == ("ADMIN_FASKES", None, 1)
+        shown = await admin.http.get(f"/ocr/image/{waiting['id']}", headers=admin.bearer)
+        picture = Image.open(io.BytesIO(await shown.read()))
+        assert (shown.status, shown.content_type, picture.format) == (200, "image/jpeg", "JPEG")
+        assert not picture.getexif()
+        for box in (field["box"] for field in waiting["fields"].values() if field.get("box")):
+            assert 0 <= box["x"] <= box["x"] + box["width"] <= 1.001
+            assert 0 <= box["y"] <= box["y"] + box["height"] <= 1.001
+
+        reviewed = {"nik": new_nik(), "nama": "BUDI YANG DIPERIKSA"}
+        done = await admin.post(f"/ocr/confirm/{waiting['id']}", {"fields": reviewed})
+        assert done.body["status"] == "REGISTERED"
+        moved = [(await stream.until("card")).data for _ in range(2)]
+        assert [each["status"] for each in moved] == ["PROCESSING", "REGISTERED"]
+        assert {each["id"] for each in moved} == {waiting["id"]}
+    assert waiting["id"] not in [each["id"] for each in (await admin.get("/ocr/reviews")).body["data"]]
+    gone = await admin.get(f"/ocr/image/{waiting['id']}")
+    assert (gone.status, gone.problem) == (404, "no-image"), "a registered card's picture is erased"
+
+
 async def test_what_does_not_wait_cannot_be_confirmed(admin: Desk) -> None:
     out = io.BytesIO()
     Image.new("RGB", (900, 700), (120, 120, 20)).save(out, "PNG")

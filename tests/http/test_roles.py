@@ -21,6 +21,8 @@ CONTRACT = {
     "POST /auth/login/admin": ANYONE,
     "POST /auth/login/user": ANYONE,
     "POST /auth/setup": ANYONE,
+    "POST /session": ANYONE,
+    "DELETE /session": SIGNED_IN,
     "GET /auth/refresh": ANYONE,  # with a refresh token
     "GET /auth/logout": SIGNED_IN,
     "POST /users": ADMIN,
@@ -33,6 +35,8 @@ CONTRACT = {
     "POST /ocr/process-ktp": STAFF,  # and anyone where registration is open
     "GET /ocr/status/{id}": ANYONE,
     "GET /ocr/result/{id}": ANYONE,
+    "GET /ocr/reviews": STAFF,
+    "GET /ocr/image/{id}": STAFF,
     "POST /ocr/confirm/{id}": STAFF,
     "POST /queue/add": SIGNED_IN,
     "GET /queue/status/{user_id}": SIGNED_IN,
@@ -114,7 +118,9 @@ async def _call(caller: Desk, name: str) -> Reply:
         form = aiohttp.FormData()
         form.add_field("ktp_image", b"", filename="a.jpg")
         return await caller.ask(method, path, data=form)
-    return await caller.ask(method, path, json=_body(route, caller) if route and route.body is Body.JSON else None)
+    headers = {"Sec-Fetch-Site": "same-origin"} if route is not None and route.cookie else None
+    body = _body(route, caller) if route and route.body is Body.JSON else None
+    return await caller.ask(method, path, json=body, headers=headers)
 
 
 def _body(route: Route, caller: Desk) -> dict[str, str]:

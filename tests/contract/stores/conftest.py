@@ -16,7 +16,7 @@ from mediq.domain.user import User
 from mediq.stores.audit import AuditTrail
 from mediq.stores.database import migrate, open_database, writing
 from mediq.stores.eventlog import EventLog, SqliteEventLog
-from mediq.stores.jobs import Job, JobStore, SqliteJobStore
+from mediq.stores.jobs import UNFINISHED, Job, JobStore, SqliteJobStore
 from mediq.stores.redis_eventlog import RedisEventLog
 from mediq.stores.redis_jobs import RedisJobStore
 from mediq.stores.sessions import SessionStore
@@ -225,3 +225,8 @@ def a_job(**fields: Any) -> Job:
         "digest": uuid.uuid4().hex,
     }
     return Job(**known | fields)
+
+
+async def unfinished(jobs: JobStore) -> list[str]:
+    """The ids of the jobs that the reader still has to work on, oldest first."""
+    return [job.id for job in await jobs.having(*UNFINISHED)]

@@ -15,7 +15,7 @@ from mediq.stores.database import migrate, open_database
 from mediq.stores.eventlog import SqliteEventLog
 from mediq.stores.jobs import SqliteJobStore
 from mediq.stores.users import UserStore
-from tests.contract.stores.conftest import NOW, a_job, a_user
+from tests.contract.stores.conftest import NOW, a_job, a_user, unfinished
 
 BALLAST = 600_000
 
@@ -47,7 +47,7 @@ async def jobs(folder: Path, make_room: Callable[[], None]) -> None:
     await store.open()
     image = b"image" * 4000
     full = await until_full(lambda n: store.create(a_job(id=f"{n:06}"), image, key=f"upload-{n}"))
-    assert await store.unfinished() == [f"{n:06}" for n in range(full)]
+    assert await unfinished(store) == [f"{n:06}" for n in range(full)]
     assert await store.image(f"{full - 1:06}") == image
     make_room()
     # The refused upload comes again with its key, and is no repetition.

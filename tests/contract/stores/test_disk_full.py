@@ -17,7 +17,7 @@ from mediq.stores.database import migrate, open_database
 from mediq.stores.eventlog import SqliteEventLog
 from mediq.stores.jobs import SqliteJobStore
 from mediq.stores.users import UserStore
-from tests.contract.stores.conftest import NOW, Clock, a_job, a_user
+from tests.contract.stores.conftest import NOW, Clock, a_job, a_user, unfinished
 from tests.contract.stores.full_disk import until_full
 
 SMALL = 256 * 1024
@@ -47,7 +47,7 @@ async def test_the_jobs(tmp_path: Path, clock: Clock) -> None:
     image = b"image" * 2000
     full = await until_full(lambda n: jobs.create(a_job(id=f"{n:06}"), image, key=f"upload-{n}"))
     assert full > 10
-    assert await jobs.unfinished() == [f"{n:06}" for n in range(full)]
+    assert await unfinished(jobs) == [f"{n:06}" for n in range(full)]
     assert await jobs.get(f"{full:06}") is None
     assert await jobs.expire(clock.pass_(hours=2)) == full
     late = a_job(expires_at=clock.pass_(hours=1), created_at=NOW)

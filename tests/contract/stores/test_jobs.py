@@ -8,7 +8,7 @@ import pytest
 
 from mediq.messages.errors import Conflict, NotFound, Unavailable
 from mediq.stores.jobs import Job, JobStore
-from tests.contract.stores.conftest import NOW, Clock, OpenJobs, a_job
+from tests.contract.stores.conftest import NOW, Clock, OpenJobs, a_job, unfinished
 
 
 def moved(job: Job, status: str, **fields: object) -> Job:
@@ -41,7 +41,7 @@ async def test_a_job_and_its_image_come_back_whole(jobs: JobStore) -> None:
 async def test_what_is_not_there(jobs: JobStore) -> None:
     assert await jobs.get("nothing") is None
     assert await jobs.image("nothing") is None
-    assert await jobs.unfinished() == []
+    assert await unfinished(jobs) == []
     with pytest.raises(NotFound):
         await jobs.update(a_job())
 
@@ -66,7 +66,7 @@ async def test_the_same_card_waits_for_its_first_job(jobs: JobStore, status: str
     with pytest.raises(Conflict) as refused:
         await jobs.update(moved(first, "PENDING"))
     assert refused.value.reason == "card-in-progress"
-    assert await jobs.unfinished() == [second.id]
+    assert await unfinished(jobs) == [second.id]
 
 
 async def test_an_id_is_given_once(jobs: JobStore) -> None:
@@ -84,7 +84,7 @@ async def test_of_many_uploads_of_one_card_one_is_taken(open_jobs: OpenJobs) -> 
     )
     assert sum(isinstance(answer, Job) for answer in answers) == 1
     assert {a.reason for a in answers if isinstance(a, Conflict)} == {"card-in-progress"}
-    assert len(await stores[0].unfinished()) == 1
+    assert len(await unfinished(stores[0])) == 1
 
 
 async def test_of_many_with_one_key_all_get_the_same_job(open_jobs: OpenJobs) -> None:
@@ -141,7 +141,9 @@ async def test_unfinished_are_those_left_to_do_oldest_first(jobs: JobStore) -> N
         ("g", "FAILED", 0),
     ):
         await jobs.create(a_job(id=name, status=status, created_at=NOW + timedelta(minutes=minute)), b"image")
-    assert await jobs.unfinished() == ["a", "b", "c"]
+    assert await unfinished(jobs) == ["a", "b", "c"]
+    assert [job.id for job in await jobs.having("NEEDS_REVIEW")] == ["d"]
+    assert await jobs.having() == []
 
 
 async def test_time_runs_out(jobs: JobStore, clock: Clock) -> None:
@@ -150,7 +152,7 @@ async def test_time_runs_out(jobs: JobStore, clock: Clock) -> None:
     clock.pass_(minutes=1)
     assert await jobs.get(short.id) is None
     assert await jobs.image(short.id) is None
-    assert await jobs.unfinished() == [long.id]
+    assert await unfinished(jobs) == [long.id]
     with pytest.raises(NotFound):
         await jobs.update(moved(short, "PROCESSING"))
     assert await jobs.expire(clock.now) == 1

@@ -22,7 +22,7 @@ from mediq.stores.ledger import Ledger
 from mediq.stores.redis_eventlog import RedisEventLog
 from mediq.stores.redis_jobs import RedisJobStore
 from mediq.stores.redis_server import RedisServer, fault_of, warnings_about
-from tests.contract.stores.conftest import a_job, cut_off
+from tests.contract.stores.conftest import a_job, cut_off, unfinished
 from tests.contract.stores.test_ledger import add
 from tests.fixtures.servers import Redis
 from tests.unit.domain.journal import CLINIC
@@ -122,7 +122,7 @@ async def test_what_was_acknowledged_outlives_a_kill(own: Redis, url: str, ackno
         assert told.get(place, size) == size
     for job_id, image in made.items():
         assert await jobs.image(job_id) == image
-    assert set(made) <= set(await jobs.unfinished())
+    assert set(made) <= set(await unfinished(jobs))
     assert await log.append(len(events), [b"on"]) == len(events) + 1
     await log.close()
     await jobs.close()
@@ -248,7 +248,7 @@ async def test_memory_that_is_full(log: RedisEventLog, jobs: RedisJobStore, admi
     with pytest.raises(StorageFull):
         await jobs.create(a_job(), b"image")
     assert await log.read() == [(1, b"one")]
-    assert await jobs.unfinished() == []
+    assert await unfinished(jobs) == []
     await admin.config_set("maxmemory", "0")
     assert await log.append(1, [b"two"]) == 2
 
@@ -348,10 +348,10 @@ async def test_two_stores_on_one_server(url: str) -> None:
     await log.close()
     with pytest.raises(Unavailable):
         await log.version()
-    assert await jobs.unfinished() == []
+    assert await unfinished(jobs) == []
     await jobs.close()
     with pytest.raises(Unavailable):
-        await jobs.unfinished()
+        await unfinished(jobs)
 
 
 async def test_logs_of_two_names_are_two(url: str) -> None:
@@ -377,7 +377,7 @@ async def test_the_server_itself_forgets_a_job(jobs: RedisJobStore, admin: Any) 
     async with asyncio.timeout(5):
         while await admin.exists(*keys):
             continue  # it is asked until it has forgotten
-    assert await jobs.unfinished() == [long.id]
+    assert await unfinished(jobs) == [long.id]
     # Nothing of it is left when the clean-up has been.
     assert await jobs.expire(datetime.now(UTC)) == 1
     assert not [key for key in await admin.keys("*") if short.id in key.decode()]

@@ -53,7 +53,7 @@ async def card_service(folder: Path, load: Callable[[], Read], *, timeout: float
     bus = Bus(transport, {"ocr": "ocr", "reader": "reader"})
     service = CardService(bus, jobs)
     reader = ReaderActor(bus, jobs, load, readers=1, timeout=timeout, clock=now)
-    ocr = OcrActor(bus, jobs, DEFAULT, keep=timedelta(minutes=1), ready=lambda: reader.ready, clock=now)
+    ocr = OcrActor(bus, jobs, DEFAULT, keep=timedelta(minutes=1), ready=lambda: reader.ready, preview=bytes, clock=now)
     cells = [ActorCell(ocr, transport, "ocr"), ActorCell(reader, transport, "reader")]
     for child in (bus, *cells):
         await child.start()
