@@ -67,6 +67,7 @@ class Auth(_Section, frozen=True, kw_only=True):
     jwt_refresh_secret: str = ""
     access_minutes: Positive = 15
     refresh_days: Positive = 7
+    cookie_hours: Positive = 12
     patient_login: bool = True
 
 

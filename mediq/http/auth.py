@@ -1,4 +1,4 @@
-"""Who is calling: bearer tokens, believed for a minute at a time and forgotten the moment their session ends."""
+"""Who is calling: tokens, believed for a minute at a time and forgotten the moment their session ends."""
 
 import time
 from collections.abc import Callable
@@ -9,11 +9,12 @@ from cachetools import TTLCache
 
 from mediq.domain.roles import Role
 from mediq.kernel.bus import Bus
-from mediq.messages.auth import CheckSession, SessionEnded
+from mediq.messages import auth
 from mediq.messages.errors import Forbidden, Unauthenticated
 from mediq.messages.principal import Principal
 from mediq.transport.base import Binding
 
+from . import cookie
 from .tokens import Tokens
 
 _BELIEVED: Final = 60.0
@@ -28,7 +29,7 @@ class Doorman:
         tokens: Tokens,
         bus: Bus,
         *,
-        on_ended: Callable[[SessionEnded], None] = lambda event: None,
+        on_ended: Callable[[auth.SessionEnded], None] = lambda event: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._on_ended = on_ended
@@ -48,27 +49,53 @@ class Doorman:
         if self._binding is not None:
             await self._binding.close()
 
-    async def identify(self, request: web.Request) -> Principal | None:
-        """Whoever the bearer token shows, or None when none is shown.
+    async def identify(self, request: web.Request, *, harmless: bool = True) -> Principal | None:
+        """Whoever the bearer token shows, else the browser's cookie, or None when neither is shown.
+
+        A browser sends its cookie whoever asks it to, so that what is not `harmless` is done by a cookie only if one
+        of our own pages asks. A cookie that is good no longer counts as none and is taken away; one whose time is more
+        than half over is renewed.
 
         Raises:
-            Unauthenticated: the token is forged, expired, or its session has ended.
+            Unauthenticated: the bearer token is forged, expired, or its session has ended.
+            Forbidden: `cross-site`.
         """
-        token = bearer(request)
-        if token is None:
+        if (token := bearer(request)) is not None:
+            return (await self._believe(token))[0]
+        if (token := cookie.shown(request)) is None:
             return None
+        try:
+            principal, expires_at = await self._believe(token)
+        except Unauthenticated:
+            cookie.take(request)
+            return None
+        if not harmless:
+            refuse_other_sites(request)
+        seconds = self._tokens.cookie_seconds
+        if expires_at - self._clock() < seconds / 2:
+            cookie.give(request, self._tokens.access(principal, seconds), seconds)
+        return principal
+
+    def give_cookie(self, request: web.Request, signed_in: auth.Tokens) -> None:
+        """Let the browser keep a session by its cookie instead of the tokens that signing in gave."""
+        principal, _ = self._tokens.principal(signed_in.access_token)
+        seconds = self._tokens.cookie_seconds
+        cookie.give(request, self._tokens.access(principal, seconds), seconds)
+
+    async def _believe(self, token: str) -> tuple[Principal, int]:
+        """Whom a token shows, and until when, in seconds since the epoch; Unauthenticated if it is good no longer."""
         if (believed := self._believed.get(token)) is not None and believed[1] > self._clock():
-            return believed[0]
+            return believed
         principal, expires_at = self._tokens.principal(token)
         ended = self._ended
-        session = await self._bus.ask(CheckSession(session_id=principal.session_id))
+        session = await self._bus.ask(auth.CheckSession(session_id=principal.session_id))
         if not session.alive:
             raise Unauthenticated("Sesi sudah berakhir. Silakan masuk lagi.", code="session-ended")
         if ended == self._ended:  # else this very session may have ended since it was looked up
             self._believed[token] = (principal, expires_at)
-        return principal
+        return principal, expires_at
 
-    def _forget(self, event: SessionEnded) -> None:
+    def _forget(self, event: auth.SessionEnded) -> None:
         self._ended += 1
         self._on_ended(event)
         for token, (principal, _) in list(self._believed.items()):
@@ -89,6 +116,16 @@ def bearer(request: web.Request) -> str | None:
     if scheme.lower() != "bearer" or not token.strip() or len(token) > 4096:
         raise Unauthenticated("Header Authorization harus berisi token Bearer.", code="token-invalid")
     return token.strip()
+
+
+def refuse_other_sites(request: web.Request) -> None:
+    """Let through only what a page of this house has sent.
+
+    Raises:
+        Forbidden: `cross-site`.
+    """
+    if not cookie.from_own_page(request):
+        raise Forbidden("Permintaan ini tidak datang dari halaman MediQ sendiri.", code="cross-site")
 
 
 def authorise(principal: Principal | None, who: frozenset[Role] | None) -> None:

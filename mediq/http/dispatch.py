@@ -9,14 +9,16 @@ from aiohttp.typedefs import Handler
 from mediq.domain.roles import Role
 from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context, current
+from mediq.messages.auth import SignedIn
 from mediq.messages.document import Document
 from mediq.messages.errors import Forbidden, Invalid, Malformed, Unauthenticated, Unsupported
 from mediq.messages.principal import Principal
 
-from .auth import Doorman, authorise, bearer
+from . import cookie
+from .auth import Doorman, authorise, bearer, refuse_other_sites
 from .cards import CardDesk, wanted_wait
 from .limits import RateLimiter
-from .routes import Body, Limit, Route
+from .routes import Body, Cookie, Limit, Route
 from .validation import convert
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -39,7 +41,11 @@ class Dispatcher:
         async def handle(request: web.Request) -> web.StreamResponse:
             # Who signs in may still send the token of a session that has ended.
             shows_token = route.body is not Body.REFRESH_TOKEN and route.limit is not Limit.LOGIN
-            principal = await self.admit(request, route.who, route.limit, shows_token=shows_token)
+            principal = await self.admit(
+                request, route.who, route.limit, shows_token=shows_token, harmless=route.harmless
+            )
+            if route.cookie is not None:
+                refuse_other_sites(request)
             message = await self._message(request, route)
             if not _owns(principal, route, message):
                 raise Forbidden("Pasien hanya boleh mengurus antreannya sendiri.")
@@ -48,6 +54,8 @@ class Dispatcher:
                 reply = await self._bus.ask(message, key=key)
             else:
                 reply = await self._attempt(request, message, route.account(message))
+            if route.cookie is not None:
+                reply = self._cookie(request, route.cookie, reply)
             if route.body is Body.CARD:
                 return await self._card(request, reply.id)
             return _answer(reply, route.status)
@@ -64,12 +72,21 @@ class Dispatcher:
             raise
 
     async def admit(
-        self, request: web.Request, who: frozenset[Role] | None, limit: Limit, *, shows_token: bool = True
+        self,
+        request: web.Request,
+        who: frozenset[Role] | None,
+        limit: Limit,
+        *,
+        shows_token: bool = True,
+        harmless: bool = True,
     ) -> Principal | None:
-        """Count the call, check that the caller may make it, and remember on whose behalf it runs."""
+        """Count the call, check that the caller may make it, and remember on whose behalf it runs.
+
+        What is not `harmless` is done for a browser's cookie only if one of our own pages asks.
+        """
         try:
-            principal = await self._doorman.identify(request) if shows_token else None
-        except Unauthenticated:
+            principal = await self._doorman.identify(request, harmless=harmless) if shows_token else None
+        except (Unauthenticated, Forbidden):
             await self._limiter.count(request, None, limit)
             raise
         request["principal"] = principal
@@ -80,6 +97,14 @@ class Dispatcher:
             headers["traceparent"] = trace[:64]
         current.set(Context(principal=principal, headers=headers))
         return principal
+
+    def _cookie(self, request: web.Request, change: Cookie, reply: Any) -> Any:
+        """Change the browser's cookie; what is left to answer."""
+        if change is Cookie.TAKE:
+            cookie.take(request)
+            return reply
+        self._doorman.give_cookie(request, reply)
+        return SignedIn(user=reply.user)
 
     async def _message(self, request: web.Request, route: Route) -> Any:
         tree: dict[str, Any] = {}

@@ -12,7 +12,7 @@ from prometheus_client import exposition
 from mediq import observe
 from mediq.messages.errors import DomainError, Fault, Internal
 
-from . import problem
+from . import cookie, problem
 
 _log = observe.logger("http")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -106,3 +106,5 @@ async def on_prepare(request: web.Request, response: web.StreamResponse) -> None
     if (request_id := request.get("request_id")) is not None:
         response.headers["X-Request-Id"] = request_id
     response.headers.update(request.get("ratelimit", {}))
+    if (to_set := cookie.header(request)) is not None:
+        response.headers.add("Set-Cookie", to_set)

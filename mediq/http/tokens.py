@@ -1,4 +1,4 @@
-"""The tokens that a signed-in caller shows: short-lived access tokens and single-use refresh tokens (JWT, RFC 7519)."""
+"""The tokens that a signed-in caller shows: access tokens and single-use refresh tokens (JWT, RFC 7519)."""
 
 import hashlib
 import secrets
@@ -36,23 +36,26 @@ class Tokens:
         *,
         access_seconds: int = 900,
         refresh_seconds: int = 7 * 86_400,
+        cookie_seconds: int = 12 * 3600,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.access_seconds = access_seconds
         self.refresh_seconds = refresh_seconds
+        self.cookie_seconds = cookie_seconds
         self._access_secret = access_secret
         self._refresh_secret = refresh_secret
         self._clock = clock
 
-    def access(self, principal: Principal) -> str:
-        """A token that shows `principal` until it expires or its session ends."""
+    def access(self, principal: Principal, seconds: int | None = None) -> str:
+        """A token that shows `principal` for so many seconds, `access_seconds` unless given, or until its session
+        ends."""
         now = int(self._clock())
         claims = {
             "sub": principal.user_id,
             "role": principal.role.value,
             "sid": principal.session_id,
             "iat": now,
-            "exp": now + self.access_seconds,
+            "exp": now + (self.access_seconds if seconds is None else seconds),
         }
         return jwt.encode(claims, self._access_secret, _ALGORITHM)
 

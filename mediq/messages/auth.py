@@ -23,6 +23,12 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the scheme's name
 
 
+class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
+    """What a browser is told that is signed in by its cookie, whose token no script may see."""
+
+    user: User
+
+
 @request("auth.login.admin", service="user")
 class LoginAdmin(Request[Tokens], frozen=True, kw_only=True):
     """Sign a member of staff in."""
