@@ -1,59 +1,56 @@
-"""Who did what to whom, and why: the acts that the house's trails have kept."""
+"""The audit trail: who did what to whom, when and why."""
 
 from datetime import datetime
-from typing import Annotated
 
 import msgspec
 
 from mediq.messages.registry import Request, request
 
-Place = Annotated[int, msgspec.Meta(ge=0)]
-
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One act in one trail. People appear by their ids alone.
+    """One act. `actor` and `subject` are ids, never names or NIKs; `actor` is None for the house itself.
 
-    `place` is where it stands in its trail, the newest highest, and never changes. `actor` is who did it, None for the
-    house itself, and `role` theirs then, where it was noted. `subject` is what was done to: a user's id, a ticket's, a
-    counter's. `patient` is the user whose ticket it is, where that is still known. `ref` is what else finds the act
-    again: the request's id, or the ticket's number.
+    `ref` leads on: the id of the request, or the number of the event in the queue's log.
     """
 
-    place: Place
     at: datetime
-    actor: str | None
+    actor: str | None = None
     role: str | None = None
     action: str
     subject: str | None = None
-    patient: str | None = None
     why: str | None = None
     ref: str | None = None
 
 
-class Entries(msgspec.Struct, frozen=True, kw_only=True):
-    """Acts, newest first.
+class QueueEntry(msgspec.Struct, frozen=True):
+    """What an event of the queue says for the trail; `version` is the event's."""
 
-    `next` is what to ask `before` for those that follow, None at the trail's end. A search looks through so many acts
-    at a time: with a `next`, fewer than the limit, or none, do not mean that there are no more.
+    version: int
+    entry: Entry
+
+
+class QueueTrail(msgspec.Struct, frozen=True, kw_only=True):
+    """Entries, those of the latest events first.
+
+    `next` is the event before which the search goes on, None when the log has been searched to its beginning. A search
+    may stop before it has found as many as were wanted.
     """
 
-    data: tuple[Entry, ...]
-    next: Place | None = None
+    entries: tuple[QueueEntry, ...]
+    next: int | None = None
 
 
 @request("queue.get-audit", idempotent=True)
-class GetQueueAudit(Request[Entries], frozen=True, kw_only=True):
-    """Internal: the newest acts in the queue's log before a place in it.
+class GetQueueAudit(Request[QueueTrail], frozen=True, kw_only=True):
+    """Internal: at most `limit` acts in the queue's log, those of the latest events first.
 
-    `action` is an event's name on the wire, such as `queue.ticket-called`, or the beginning of one that ends with a
-    dot. `subject` is a ticket, a counter, or a patient, whose tickets are then meant. From `since` until just before
-    `until`.
+    `since` is included, `until` is not; with `before`, only events of a lower version.
     """
 
-    before: Place | None = None
-    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    since: datetime | None = None
+    until: datetime | None = None
     actor: str | None = None
     action: str | None = None
     subject: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    before: int | None = None
+    limit: int = 100
