@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from mediq.actors.user import hash_password
+from mediq.actors.passwords import hash_password
 from mediq.config import ConfigError, Settings
 from mediq.domain.card import REFUSALS, Reading
 from mediq.domain.roles import Role

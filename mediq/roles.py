@@ -14,7 +14,8 @@ from mediq.actors.health import VERSION, overall, probe
 from mediq.actors.ocr import OcrActor
 from mediq.actors.queue import QueueActor
 from mediq.actors.reader import ReaderActor
-from mediq.actors.user import UserActor, UserStores
+from mediq.actors.sign_in import UserStores
+from mediq.actors.user import UserActor
 from mediq.config import ConfigError, Settings
 from mediq.domain.card import Reading
 from mediq.folder import kept_secrets
