@@ -1,14 +1,10 @@
 """The gateway's application: the routes of the table, event streams, pages and what operations need."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
-import jinja2
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from mediq.config import Http
 from mediq.domain.clinic import Clinic
@@ -21,13 +17,13 @@ from .boards import Boards
 from .cards import CardDesk
 from .dispatch import Dispatcher
 from .limits import RateLimiter
+from .pages import Pages
 from .routes import STAFF, Limit, table
 from .server import Site
 from .sse import Streams
 from .tokens import Tokens
 
 _JSON_LIMIT: Final = 65_536
-_PAGES: Final = Path(__file__).parent / "pages"
 
 
 class Gateway(Site):
@@ -58,7 +54,7 @@ class Gateway(Site):
         self._limiter = RateLimiter(settings.limits, redis_url)
         self._dispatcher = Dispatcher(bus, self._doorman, self._limiter, self._cards)
         self._boards = Boards(bus, clinic, clock)
-        self._templates = jinja2.Environment(loader=jinja2.FileSystemLoader(_PAGES / "templates"), autoescape=True)
+        self._pages = Pages(self._doorman, lambda: self._clinic)
 
     async def start(self) -> None:
         await self._doorman.start()
@@ -87,10 +83,9 @@ class Gateway(Site):
         app.router.add_get("/events/board/{board}", self._board_events, allow_head=False)
         app.router.add_get("/events/operator", self._operator_events, allow_head=False)
         app.router.add_get("/events/ticket/{token}", self._ticket_events, allow_head=False)
-        app.router.add_get("/setup", self._page("setup.html"))
         app.router.add_get("/ready", self._ready)
         app.router.add_get("/metrics", middleware.metrics)
-        app.router.add_static("/static", _PAGES / "static")
+        self._pages.add_to(app)
         return app
 
     async def _board_events(self, request: web.Request) -> web.StreamResponse:
@@ -109,10 +104,3 @@ class Gateway(Site):
         if not self.accepting or not self._boards.ready:
             raise Unavailable("MediQ belum siap.", retry_after=1)
         return web.json_response({"ready": True})
-
-    def _page(self, name: str) -> Handler:
-        async def page(request: web.Request) -> web.StreamResponse:
-            html = await asyncio.to_thread(self._templates.get_template(name).render, clinic=self._clinic.name)
-            return web.Response(text=html, content_type="text/html")
-
-        return page

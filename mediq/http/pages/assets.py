@@ -1,0 +1,80 @@
+"""Scripts, styles, pictures and sounds: read once, kept in memory, and cached by browsers for as long as they hold.
+
+An address names the version of them all, `/static/<version>/board.js`, so that scripts which import each other by
+relative addresses are always of one version, and a browser never asks twice for what cannot change.
+"""
+
+import gzip
+import hashlib
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+_TYPES: Final = {
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".mp3": "audio/mpeg",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+}
+_COMPRESSED: Final = frozenset({".css", ".js", ".json", ".svg"})
+_FOR_GOOD: Final = "public, max-age=31536000, immutable"
+_VERSION_LENGTH: Final = 12
+
+
+class _Asset(msgspec.Struct, frozen=True):
+    content_type: str
+    etag: str
+    plain: bytes
+    packed: bytes | None
+
+
+class Assets:
+    """The files below `folder`. Of a kind that no browser here should get there must be none.
+
+    Raises:
+        KeyError: a file is of an unknown kind.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        self._assets = {path.relative_to(folder).as_posix(): _read(path) for path in files}
+        together = "".join(f"{name} {asset.etag}" for name, asset in self._assets.items())
+        self.version = hashlib.sha256(together.encode()).hexdigest()[:_VERSION_LENGTH]
+
+    def address(self, name: str) -> str:
+        """Where a browser finds the file of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        if name not in self._assets:
+            raise KeyError(f"there is no static file {name}")
+        return f"/static/{self.version}/{name}"
+
+    async def serve(self, request: web.Request) -> web.Response:
+        """The file that the address names; one of another version gets what is here now, to be asked for anew."""
+        version, _, name = request.match_info["path"].partition("/")
+        current = version == self.version
+        if not (current or (len(version) == _VERSION_LENGTH and name in self._assets)):
+            name = request.match_info["path"]
+        asset = self._assets.get(name)
+        if asset is None:
+            raise web.HTTPNotFound
+        headers = {"Cache-Control": _FOR_GOOD if current else "no-cache", "ETag": asset.etag, "Vary": "Accept-Encoding"}
+        if asset.etag in request.headers.get("If-None-Match", ""):
+            return web.Response(status=304, headers=headers)
+        body = asset.plain
+        if asset.packed is not None and "gzip" in request.headers.get("Accept-Encoding", ""):
+            body, headers["Content-Encoding"] = asset.packed, "gzip"
+        charset = None if asset.packed is None else "utf-8"
+        return web.Response(body=body, headers=headers, content_type=asset.content_type, charset=charset)
+
+
+def _read(path: Path) -> _Asset:
+    data = path.read_bytes()
+    packed = gzip.compress(data, mtime=0) if path.suffix in _COMPRESSED else None
+    return _Asset(_TYPES[path.suffix], f'"{hashlib.sha256(data).hexdigest()[:16]}"', data, packed)

@@ -1,0 +1,151 @@
+"""The routes of the pages, who may open them, in which language, and errors as people read them."""
+
+import json
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import jinja2
+import msgspec
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from mediq.domain.clinic import Clinic
+from mediq.domain.errors import NotFound
+from mediq.domain.roles import Role
+from mediq.http.auth import Doorman
+from mediq.messages.errors import Unauthenticated
+from mediq.messages.principal import Principal
+
+from . import words
+from .assets import Assets
+
+LANGUAGE_COOKIE: Final = "mediq_lang"
+_YEAR: Final = 365 * 86_400
+_HERE: Final = Path(__file__).parent
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page that is the same for everyone `who` may open it; None for anyone."""
+
+    path: str
+    template: str
+    who: frozenset[Role] | None = None
+
+
+PAGES: Final = (Page("/setup", "setup.html"),)
+
+
+class Pages:
+    """Everything that a browser shows. `clinic` tells what the clinic is like now."""
+
+    def __init__(self, doorman: Doorman, clinic: Callable[[], Clinic]) -> None:
+        self._doorman = doorman
+        self._clinic = clinic
+        self._words = words.load()
+        self._assets = Assets(_HERE / "static")
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.globals["asset"] = self._assets.address
+
+    def add_to(self, app: web.Application) -> None:
+        """Add the routes, and what dresses the answers of all others for people."""
+        app.middlewares.insert(1, self._dressed())
+        for page in PAGES:
+            app.router.add_get(page.path, self._page(page))
+        app.router.add_get("/language/{language}", self._choose)
+        app.router.add_get("/favicon.ico", self._favicon)
+        app.router.add_get("/static/{path:.+}", self._assets.serve)
+
+    def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
+        """A page in the language of whoever asks."""
+        spoken = self._words[language_of(request)]
+        text = self._templates.get_template(template).render(
+            t=spoken, lang=spoken.language, clinic=self._clinic(), path=request.path_qs, role=None, **values
+        )
+        return web.Response(text=text, status=status, content_type="text/html", headers={"Vary": "Cookie, Accept"})
+
+    def _page(self, page: Page) -> Handler:
+        async def show(request: web.Request) -> web.StreamResponse:
+            principal = await self._identify(request)
+            if page.who is not None and (principal is None or principal.role not in page.who):
+                return see(f"/signin?next={quote(request.path_qs, safe='/')}")
+            return self.render(request, page.template, principal=principal)
+
+        return show
+
+    async def _identify(self, request: web.Request) -> Principal | None:
+        """Whoever is signed in in this browser; a session that is over is none."""
+        try:
+            return await self._doorman.identify(request)
+        except Unauthenticated:
+            return None
+
+    async def _choose(self, request: web.Request) -> web.Response:
+        """Remember a language in this browser and go back to the page."""
+        language = request.match_info["language"]
+        if language not in words.LANGUAGES:
+            raise NotFound("Bahasa ini tidak ada.", code="no-language")
+        response = see(local(request.query.get("next", "/")))
+        response.set_cookie(LANGUAGE_COOKIE, language, max_age=_YEAR, path="/", httponly=True, samesite="Lax")
+        return response
+
+    async def _favicon(self, request: web.Request) -> web.Response:
+        return see(self._assets.address("logo.svg"))
+
+    def _dressed(self) -> Middleware:
+        """Show browsers a home page at `/`, where programs ask how the house is, and errors as pages."""
+
+        @web.middleware
+        async def dressed(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD) or not wants_page(request):
+                return await handler(request)
+            if request.path == "/":
+                return self.render(request, "home.html")
+            response = await handler(request)
+            if response.content_type != "application/problem+json" or not isinstance(response, web.Response):
+                return response
+            assert isinstance(response.body, bytes)
+            page = self._error(request, response.status, json.loads(response.body))
+            for name in (hdrs.RETRY_AFTER, hdrs.ALLOW, hdrs.WWW_AUTHENTICATE):
+                if name in response.headers:
+                    page.headers[name] = response.headers[name]
+            return page
+
+        return dressed
+
+    def _error(self, request: web.Request, status: int, problem: dict[str, Any]) -> web.Response:
+        spoken = self._words[language_of(request)]
+        known = f"error.{status}" in spoken
+        title = spoken(f"error.{status}") if known else problem.get("title", HTTPStatus(status).phrase)
+        detail = problem["detail"] if spoken.language == words.LANGUAGES[0] else spoken("error.detail")
+        return self.render(request, "error.html", status=status, code=status, title=title, detail=detail)
+
+
+def see(address: str) -> web.Response:
+    """Send a browser on to another page."""
+    return web.Response(status=303, headers={"Location": address})
+
+
+def language_of(request: web.Request) -> str:
+    """The language that was chosen in this browser, or the clinic's own."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    return chosen if chosen in words.LANGUAGES else words.LANGUAGES[0]
+
+
+def wants_page(request: web.Request) -> bool:
+    """Whether it is a browser that asks for something to show."""
+    return "text/html" in request.headers.get(hdrs.ACCEPT, "")
+
+
+def local(address: str) -> str:
+    """The address if it is one of this very site, else the home page: nobody is sent elsewhere."""
+    plain = address.isascii() and address.isprintable() and "\\" not in address
+    return address if plain and address.startswith("/") and not address.startswith("//") else "/"

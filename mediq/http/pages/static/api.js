@@ -1,0 +1,70 @@
+// Asking MediQ: JSON both ways, errors in words, and writes that are safe to repeat.
+import { has, language, t } from "./words.js";
+
+const TRIES = 3;
+const PAUSE_MS = 700;
+const REPEATED = new Set([502, 503, 504]);
+
+/** What went wrong, in words for the person at the page; `fields` maps a field's name to what is wrong with it. */
+export class Problem extends Error {
+  constructor(status, code, words, fields = {}) {
+    super(words);
+    this.status = status;
+    this.code = code;
+    this.fields = fields;
+  }
+}
+
+/**
+ * Ask, and return the parsed answer. A write carries an Idempotency-Key, so what was lost on the way is sent again
+ * and happens once. Whoever is not signed in any more is sent to sign in, unless `stay`.
+ */
+export async function call(method, path, body, { headers = {}, signal, stay = false, tries = TRIES } = {}) {
+  const form = body instanceof FormData;
+  const sent = { Accept: "application/json", ...headers };
+  if (method !== "GET") sent["Idempotency-Key"] = newKey();
+  if (body !== undefined && !form) sent["Content-Type"] = "application/json";
+  const options = { method, headers: sent, signal, body: form || body === undefined ? body : JSON.stringify(body) };
+  for (let attempt = 1; ; attempt += 1) {
+    const response = await fetch(path, options).catch((error) => {
+      if (error.name === "AbortError") throw error;
+      return null;
+    });
+    if (response && response.ok) return response.status === 204 ? null : response.json();
+    if (attempt < tries && (!response || REPEATED.has(response.status))) {
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS * attempt));
+      continue;
+    }
+    if (!response) throw new Problem(0, "offline", t("common.offline"));
+    if (response.status === 401 && !stay) {
+      location.assign(`/signin?next=${encodeURIComponent(location.pathname + location.search)}`);
+    }
+    throw await problem(response);
+  }
+}
+
+export const get = (path, options) => call("GET", path, undefined, options);
+export const post = (path, body, options) => call("POST", path, body, options);
+export const patch = (path, body, options) => call("PATCH", path, body, options);
+export const put = (path, body, options) => call("PUT", path, body, options);
+export const remove = (path, options) => call("DELETE", path, undefined, options);
+
+/** A key that nobody has used; crypto.randomUUID is missing where a clinic's network has no https. */
+function newKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function problem(response) {
+  const told = await response.json().catch(() => ({}));
+  const code = (told.type || "").replace("urn:mediq:", "");
+  const fields = Object.fromEntries((told.errors || []).map((each) => [each.field, each.message]));
+  return new Problem(response.status, code, inWords(response.status, code, told), fields);
+}
+
+/** MediQ explains itself in Bahasa Indonesia; another language has words of its own for what is common. */
+function inWords(status, code, told) {
+  if (language !== "id") {
+    for (const key of [`problem.${code}`, `problem.${status}`]) if (has(key)) return t(key);
+  }
+  return told.detail || t("common.failed", { status });
+}

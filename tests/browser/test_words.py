@@ -1,0 +1,58 @@
+"""The catalogues of words: every language says the same things, and all that the pages say is there."""
+
+import re
+from pathlib import Path
+from string import Formatter
+
+from mediq.http.pages import site, words
+
+FOLDER = Path(site.__file__).parent
+SPOKEN = words.load()
+KEYS = SPOKEN[words.LANGUAGES[0]].keys()
+
+
+def sources() -> list[tuple[Path, str]]:
+    return [(path, path.read_text("utf-8")) for kind in ("html", "js") for path in FOLDER.rglob(f"*.{kind}")]
+
+
+def test_every_language_has_the_same_keys() -> None:
+    for spoken in SPOKEN.values():
+        assert spoken.keys() ^ KEYS == set(), spoken.language
+
+
+def test_every_language_sets_in_the_same_values() -> None:
+    for key in KEYS:
+        names = {
+            language: {name for _, name, _, _ in Formatter().parse(spoken(key)) if name}
+            for language, spoken in SPOKEN.items()
+        }
+        assert len({frozenset(each) for each in names.values()}) == 1, (key, names)
+
+
+def test_every_word_that_a_page_says_is_there() -> None:
+    words_said = re.compile(r"\bt\(\s*[\"']([a-z_0-9.-]+)[\"']\s*[,)]")
+    said = {(key, path.name) for path, text in sources() for key in words_said.findall(text)}
+    assert len(said) > 20
+    assert {(key, name) for key, name in said if key not in KEYS} == set()
+
+
+def test_every_key_put_together_has_words_to_find() -> None:
+    """Such as `status.` with a ticket's status behind it."""
+    starts = {
+        (start, path.name)
+        for path, text in sources()
+        for start in re.findall(r"\bt\(\s*(?:`([a-z_0-9.-]+)\$\{|[\"'][a-z_0-9.-]+\.[\"']\s*[+~])", text)
+        if start
+    }
+    assert {(s, name) for s, name in starts if not any(key.startswith(s) for key in KEYS)} == set()
+
+
+def test_no_word_is_left_over() -> None:
+    text = "\n".join(text for _, text in sources()) + (FOLDER / "site.py").read_text("utf-8")
+    built = re.findall(r"[`\"']([a-z_0-9]+\.(?:[a-z_0-9-]+\.?)*)(?:\$\{|\{|[\"']\s*[+~])", text)
+    left = {
+        key
+        for key in KEYS
+        if f'"{key}"' not in text and f"'{key}'" not in text and not any(key.startswith(start) for start in built)
+    }
+    assert left == set()
