@@ -18,7 +18,7 @@ from mediq.domain.events import Recorded
 from mediq.domain.roles import Role
 from mediq.domain.statistics import Statistics, statistics
 from mediq.domain.ticket import Priority
-from mediq.domain.views import TicketView
+from mediq.domain.views import BoardCounter, StaffTicket, TicketView
 from mediq.kernel.actor import Actor, handles
 from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context, current
@@ -29,7 +29,7 @@ from mediq.messages.health import CheckQueue, Part
 from mediq.messages.page import Page
 from mediq.messages.user import GetUser, UserDeleted, UserUpdated
 from mediq.stores.eventlog import EventLog, Trimmed
-from mediq.stores.ledger import Ledger
+from mediq.stores.ledger import Ledger, Outcome
 from mediq.transport.base import Binding
 
 _log = observe.logger("queue")
@@ -44,6 +44,7 @@ _ON_TICKET: Final[dict[type[wire.TicketCommand], type[Any]]] = {
     wire.Requeue: commands.Requeue,
     wire.Hold: commands.Hold,
     wire.Resume: commands.Resume,
+    wire.Prioritise: commands.Prioritise,
     wire.Transfer: commands.Transfer,
     wire.Cancel: commands.Cancel,
 }
@@ -130,6 +131,25 @@ class QueueActor(Actor):
             commands.Undo(at=self._clock(), actor=context.actor, key=context.key, counter=message.counter)
         )
 
+    @handles(wire.OpenCounter)
+    async def open_counter(self, message: wire.OpenCounter, context: Context) -> BoardCounter:
+        return await self._at_counter(commands.OpenCounter, message, context)
+
+    @handles(wire.CloseCounter)
+    async def close_counter(self, message: wire.CloseCounter, context: Context) -> BoardCounter:
+        return await self._at_counter(commands.CloseCounter, message, context)
+
+    async def _at_counter(
+        self,
+        command: type[commands.OpenCounter | commands.CloseCounter],
+        message: wire.CounterCommand,
+        context: Context,
+    ) -> BoardCounter:
+        state, _ = await self._submit(
+            command(at=self._clock(), actor=context.actor, key=context.key, why=message.why, counter=message.counter)
+        )
+        return views.counter_view(state, message.counter, self._clinic)
+
     async def _on_ticket(self, message: wire.TicketCommand, context: Context, **more: Any) -> TicketView:
         command = _ON_TICKET[type(message)]
         return await self._carry_out(
@@ -171,6 +191,16 @@ class QueueActor(Actor):
     async def resume(self, message: wire.Resume, context: Context) -> TicketView:
         return await self._on_ticket(message, context)
 
+    @handles(wire.Prioritise)
+    async def prioritise(self, message: wire.Prioritise, context: Context) -> TicketView:
+        ticket = (await self._state()).ticket(message.id)
+        born = None
+        if ticket is not None and message.priority_reason == "lansia":
+            born = await self._born(ticket.user_id)
+        return await self._on_ticket(
+            message, context, priority=message.priority, priority_reason=message.priority_reason, born=born
+        )
+
     @handles(wire.Transfer)
     async def transfer(self, message: wire.Transfer, context: Context) -> TicketView:
         return await self._on_ticket(message, context, service=message.service)
@@ -194,7 +224,7 @@ class QueueActor(Actor):
         return self._view(await self._state(), message.id)
 
     @handles(wire.ListTickets)
-    async def list_tickets(self, message: wire.ListTickets, context: Context) -> Page[TicketView]:
+    async def list_tickets(self, message: wire.ListTickets, context: Context) -> Page[StaffTicket]:
         filters = views.Filters(
             status=(message.status,) if message.status else None,
             service=message.service,
@@ -254,9 +284,12 @@ class QueueActor(Actor):
         self._changes += 1
         self._birth_dates.pop(event.user_id, None)
 
+    async def _submit(self, command: Command) -> Outcome:
+        return await self._ledger.submit(command, deadline=current.get().deadline)
+
     async def _carry_out(self, command: Command) -> TicketView:
-        state, decision = await self._ledger.submit(command, deadline=current.get().deadline)
-        assert decision.ticket_id is not None, "every command of the wire is about a ticket"
+        state, decision = await self._submit(command)
+        assert decision.ticket_id is not None, "the command is about a ticket"
         return self._view(state, decision.ticket_id)
 
     def _view(self, state: queue.Queue, ticket_id: str) -> TicketView:

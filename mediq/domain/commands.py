@@ -72,6 +72,14 @@ class Resume(OnTicket, frozen=True, kw_only=True, tag="resume"):
     """A held patient waits again."""
 
 
+class Prioritise(OnTicket, frozen=True, kw_only=True, tag="prioritise"):
+    """Give a patient who has not been called yet another priority. `born` is held against the reason lansia."""
+
+    priority: Priority
+    priority_reason: str | None = None
+    born: date | None = None
+
+
 class Transfer(OnTicket, frozen=True, kw_only=True, tag="transfer"):
     """Send the patient on to another service."""
 
@@ -114,6 +122,7 @@ Command = (
     | Requeue
     | Hold
     | Resume
+    | Prioritise
     | Transfer
     | Cancel
     | Undo

@@ -15,6 +15,7 @@ from mediq.domain.commands import (
     Complete,
     Hold,
     OpenCounter,
+    Prioritise,
     Recall,
     Requeue,
     Resume,
@@ -23,7 +24,7 @@ from mediq.domain.commands import (
     Transfer,
     Undo,
 )
-from mediq.domain.errors import Conflict, NotFound
+from mediq.domain.errors import Conflict, Invalid, NotFound
 from mediq.domain.events import (
     ActionUndone,
     CounterClosed,
@@ -38,6 +39,7 @@ from mediq.domain.events import (
     TicketEvent,
     TicketHeld,
     TicketIssued,
+    TicketPrioritised,
     TicketRecalled,
     TicketRequeued,
     TicketResumed,
@@ -45,7 +47,7 @@ from mediq.domain.events import (
     TicketTransferred,
 )
 from mediq.domain.evolve import DAY_CLOSED, evolve
-from mediq.domain.priority import grant, next_in_turn, turn_back
+from mediq.domain.priority import granted, lower, next_in_turn, turn_back
 from mediq.domain.state import Queue, active_key, number_key
 from mediq.domain.subject import subject_of_command
 from mediq.domain.ticket import ACTIVE, AT_COUNTER, Status, Ticket
@@ -127,6 +129,8 @@ def _answer(queue: Queue, command: Command, clinic: Clinic) -> _Answered:
             return _unless(not queue.desk(command.counter).open, CounterClosed(counter=command.counter))
         case CloseDay():
             return (() if queue.day is None else _close(queue, queue.day, command.at, clinic)), None
+        case Prioritise():
+            return _prioritise(_ticket(queue, command.ticket_id), command, clinic)
         case _:
             ticket = _ticket(queue, command.ticket_id)
             event = _ticket_event(queue, command, ticket, clinic)
@@ -142,13 +146,7 @@ def _add(queue: Queue, command: AddPatient, clinic: Clinic) -> _Answered:
         raise Conflict("Nomor antrean dengan id atau tautan ini sudah ada.", code="ticket-exists")
     if not clinic.is_open(service, command.at):
         raise Conflict(f"{service.name} sedang tutup. {_hours(service)}", code="closed")
-    priority, reason = grant(
-        command.priority,
-        command.priority_reason,
-        command.born,
-        clinic.day(command.at),
-        clinic.policy.elderly_age,
-    )
+    priority, reason = granted(command, clinic)
     day = _today(queue, command.at, clinic)
     sequence = queue.numbers.get(number_key(day, service.letter), 0) + 1
     issued = TicketIssued(
@@ -182,6 +180,16 @@ def _call(queue: Queue, command: CallNext, clinic: Clinic) -> _Answered:
         return (called,), ticket.id
     day = _today(queue, command.at, clinic)
     return (CounterOpened(counter=command.counter, day=day), called), ticket.id
+
+
+def _prioritise(ticket: Ticket, command: Prioritise, clinic: Clinic) -> _Answered:
+    _require(ticket, Status.WAITING, Status.ON_HOLD)
+    priority, reason = granted(command, clinic)
+    if (priority, reason) == (ticket.priority, ticket.priority_reason):
+        return (), ticket.id
+    if lower(priority, ticket.priority) and not command.why:
+        raise Invalid.field("why", "Sebutkan mengapa prioritas pasien ini diturunkan.")
+    return (_about(TicketPrioritised, ticket, priority=priority, priority_reason=reason),), ticket.id
 
 
 def _ticket_event(queue: Queue, command: Command, ticket: Ticket, clinic: Clinic) -> Event:

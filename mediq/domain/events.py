@@ -68,6 +68,13 @@ class TicketResumed(TicketEvent, frozen=True, kw_only=True, omit_defaults=True, 
     """A held patient waits again, at the former place in line."""
 
 
+class TicketPrioritised(TicketEvent, frozen=True, kw_only=True, omit_defaults=True, tag="ticket-prioritised"):
+    """Staff gave the patient another `priority`; the place among those who have it is by arrival, as ever."""
+
+    priority: Priority
+    priority_reason: str | None = None
+
+
 class TicketTransferred(TicketEvent, frozen=True, kw_only=True, omit_defaults=True, tag="ticket-transferred"):
     """The patient waits for another `service` with the same number; `from_service` is the one left."""
 
@@ -127,6 +134,7 @@ Event = (
     | TicketRequeued
     | TicketHeld
     | TicketResumed
+    | TicketPrioritised
     | TicketTransferred
     | TicketCompleted
     | TicketCancelled

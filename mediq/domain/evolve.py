@@ -21,6 +21,7 @@ from mediq.domain.events import (
     TicketEvent,
     TicketHeld,
     TicketIssued,
+    TicketPrioritised,
     TicketRecalled,
     TicketRequeued,
     TicketResumed,
@@ -166,6 +167,8 @@ def _changed(ticket: Ticket, event: Event, at: datetime, version: int) -> Ticket
             return replace(ticket, status=Status.ON_HOLD)
         case TicketResumed():
             return _waiting_again(ticket, at)
+        case TicketPrioritised():
+            return replace(ticket, priority=event.priority, priority_reason=event.priority_reason)
         case TicketTransferred():
             steps = (*ticket.steps, ticket.step(at if ticket.status in AT_COUNTER else None))
             moved = replace(_waiting_again(ticket, at), service=event.service, steps=steps)

@@ -8,7 +8,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 
-from mediq.domain.clinic import Policy
+from mediq.domain.clinic import Clinic, Policy
+from mediq.domain.commands import AddPatient, Prioritise
 from mediq.domain.errors import Invalid
 from mediq.domain.line import Key, Line, Place, by_turn, by_wait, index_of
 from mediq.domain.ticket import REASONS, Priority, Ticket
@@ -101,6 +102,24 @@ def turn_back(line: Line, ticket: Ticket, at: datetime, order: int, policy: Poli
         if people_ahead(line.join(place), place, at, policy) >= 3:
             return key
     return end
+
+
+def granted(command: AddPatient | Prioritise, clinic: Clinic) -> tuple[Priority, str | None]:
+    """The priority that a command gives, and why; raises as :func:`grant`.
+
+    Whoever changes the priority of a patient who waits has the last word: then age alone raises nothing.
+    """
+    born = command.born
+    if isinstance(command, Prioritise) and command.priority_reason != "lansia":
+        born = None
+    today = clinic.day(command.at)
+    return grant(command.priority, command.priority_reason, born, today, clinic.policy.elderly_age)
+
+
+def lower(one: Priority, other: Priority) -> bool:
+    """Whether the one is called later than the other."""
+    order = list(Priority)
+    return order.index(one) > order.index(other)
 
 
 def grant(

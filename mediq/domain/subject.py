@@ -1,7 +1,7 @@
 """What a command was about, told from the command or from its event, so that a reused key is noticed."""
 
 from mediq.domain.clinic import Clinic
-from mediq.domain.commands import AddPatient, CallNext, CloseDay, Command, OnTicket, Transfer
+from mediq.domain.commands import AddPatient, CallNext, CloseDay, Command, OnTicket, Prioritise, Transfer
 from mediq.domain.events import (
     ActionUndone,
     CounterClosed,
@@ -10,10 +10,11 @@ from mediq.domain.events import (
     Event,
     TicketCalled,
     TicketIssued,
+    TicketPrioritised,
     TicketTransferred,
     kind,
 )
-from mediq.domain.priority import grant
+from mediq.domain.priority import granted
 
 _COMMAND_OF_EVENT = {
     "ticket-recalled": "recall",
@@ -34,6 +35,8 @@ def subject_of_event(event: Event) -> str:
             return _join("add-patient", event.user_id, event.service, event.priority, event.priority_reason)
         case TicketCalled():
             return _join("call-next", event.counter, *event.offered)
+        case TicketPrioritised():
+            return _join("prioritise", event.ticket_id, event.priority, event.priority_reason)
         case TicketTransferred():
             return _join("transfer", event.ticket_id, event.service)
         case ActionUndone():
@@ -57,13 +60,11 @@ def subject_of_command(command: Command, clinic: Clinic) -> str:
     name = str(type(command).__struct_config__.tag)
     match command:
         case AddPatient():
-            today = clinic.day(command.at)
-            priority, reason = grant(
-                command.priority, command.priority_reason, command.born, today, clinic.policy.elderly_age
-            )
-            return _join(name, command.user_id, clinic.service(command.service).id, priority, reason)
+            return _join(name, command.user_id, clinic.service(command.service).id, *granted(command, clinic))
         case CallNext():
             return _join(name, command.counter, *clinic.offered(command.counter, command.service))
+        case Prioritise():
+            return _join(name, command.ticket_id, *granted(command, clinic))
         case Transfer():
             return _join(name, command.ticket_id, command.service)
         case CloseDay():

@@ -1,4 +1,4 @@
-"""What others see of the queue. Only `TicketView` says whose ticket it is, and by a link, never by a name."""
+"""What others see of the queue: staff whose ticket it is, by id; a patient by a link; the boards by a number alone."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -6,10 +6,10 @@ from itertools import chain
 
 import msgspec
 
-from mediq.domain.clinic import Clinic, Service
+from mediq.domain.clinic import Clinic, Counter, Service
 from mediq.domain.errors import NotFound
 from mediq.domain.estimate import Estimate, estimate_for
-from mediq.domain.events import Event, Recorded, TicketIssued
+from mediq.domain.events import Event, Recorded, TicketIssued, TicketPrioritised
 from mediq.domain.line import place_of
 from mediq.domain.priority import call_order, people_ahead
 from mediq.domain.state import Queue
@@ -44,6 +44,12 @@ class TicketView(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime | None
     finished_at: datetime | None
     token: str
+
+
+class StaffTicket(TicketView, frozen=True, kw_only=True):
+    """A ticket as staff see it in their list: with whose it is."""
+
+    user_id: str
 
 
 class BoardCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,7 +135,7 @@ def ticket_view(queue: Queue, ticket_id: str, clinic: Clinic, now: datetime) -> 
     return _view(queue, ticket, status, ahead, clinic, now)
 
 
-def listing(queue: Queue, clinic: Clinic, now: datetime, filters: Filters) -> list[TicketView]:
+def listing(queue: Queue, clinic: Clinic, now: datetime, filters: Filters) -> list[StaffTicket]:
     """The open day's tickets that pass the filters, oldest first."""
     today = clinic.day(now)
     wanted = filters.status or (*ACTIVE, Status.NO_SHOW)
@@ -151,7 +157,11 @@ def listing(queue: Queue, clinic: Clinic, now: datetime, filters: Filters) -> li
     for service in {ticket.service for ticket in found if ticket.status is Status.WAITING}:
         for index, place in enumerate(call_order(queue.line(service), now, clinic.policy)):
             ahead[place.ticket_id] = index
-    return [_view(queue, ticket, ticket.status, ahead.get(ticket.id), clinic, now) for ticket in found]
+    shown = (_view(queue, ticket, ticket.status, ahead.get(ticket.id), clinic, now) for ticket in found)
+    return [
+        StaffTicket(**msgspec.structs.asdict(view), user_id=ticket.user_id)
+        for view, ticket in zip(shown, found, strict=True)
+    ]
 
 
 def by_token(queue: Queue, token: str) -> Ticket:
@@ -240,31 +250,46 @@ def board_services(board: str, clinic: Clinic) -> tuple[Service, ...]:
     return services
 
 
+def counter_view(queue: Queue, counter_id: str, clinic: Clinic) -> BoardCounter:
+    """A counter and the number it is busy with, whatever service that is of.
+
+    Raises:
+        Invalid: on field `counter`, when there is none.
+    """
+    return _counter(queue, clinic.counter(counter_id))
+
+
 def public_event(recorded: Recorded) -> PublicEvent:
     """An event as anyone may see it."""
     event = recorded.event
     if isinstance(event, TicketIssued):
         event = msgspec.structs.replace(event, user_id="", token="", priority=Priority.NORMAL, priority_reason=None)
+    elif isinstance(event, TicketPrioritised):
+        event = msgspec.structs.replace(event, priority=Priority.NORMAL, priority_reason=None)
     return PublicEvent(version=recorded.version, at=recorded.at, event=event)
 
 
 def _counters(queue: Queue, services: set[str], clinic: Clinic) -> Iterable[BoardCounter]:
     for counter in clinic.counters:
-        desk = queue.desk(counter.id)
-        ticket = queue.tickets.get(desk.ticket_id or "")
-        if ticket is not None and ticket.service not in services:
-            ticket = None
-        if ticket is None and counter.services and not services.intersection(counter.services):
-            continue
-        yield BoardCounter(
-            counter=counter.id,
-            counter_name=counter.name,
-            open=desk.open,
-            number=ticket.number if ticket else None,
-            service=ticket.service if ticket else None,
-            status=ticket.status if ticket else None,
-            recalls=ticket.recalls if ticket else 0,
-        )
+        view = _counter(queue, counter)
+        if view.service is not None and view.service not in services:
+            view = BoardCounter(counter=view.counter, counter_name=view.counter_name, open=view.open)
+        if view.service is not None or not counter.services or services.intersection(counter.services):
+            yield view
+
+
+def _counter(queue: Queue, counter: Counter) -> BoardCounter:
+    desk = queue.desk(counter.id)
+    ticket = queue.tickets.get(desk.ticket_id or "")
+    return BoardCounter(
+        counter=counter.id,
+        counter_name=counter.name,
+        open=desk.open,
+        number=ticket.number if ticket else None,
+        service=ticket.service if ticket else None,
+        status=ticket.status if ticket else None,
+        recalls=ticket.recalls if ticket else 0,
+    )
 
 
 def _view(queue: Queue, ticket: Ticket, status: Status, ahead: int | None, clinic: Clinic, now: datetime) -> TicketView:

@@ -30,10 +30,10 @@ class BoardEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class OperatorList(msgspec.Struct, frozen=True, kw_only=True):
-    """The tickets that are not over, oldest first."""
+    """The tickets that are not over and whose they are, oldest first."""
 
     version: int
-    tickets: list[views.TicketView]
+    tickets: list[views.StaffTicket]
 
 
 class Boards:

@@ -12,7 +12,8 @@ from mediq.messages.registry import Request
 
 ADMIN: Final = frozenset({Role.ADMIN_FASKES})
 STAFF: Final = frozenset({Role.OPERATOR, Role.ADMIN_FASKES})
-SIGNED_IN: Final = frozenset(Role)
+PEOPLE: Final = frozenset({Role.PASIEN, Role.OPERATOR, Role.ADMIN_FASKES})
+KIOSK: Final = frozenset({Role.KIOSK})
 
 
 class Limit(StrEnum):
@@ -68,7 +69,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 def table(*, open_registration: bool) -> tuple[Route, ...]:
     """Every route whose answer comes from an actor; with `open_registration` anyone may upload a card."""
     json, login = Body.JSON, Limit.LOGIN
-    uploaders = None if open_registration else STAFF
+    uploaders = None if open_registration else STAFF | KIOSK
 
     def counter(verb: str, message: type[Request[Any]]) -> Route:
         return Route(method="PATCH", path=f"/queue/{{id}}/{verb}", message=message, who=STAFF, body=json)
@@ -101,7 +102,7 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
             who=None,
             body=Body.REFRESH_TOKEN,
         ),
-        Route(method="GET", path="/auth/logout", message=auth.Logout, who=SIGNED_IN),
+        Route(method="GET", path="/auth/logout", message=auth.Logout, who=PEOPLE),
         Route(
             method="POST",
             path="/session",
@@ -112,7 +113,7 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
             account=lambda message: message.email.casefold(),
             cookie=Cookie.GIVE,
         ),
-        Route(method="DELETE", path="/session", message=auth.Logout, who=SIGNED_IN, cookie=Cookie.TAKE),
+        Route(method="DELETE", path="/session", message=auth.Logout, who=PEOPLE, cookie=Cookie.TAKE),
         Route(method="POST", path="/auth/setup", message=auth.SetUp, who=None, body=json, limit=login),
         Route(method="POST", path="/users", message=user.CreateUser, who=ADMIN, body=json, status=201),
         Route(
@@ -124,10 +125,19 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
             status=201,
         ),
         Route(method="GET", path="/users/check-nik/{nik}", message=user.CheckNik, who=STAFF),
-        Route(method="GET", path="/users/profile", message=user.GetProfile, who=SIGNED_IN),
+        Route(method="GET", path="/users/profile", message=user.GetProfile, who=PEOPLE),
         Route(method="GET", path="/users", message=user.FindUsers, who=ADMIN),
         Route(method="PATCH", path="/users/{id}/role", message=user.UpdateRole, who=ADMIN, body=json),
         Route(method="DELETE", path="/users/{id}", message=user.DeleteUser, who=ADMIN),
+        Route(
+            method="POST",
+            path="/devices",
+            message=user.CreateDevice,
+            who=ADMIN,
+            body=json,
+            status=201,
+            cookie=Cookie.GIVE,
+        ),
         Route(
             method="POST",
             path="/ocr/process-ktp",
@@ -146,12 +156,12 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
             method="POST",
             path="/queue/add",
             message=queue.AddPatient,
-            who=SIGNED_IN,
+            who=PEOPLE,
             own="user_id",
             body=json,
             status=201,
         ),
-        Route(method="GET", path="/queue/status/{user_id}", message=queue.GetStatus, who=SIGNED_IN, own="user_id"),
+        Route(method="GET", path="/queue/status/{user_id}", message=queue.GetStatus, who=PEOPLE, own="user_id"),
         Route(method="PATCH", path="/queue/call-next", message=queue.CallNext, who=STAFF, body=json),
         counter("recall", queue.Recall),
         counter("start", queue.Start),
@@ -160,9 +170,12 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
         counter("requeue", queue.Requeue),
         counter("hold", queue.Hold),
         counter("resume", queue.Resume),
+        counter("priority", queue.Prioritise),
         counter("transfer", queue.Transfer),
+        Route(method="POST", path="/queue/counters/{counter}/open", message=queue.OpenCounter, who=STAFF, body=json),
+        Route(method="POST", path="/queue/counters/{counter}/close", message=queue.CloseCounter, who=STAFF, body=json),
         Route(method="POST", path="/queue/undo", message=queue.Undo, who=STAFF, body=json),
-        Route(method="DELETE", path="/queue/{id}", message=queue.Cancel, who=SIGNED_IN),
+        Route(method="DELETE", path="/queue/{id}", message=queue.Cancel, who=PEOPLE),
         Route(method="GET", path="/queue", message=queue.ListTickets, who=STAFF),
         Route(method="GET", path="/queue/statistics", message=queue.GetStatistics, who=STAFF),
     )

@@ -9,7 +9,7 @@ from mediq.domain import events
 from mediq.domain.events import Recorded
 from mediq.domain.statistics import Statistics
 from mediq.domain.ticket import Priority, Status
-from mediq.domain.views import TicketView
+from mediq.domain.views import BoardCounter, StaffTicket, TicketView
 from mediq.messages.ocr import Reason, ServiceId
 from mediq.messages.page import Page, PageLimit, PageNumber
 from mediq.messages.registry import Request, event, request
@@ -93,6 +93,14 @@ class Resume(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
     """Let a ticket that was set aside wait again."""
 
 
+@request("queue.prioritise")
+class Prioritise(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Give a patient who has not been called yet another priority; lowering one takes a `why`."""
+
+    priority: Priority
+    priority_reason: Reason | None = None
+
+
 @request("queue.transfer")
 class Transfer(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
     """Send a patient on to another service with the same ticket."""
@@ -112,9 +120,26 @@ class Undo(Request[TicketView], frozen=True, kw_only=True):
     counter: CounterId
 
 
+class CounterCommand(Request[BoardCounter], frozen=True, kw_only=True):
+    """A command on a counter; `why` goes into the audit trail."""
+
+    counter: CounterId
+    why: Reason | None = None
+
+
+@request("queue.open-counter")
+class OpenCounter(CounterCommand, Request[BoardCounter], frozen=True, kw_only=True):
+    """Begin work at a counter. An open one stays open."""
+
+
+@request("queue.close-counter")
+class CloseCounter(CounterCommand, Request[BoardCounter], frozen=True, kw_only=True):
+    """End work at a counter that is not busy."""
+
+
 @request("queue.list", idempotent=True)
-class ListTickets(Request[Page[TicketView]], frozen=True, kw_only=True):
-    """Today's tickets, oldest first."""
+class ListTickets(Request[Page[StaffTicket]], frozen=True, kw_only=True):
+    """Today's tickets and whose they are, oldest first."""
 
     service: ServiceId | None = None
     status: Status | None = None

@@ -6,14 +6,16 @@ import aiohttp
 import pytest
 
 from mediq.http.routes import Body, Route, table
-from tests.fixtures.desk import PASSWORD, Desk, Reply, desk_at
+from tests.fixtures.desk import PASSWORD, Desk, Reply, browser_at, desk_at
+from tests.fixtures.house import ADMIN as ADMINISTRATOR
 from tests.fixtures.house import GENEROUS, House, running
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
-ANYONE = frozenset({"", "PASIEN", "OPERATOR", "ADMIN_FASKES"})
-SIGNED_IN = ANYONE - {""}
+ANYONE = frozenset({"", "PASIEN", "OPERATOR", "ADMIN_FASKES", "KIOSK"})
+SIGNED_IN = ANYONE - {"", "KIOSK"}
 STAFF = frozenset({"OPERATOR", "ADMIN_FASKES"})
 ADMIN = frozenset({"ADMIN_FASKES"})
+UPLOADERS = STAFF | {"KIOSK"}
 
 CONTRACT = {
     "GET /": ANYONE,
@@ -30,9 +32,10 @@ CONTRACT = {
     "GET /users/check-nik/{nik}": STAFF,
     "GET /users/profile": SIGNED_IN,
     "GET /users": ADMIN,
+    "POST /devices": ADMIN,
     "PATCH /users/{id}/role": ADMIN,
     "DELETE /users/{id}": ADMIN,
-    "POST /ocr/process-ktp": STAFF,  # and anyone where registration is open
+    "POST /ocr/process-ktp": UPLOADERS,  # and anyone where registration is open
     "GET /ocr/status/{id}": ANYONE,
     "GET /ocr/result/{id}": ANYONE,
     "GET /ocr/reviews": STAFF,
@@ -48,7 +51,10 @@ CONTRACT = {
     "PATCH /queue/{id}/requeue": STAFF,
     "PATCH /queue/{id}/hold": STAFF,
     "PATCH /queue/{id}/resume": STAFF,
+    "PATCH /queue/{id}/priority": STAFF,
     "PATCH /queue/{id}/transfer": STAFF,
+    "POST /queue/counters/{counter}/open": STAFF,
+    "POST /queue/counters/{counter}/close": STAFF,
     "POST /queue/undo": STAFF,
     "DELETE /queue/{id}": SIGNED_IN,
     "GET /queue": STAFF,
@@ -67,7 +73,18 @@ People = Mapping[str, Desk]
 
 
 @pytest.fixture
-async def people(admin: Desk) -> People:
+async def kiosk(house: House, admin: Desk) -> Desk:
+    """A device, which shows the token in its cookie as everyone else shows theirs."""
+    async with browser_at(house) as browser:
+        await browser.post("/session", {"email": ADMINISTRATOR[0], "password": ADMINISTRATOR[1]})
+        named = await browser.post("/devices", {"nama": "Kiosk pintu depan"})
+        assert named.status == 201, named
+        [cookie] = browser.http.cookie_jar
+        return Desk(admin.http, {"access_token": cookie.value, "user": named.body["user"]})
+
+
+@pytest.fixture
+async def people(admin: Desk, kiosk: Desk) -> People:
     """One of each role, signed in."""
     mail = "peran@klinik.example"
     if (await admin.get(f"/users?search={mail}")).body["data"]:
@@ -77,7 +94,7 @@ async def people(admin: Desk) -> People:
     nik = new_nik()
     await admin.register(nik, "SITI")
     patient = await admin.sign_in_patient(nik, "SITI")
-    return {"": Desk(admin.http), "PASIEN": patient, "OPERATOR": operator, "ADMIN_FASKES": admin}
+    return {"": Desk(admin.http), "PASIEN": patient, "OPERATOR": operator, "ADMIN_FASKES": admin, "KIOSK": kiosk}
 
 
 def test_the_contract_speaks_of_every_route() -> None:
@@ -106,8 +123,8 @@ async def test_who_gets_through(people: People, name: str) -> None:
 async def _call(caller: Desk, name: str) -> Reply:
     method, path = name.split(" ")
     route = ROUTES.get(name)
-    if name == "GET /auth/refresh" and caller.tokens:
-        return await caller.refresh()
+    if name == "GET /auth/refresh":
+        return await (caller.refresh() if "refresh_token" in caller.tokens else Desk(caller.http).get(path))
     if name.startswith("GET /events"):
         async with caller.http.get(path, headers=caller._headers(None)) as response:
             return Reply(response.status, response.headers, None if response.status == 200 else await response.json())

@@ -56,6 +56,8 @@ def recount(log: list[Recorded], clinic: Clinic, first: date, last: date) -> Sta
                     step.update(finished=r.at)
                 ticket["steps"].append(_wait(event.service, r))
                 ticket["status"] = "WAITING"
+            case "ticket-prioritised":
+                ticket["priority"] = event.priority
             case "ticket-completed":
                 step.update(finished=None if closing else r.at)
                 ticket["status"] = "COMPLETED"

@@ -17,6 +17,7 @@ from mediq.domain.commands import (
     Complete,
     Hold,
     OpenCounter,
+    Prioritise,
     Recall,
     Requeue,
     Resume,
@@ -229,9 +230,11 @@ ALLOWED: dict[type[Command], set[Status]] = {
     Requeue: {Status.NO_SHOW},
     Hold: {Status.WAITING, Status.CALLED, Status.IN_PROGRESS},
     Resume: {Status.ON_HOLD},
+    Prioritise: {Status.WAITING, Status.ON_HOLD},
     Transfer: {Status.WAITING, Status.CALLED, Status.IN_PROGRESS},
     Cancel: {Status.WAITING, Status.CALLED, Status.IN_PROGRESS, Status.ON_HOLD},
 }
+MORE: dict[type[Command], dict[str, Any]] = {Transfer: {"service": "gigi"}, Prioritise: {"priority": "URGENT"}}
 WAY_TO: dict[Status, list[type[Command]]] = {
     Status.WAITING: [],
     Status.CALLED: [CallNext],
@@ -250,7 +253,7 @@ def test_what_a_ticket_allows(journal: Journal, status: Status, command: type[Co
     for step in WAY_TO[status]:
         journal.do(step, **({"counter": "1"} if step is CallNext else {"ticket_id": ticket.id}))
     assert journal.ticket(ticket.id).status is status
-    fields = {"ticket_id": ticket.id} | ({"service": "gigi"} if command is Transfer else {})
+    fields = {"ticket_id": ticket.id, **MORE.get(command, {})}
     if status in ALLOWED[command]:
         assert len(journal.do(command, **fields).events) == 1
     else:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from msgspec.structs import asdict
 
 from mediq.domain import commands
 from mediq.domain.errors import DomainError
@@ -17,6 +18,7 @@ from mediq.domain.line import Place, by_turn, by_wait, place_of
 from mediq.domain.queue import EMPTY, Queue, dump, load
 from mediq.domain.statistics import statistics
 from mediq.domain.ticket import ACTIVE, AT_COUNTER, OVER, Priority, Status
+from mediq.domain.ticket import REASONS as PRIORITY_OF
 from mediq.domain.views import Filters, board_view, listing, ticket_view
 from tests.unit.domain.journal import CLINIC, MORNING, Journal, replayed
 from tests.unit.domain.recount import recount, same
@@ -129,6 +131,13 @@ class ClinicDays(RuleBasedStateMachine):
         ticket_id = data.draw(st.sampled_from(sorted(self.journal.queue.tickets)))
         self.attempt(commands.Transfer, ticket_id=ticket_id, service=service)
 
+    @precondition(lambda self: self.journal.queue.tickets)
+    @rule(data=st.data(), reason=REASONS, priority=st.sampled_from(list(Priority)), why=st.sampled_from([None, "w"]))
+    def prioritise(self, data: st.DataObject, reason: str | None, priority: Priority, why: str | None) -> None:
+        ticket_id = data.draw(st.sampled_from(sorted(self.journal.queue.tickets)))
+        given = priority if reason is None else PRIORITY_OF[reason]
+        self.attempt(commands.Prioritise, ticket_id=ticket_id, priority=given, priority_reason=reason, why=why)
+
     @rule(number=st.integers(1, 20))
     def act_on_any_ticket_there_ever_was(self, number: int) -> None:
         self.attempt(commands.Requeue, ticket_id=f"t{number}")
@@ -215,7 +224,8 @@ class ClinicDays(RuleBasedStateMachine):
         rows = listing(journal.queue, CLINIC, journal.at, Filters())
         assert board.waiting == sum(row.status is Status.WAITING for row in rows)
         for row in rows:
-            assert row == ticket_view(journal.queue, row.id, CLINIC, journal.at)
+            shown = ticket_view(journal.queue, row.id, CLINIC, journal.at)
+            assert asdict(row) == asdict(shown) | {"user_id": journal.ticket(row.id).user_id}
 
     def teardown(self) -> None:
         journal = self.journal

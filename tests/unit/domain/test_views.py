@@ -7,13 +7,14 @@ import msgspec
 import pytest
 
 from mediq.domain.commands import Complete, Hold, OpenCounter, Skip, Transfer
-from mediq.domain.errors import NotFound
+from mediq.domain.errors import Invalid, NotFound
 from mediq.domain.events import TicketIssued
 from mediq.domain.ticket import Status
 from mediq.domain.views import (
     Filters,
     board_view,
     by_token,
+    counter_view,
     current_ticket,
     listing,
     public_event,
@@ -186,3 +187,20 @@ def test_a_board_says_what_is_open(journal: Journal) -> None:
     open_now = {s.id: s.open for s in board_view(journal.queue, "all", CLINIC, journal.at).services}
     assert open_now == {"umum": True, "gigi": False, "farmasi": True}
     assert journal.clinic.local(journal.at) - journal.at == timedelta()
+
+
+def test_staff_see_whose_ticket_it_is(journal: Journal) -> None:
+    ticket = journal.add(user_id="siti")
+    [row] = listing(journal.queue, CLINIC, journal.at, Filters())
+    assert row.user_id == "siti"
+    assert "user_id" not in msgspec.to_builtins(ticket_view(journal.queue, ticket.id, CLINIC, journal.at))
+
+
+def test_a_counter_by_itself(journal: Journal) -> None:
+    journal.add("gigi")
+    journal.call("2")
+    seen = counter_view(journal.queue, "2", CLINIC)
+    assert (seen.counter_name, seen.open, seen.number, seen.service) == ("Loket 2", True, "B-001", "gigi")
+    assert not counter_view(journal.queue, "1", CLINIC).open
+    with pytest.raises(Invalid):
+        counter_view(journal.queue, "99", CLINIC)
