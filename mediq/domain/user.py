@@ -11,7 +11,8 @@ KTP_FIELDS: tuple[str, ...] = tuple(name for name in card.FIELDS if name not in 
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A patient or a member of staff. Patients have a NIK, staff have an e-mail address; one may have both."""
+    """A patient, a member of staff or a device. Patients have a NIK, staff have an e-mail address, one may have both;
+    a device has but a name."""
 
     id: str
     nik: str | None = None

@@ -71,7 +71,7 @@ class Doorman:
             return None
         if not harmless:
             refuse_other_sites(request)
-        seconds = self._tokens.cookie_seconds
+        seconds = self._tokens.cookie_seconds(principal.role)
         if expires_at - self._clock() < seconds / 2:
             cookie.give(request, self._tokens.access(principal, seconds), seconds)
         return principal
@@ -79,7 +79,7 @@ class Doorman:
     def give_cookie(self, request: web.Request, signed_in: auth.Tokens) -> None:
         """Let the browser keep a session by its cookie instead of the tokens that signing in gave."""
         principal, _ = self._tokens.principal(signed_in.access_token)
-        seconds = self._tokens.cookie_seconds
+        seconds = self._tokens.cookie_seconds(principal.role)
         cookie.give(request, self._tokens.access(principal, seconds), seconds)
 
     async def _believe(self, token: str) -> tuple[Principal, int]:

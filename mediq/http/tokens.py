@@ -14,6 +14,8 @@ from mediq.messages.errors import Unauthenticated
 from mediq.messages.principal import Principal
 
 _ALGORITHM: Final = "HS256"
+DEVICE_SECONDS: Final = 365 * 86_400
+"""How long a device stays signed in, which nobody signs in anew day by day."""
 
 
 class RefreshClaims(msgspec.Struct, frozen=True):
@@ -41,7 +43,7 @@ class Tokens:
     ) -> None:
         self.access_seconds = access_seconds
         self.refresh_seconds = refresh_seconds
-        self.cookie_seconds = cookie_seconds
+        self._cookie_seconds = cookie_seconds
         self._access_secret = access_secret
         self._refresh_secret = refresh_secret
         self._clock = clock
@@ -58,6 +60,10 @@ class Tokens:
             "exp": now + (self.access_seconds if seconds is None else seconds),
         }
         return jwt.encode(claims, self._access_secret, _ALGORITHM)
+
+    def cookie_seconds(self, role: Role) -> int:
+        """How long the cookie of a browser is good in which someone of this role has signed in."""
+        return DEVICE_SECONDS if role is Role.KIOSK else self._cookie_seconds
 
     def refresh(self, session_id: str) -> tuple[str, str]:
         """A new refresh token of a session, and the hash of it to store."""

@@ -6,7 +6,7 @@ import msgspec
 
 from mediq.domain.roles import Role
 from mediq.domain.user import User
-from mediq.messages.auth import Email, NewPassword
+from mediq.messages.auth import Email, NewPassword, Tokens
 from mediq.messages.page import Page, PageLimit, PageNumber
 from mediq.messages.registry import Done, Event, Request, event, request
 
@@ -51,6 +51,13 @@ class CreateFromOcr(Request[User], Ktp, frozen=True, kw_only=True):
     """Register the holder of a card. Whoever is known by this NIK already is returned as they are."""
 
     nik: NikText
+    nama: Name
+
+
+@request("user.create-device")
+class CreateDevice(Request[Tokens], frozen=True, kw_only=True):
+    """Let a device in that patients use alone, in place of the administrator who asks at it: their session ends."""
+
     nama: Name
 
 

@@ -128,7 +128,7 @@ async def _call(caller: Desk, name: str) -> Reply:
     if name.startswith("GET /events"):
         async with caller.http.get(path, headers=caller._headers(None)) as response:
             return Reply(response.status, response.headers, None if response.status == 200 else await response.json())
-    for parameter in ("{id}", "{nik}"):
+    for parameter in ("{id}", "{nik}", "{counter}"):
         path = path.replace(parameter, "0000000000000000")
     path = path.replace("{user_id}", caller.id if caller.tokens else "nobody")
     if route is not None and route.body is Body.CARD:

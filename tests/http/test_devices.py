@@ -1,0 +1,154 @@
+"""A kiosk: named once by an administrator who walks up to it, then on its own, and good for cards alone."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+
+import jwt
+import pytest
+
+from mediq.http.routes import table
+from tests.fixtures.desk import PASSWORD, Desk, Reply, browser_at, desk_at
+from tests.fixtures.house import ADMIN, House, made_with_admin, running
+from tests.fixtures.visitors import CLEAN, card, new_nik
+
+YEAR = 365 * 86_400
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house of its own, since cards are read here."""
+    base = tmp_path_factory.mktemp("devices")
+    made_with_admin(base)
+    with running(base) as house:
+        yield house
+
+
+@pytest.fixture
+async def admin(clinic: House) -> AsyncIterator[Desk]:
+    async with desk_at(clinic) as desk:
+        await desk.ready()
+        yield await desk.sign_in()
+
+
+@pytest.fixture
+async def browser(clinic: House, admin: Desk) -> AsyncIterator[Desk]:
+    """The kiosk's browser, in which the administrator has signed in."""
+    async with browser_at(clinic) as browser:
+        assert (await browser.post("/session", {"email": ADMIN[0], "password": ADMIN[1]})).status == 200
+        yield browser
+
+
+@pytest.fixture
+async def kiosk(browser: Desk) -> Desk:
+    assert (await name(browser)).status == 201
+    return browser
+
+
+async def name(browser: Desk, nama: str = "Kiosk pintu depan") -> Reply:
+    return await browser.post("/devices", {"nama": nama})
+
+
+def token(browser: Desk) -> str:
+    [cookie] = browser.http.cookie_jar
+    return str(cookie.value)
+
+
+async def test_naming_a_device_takes_the_administrators_place(browser: Desk, admin: Desk) -> None:
+    before = token(browser)
+    named = await name(browser, "Kiosk lobi")
+    assert (named.status, set(named.body)) == (201, {"user"})
+    device = named.body["user"]
+    assert (device["nama"], device["role"], device["nik"], device["email"]) == ("Kiosk lobi", "KIOSK", None, None)
+    assert f"Max-Age={YEAR}" in named.headers["Set-Cookie"]
+    claims = jwt.decode(token(browser), options={"verify_signature": False})
+    assert (claims["sub"], claims["role"], claims["exp"] - claims["iat"]) == (device["id"], "KIOSK", YEAR)
+    left = await admin.showing(before).get("/users/profile")
+    assert (left.status, left.problem) == (401, "session-ended"), "nothing of the administrator stays at the kiosk"
+    listed = await admin.get("/users?role=KIOSK&limit=100")
+    assert device["id"] in [user["id"] for user in listed.body["data"]]
+
+
+async def test_only_an_administrator_at_the_device_names_it(clinic: House, admin: Desk) -> None:
+    refused = await admin.post("/devices", {"nama": "Kiosk"})
+    assert (refused.status, refused.problem) == (403, "cross-site"), "a browser is needed, that keeps the cookie"
+    await admin.hire("bukan-kepala@klinik.example")
+    async with browser_at(clinic) as browser:
+        refused = await name(browser)
+        assert (refused.status, refused.problem) == (401, "unauthenticated")
+        await browser.post("/session", {"email": "bukan-kepala@klinik.example", "password": PASSWORD})
+        refused = await name(browser)
+        assert (refused.status, refused.problem) == (403, "forbidden")
+        assert (await browser.get("/queue")).status == 200, "and stays signed in"
+
+
+@pytest.mark.parametrize("body", [{}, {"nama": ""}, {"nama": "x" * 201}, {"nama": "Kiosk", "role": "ADMIN_FASKES"}])
+async def test_a_device_without_a_name(browser: Desk, body: dict[str, str]) -> None:
+    refused = await browser.post("/devices", body)
+    assert refused.status == 422
+    assert (await browser.get("/users/profile")).body["role"] == "ADMIN_FASKES", "the administrator is still there"
+
+
+async def test_a_kiosk_takes_cards_in_and_reads_what_they_say(kiosk: Desk) -> None:
+    taken = await kiosk.upload(card(CLEAN[0]), wait=30)
+    assert (taken.status, taken.body["status"]) == (200, "REGISTERED"), taken
+    result = await kiosk.get(f"/ocr/result/{taken.body['id']}")
+    assert (result.status, result.body["ticket"]["priority"]) == (200, "NORMAL")
+    assert (await kiosk.get(f"/ocr/status/{taken.body['id']}")).status == 200
+    refused = await kiosk.upload(card(CLEAN[1]), priority="URGENT", priority_reason="darurat")
+    assert (refused.status, refused.problem) == (403, "priority-by-staff")
+
+
+async def test_a_kiosk_may_do_nothing_else_that_needs_signing_in(kiosk: Desk, admin: Desk) -> None:
+    patient = await admin.register(new_nik())
+    for route in table(open_registration=False):
+        if route.who is None or route.path == "/ocr/process-ktp":
+            continue
+        path = route.path
+        for part in ("{id}", "{user_id}", "{nik}", "{counter}"):
+            path = path.replace(part, patient)
+        refused = await kiosk.ask(route.method, path, json={} if route.method in ("POST", "PATCH", "PUT") else None)
+        assert (refused.status, refused.problem) == (403, "forbidden"), (route.method, path)
+    refused = await kiosk.get("/events/operator")
+    assert (refused.status, refused.problem) == (403, "forbidden")
+
+
+async def test_a_kiosk_signs_nobody_in_by_accident(kiosk: Desk) -> None:
+    refused = await kiosk.delete("/session")
+    assert (refused.status, refused.problem) == (403, "forbidden"), "nor does a passer-by sign it out"
+    refused = await kiosk.post("/session", {"email": ADMIN[0], "password": "salah-sama-sekali"})
+    assert refused.status == 401
+    assert (await kiosk.upload(b"no picture")).status == 415, "it is the kiosk still"
+
+
+async def test_a_device_that_is_deleted_is_out_at_once(kiosk: Desk, admin: Desk) -> None:
+    device = jwt.decode(token(kiosk), options={"verify_signature": False})["sub"]
+    assert (await kiosk.upload(b"no picture")).status == 415
+    assert (await admin.delete(f"/users/{device}")).status == 200
+    refused = await kiosk.upload(b"no picture")
+    assert (refused.status, refused.problem) == (401, "unauthenticated")
+    assert not list(kiosk.http.cookie_jar), "and its cookie is gone"
+
+
+async def test_nobody_is_made_a_device_nor_a_device_somebody(kiosk: Desk, admin: Desk) -> None:
+    body = {"nama": "X", "nik": new_nik(), "role": "KIOSK"}
+    refused = await admin.post("/users", body)
+    assert (refused.status, refused.fields) == (422, ["role"])
+    staff = {"nama": "X", "email": "alat@klinik.example", "password": PASSWORD, "role": "KIOSK"}
+    refused = await admin.post("/users", staff)
+    assert (refused.status, refused.fields) == (422, ["role"])
+    patient = await admin.register(new_nik())
+    refused = await admin.patch(f"/users/{patient}/role", {"role": "KIOSK"})
+    assert (refused.status, refused.fields) == (422, ["role"])
+    device = jwt.decode(token(kiosk), options={"verify_signature": False})["sub"]
+    refused = await admin.patch(f"/users/{device}/role", {"role": "ADMIN_FASKES"})
+    assert (refused.status, refused.problem) == (409, "role-of-device")
+    assert (await kiosk.upload(b"no picture")).status == 415, "and it goes on"
+
+
+async def test_a_kiosk_is_one_through_a_restart(clinic: House, kiosk: Desk) -> None:
+    async with AsyncExitStack() as stack:
+        clinic.kill()
+        clinic.start()
+        desk = await stack.enter_async_context(desk_at(clinic))
+        await desk.ready()
+        assert (await kiosk.upload(b"no picture")).status == 415
