@@ -21,6 +21,7 @@ from mediq.domain.card import REFUSALS, Reading
 from mediq.domain.roles import Role
 from mediq.domain.user import User
 from mediq.folder import hold_folder
+from mediq.messages.audit import Entry
 from mediq.messages.auth import Email, NewPassword
 from mediq.messages.errors import DomainError
 from mediq.roles import load_reader, now
@@ -99,7 +100,8 @@ def create_admin(settings: Settings, email: str, *, password_stdin: bool) -> int
                 created_at=created,
                 updated_at=created,
             )
-            await UserStore(engine).create(admin, password_hash=hash_password(password))
+            act = Entry(at=created, action="user.create", subject=admin.id, why="admin create")
+            await UserStore(engine).create(admin, password_hash=hash_password(password), act=act)
         finally:
             await engine.dispose()
 

@@ -32,6 +32,7 @@ from mediq.kernel.supervisor import Child, ChildSpec, Strategy, Supervisor
 from mediq.messages.errors import Invalid, TooLarge, Unsupported
 from mediq.messages.health import DetailedHealth
 from mediq.stores.audit import AuditTrail
+from mediq.stores.credentials import CredentialStore
 from mediq.stores.database import ping
 from mediq.stores.owned import Stores, reached
 from mediq.stores.sessions import SessionStore
@@ -210,6 +211,7 @@ class House:
             self._bus,
             UserStores(
                 UserStore(engine, clock=now),
+                CredentialStore(engine, clock=now),
                 SessionStore(engine),
                 SetupStore(engine),
                 AuditTrail(engine),

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import msgspec
 
-from mediq import observe
 from mediq.actors.passwords import Passwords
 from mediq.domain.roles import Role
 from mediq.domain.user import User
@@ -19,16 +18,17 @@ from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context
 from mediq.kernel.interval import every
 from mediq.messages import auth
-from mediq.messages.errors import Conflict, Fault, Forbidden, Unauthenticated
+from mediq.messages.audit import Entry
+from mediq.messages.errors import Conflict, Forbidden, Unauthenticated
 from mediq.messages.principal import Principal
 from mediq.messages.registry import Done
 from mediq.messages.user import UserCreated
-from mediq.stores.audit import AuditTrail, Entry
+from mediq.stores.audit import AuditTrail
+from mediq.stores.credentials import CredentialStore
 from mediq.stores.sessions import Session, SessionStore
 from mediq.stores.setup import SetupStore
 from mediq.stores.users import UserStore, fold
 
-_log = observe.logger("user")
 _PURGE_SECONDS: Final = 3600.0
 _KEYS_KEPT: Final = timedelta(days=2)
 
@@ -37,6 +37,7 @@ class UserStores(msgspec.Struct, frozen=True):
     """The stores that the user service owns, all in one database."""
 
     users: UserStore
+    credentials: CredentialStore
     sessions: SessionStore
     setup: SetupStore
     audit: AuditTrail
@@ -63,6 +64,7 @@ class SignIn(Actor):
     ) -> None:
         super().__init__(bus)
         self._users = stores.users
+        self._credentials = stores.credentials
         self._sessions = stores.sessions
         self._setup = stores.setup
         self._audit = stores.audit
@@ -88,13 +90,14 @@ class SignIn(Actor):
 
     @handles(auth.LoginAdmin)
     async def login_admin(self, message: auth.LoginAdmin, context: Context) -> auth.Tokens:
-        found = await self._users.credentials(message.email)
+        found = await self._credentials.of_email(message.email)
         if not await self._passwords.match(found.password_hash if found else None, message.password) or found is None:
             raise Unauthenticated("Email atau kata sandi salah.", code="credentials-wrong")
-        if self._passwords.stale(found.password_hash):
-            fresh = await self._passwords.hash(message.password)
-            await self._users.set_password(found.user_id, fresh, end_sessions=False)
-        return await self._sign_in(await self._users.get(found.user_id), context)
+        stored = found.password_hash
+        if self._passwords.stale(stored):
+            stored = await self._passwords.hash(message.password)
+            await self._credentials.rehash(found.user_id, found.password_hash, stored)
+        return await self._sign_in(await self._users.get(found.user_id), context, password_hash=stored)
 
     @handles(auth.LoginUser)
     async def login_user(self, message: auth.LoginUser, context: Context) -> auth.Tokens:
@@ -113,20 +116,22 @@ class SignIn(Actor):
         now = self._clock()
         try:
             session = await self._sessions.rotate(
-                claims.session_id, claims.secret_hash, token_hash, now, self._session_end(now)
+                claims.session_id,
+                claims.secret_hash,
+                token_hash,
+                now,
+                self._session_end(now),
+                reuse=self._act(context, "auth.token-reused"),
             )
         except Unauthenticated as error:
             if error.reason == "token-reused":
                 await self.bus.publish(auth.SessionEnded(session_id=claims.session_id))
-                await self._note(context, "auth.token-reused", claims.session_id)
             raise
         return self._signed_in(await self._users.get(session.user_id), session.id, token)
 
     @handles(auth.Logout)
     async def logout(self, message: auth.Logout, context: Context) -> Done:
-        principal = caller(context)
-        await self._sessions.end(principal.session_id)
-        await self.bus.publish(auth.SessionEnded(session_id=principal.session_id))
+        await self._end_session(context)
         return Done()
 
     @handles(auth.CheckSession)
@@ -137,16 +142,22 @@ class SignIn(Actor):
     async def set_up(self, message: auth.SetUp, context: Context) -> auth.Tokens:
         admin = self._new(nama=message.nama, email=message.email, role=Role.ADMIN_FASKES)
         password_hash = await self._passwords.hash(message.password)
-        admin = await self._setup.redeem(hashed(message.token), admin, password_hash)
+        act = self._act(context, "auth.setup", admin.id, actor=admin)
+        admin = await self._setup.redeem(hashed(message.token), admin, password_hash, act=act)
         await self.bus.publish(UserCreated(user_id=admin.id))
-        await self._note(context, "auth.setup", admin.id)
         return await self._sign_in(admin, context)
 
     def _new(self, **fields: Any) -> User:
         now = self._clock()
         return User(id=uuid.uuid4().hex, created_at=now, updated_at=now, **fields)
 
-    async def _sign_in(self, person: User, context: Context) -> auth.Tokens:
+    async def _sign_in(self, person: User, context: Context, *, password_hash: str | None = None) -> auth.Tokens:
+        act = self._act(context, "auth.login", person.id, actor=person)
+        return await self._open_session(person, self._tokens.refresh_seconds, act, password_hash=password_hash)
+
+    async def _open_session(
+        self, person: User, seconds: int, act: Entry, *, password_hash: str | None = None
+    ) -> auth.Tokens:
         session_id = uuid.uuid4().hex
         token, token_hash = self._tokens.refresh(session_id)
         now = self._clock()
@@ -157,12 +168,19 @@ class SignIn(Actor):
                 role=person.role,
                 token_hash=token_hash,
                 created_at=now,
-                expires_at=self._session_end(now),
+                expires_at=now + timedelta(seconds=seconds),
                 last_used_at=now,
-            )
+            ),
+            password_hash=password_hash,
+            act=act,
         )
-        await self._note(context, "auth.login", person.id, actor=person)
         return self._signed_in(person, session_id, token)
+
+    async def _end_session(self, context: Context) -> None:
+        """End the caller's own session."""
+        principal = caller(context)
+        await self._sessions.end(principal.session_id, act=self._act(context, "auth.logout", principal.user_id))
+        await self.bus.publish(auth.SessionEnded(session_id=principal.session_id))
 
     def _signed_in(self, person: User, session_id: str, refresh_token: str) -> auth.Tokens:
         return auth.Tokens(
@@ -175,26 +193,20 @@ class SignIn(Actor):
     def _session_end(self, now: datetime) -> datetime:
         return now + timedelta(seconds=self._tokens.refresh_seconds)
 
-    async def _note(
-        self, context: Context, action: str, subject: str, *, why: str | None = None, actor: User | None = None
-    ) -> None:
-        principal = context.principal
-        entry = Entry(
-            at=self._clock(),
-            actor=actor.id if actor else principal.user_id if principal else None,
-            role=actor.role if actor else principal.role if principal else None,
-            action=action,
-            subject=subject,
-            why=why,
-            request_id=context.request_id or None,
-        )
-        try:
-            await self._audit.record(entry)
-        except Fault as fault:
-            # What it speaks of is done and safe, and must be answered as done; the log keeps the entry instead.
-            _log.error(
-                "audit entry not written", code=fault.code, actor=entry.actor, action=action, subject=subject, why=why
-            )
+    def _act(
+        self,
+        context: Context,
+        action: str,
+        subject: str | None = None,
+        *,
+        why: str | None = None,
+        actor: User | None = None,
+    ) -> Entry:
+        """What the trail keeps of an act: the caller's, or that of an `actor` who is only just signing in."""
+        by = actor.id if actor else context.principal.user_id if context.principal else None
+        role = actor.role if actor else context.principal.role if context.principal else None
+        ref = context.request_id or None
+        return Entry(at=self._clock(), actor=by, role=role, action=action, subject=subject, why=why, ref=ref)
 
     async def _purge(self) -> None:
         now = self._clock()

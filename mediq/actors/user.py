@@ -9,6 +9,7 @@ from mediq.actors.sign_in import SignIn, caller
 from mediq.domain import card, nik
 from mediq.domain.roles import Role
 from mediq.domain.user import KTP_FIELDS, User
+from mediq.http.tokens import DEVICE_SECONDS
 from mediq.kernel.actor import handles
 from mediq.kernel.context import Context
 from mediq.messages import auth, user
@@ -34,21 +35,23 @@ class UserActor(SignIn):
         if message.password is not None:
             password_hash = await self._passwords.hash(message.password)
         fields = {name: getattr(message, name) for name in ("nama", "nik", "email", "role", *KTP_FIELDS)}
-        created = await self._users.create(self._new(**fields), password_hash=password_hash, key=context.key)
+        new = self._new(**fields)
+        act = self._act(context, "user.create", new.id)
+        created = await self._users.create(new, password_hash=password_hash, key=context.key, act=act)
         _refuse_other_use(created, message.nik, message.email)
         await self.bus.publish(user.UserCreated(user_id=created.id))
-        await self._note(context, "user.create", created.id)
         return created
 
     @handles(user.CreateFromOcr)
     async def create_from_ocr(self, message: user.CreateFromOcr, context: Context) -> User:
         _check_card(message.nik, message)
         fields = {name: getattr(message, name) for name in ("nama", "nik", *KTP_FIELDS)}
-        found, created = await self._users.find_or_create(self._new(**fields, role=Role.PASIEN), key=context.key)
+        new = self._new(**fields, role=Role.PASIEN)
+        act = self._act(context, "user.create-from-ocr", new.id)
+        found, created = await self._users.find_or_create(new, key=context.key, act=act)
         _refuse_other_use(found, message.nik)
         if created:
             await self.bus.publish(user.UserCreated(user_id=found.id))
-            await self._note(context, "user.create-from-ocr", found.id)
         elif context.principal is not None and context.principal.staff:
             found = await self._bring_up_to_date(found, fields, context)
         return found
@@ -58,10 +61,21 @@ class UserActor(SignIn):
         changes = {name: value for name, value in fields.items() if value not in (None, getattr(known, name))}
         if not changes:
             return known
-        updated = await self._users.update(msgspec.structs.replace(known, **changes))
+        act = self._act(context, "user.update-from-ocr", known.id)
+        updated = await self._users.update(msgspec.structs.replace(known, **changes), act=act)
         await self.bus.publish(user.UserUpdated(user_id=known.id))
-        await self._note(context, "user.update-from-ocr", known.id)
         return updated
+
+    @handles(user.CreateDevice)
+    async def create_device(self, message: user.CreateDevice, context: Context) -> auth.Tokens:
+        device = self._new(nama=message.nama, role=Role.KIOSK)
+        device = await self._users.create(device, act=self._act(context, "user.create-device", device.id))
+        await self.bus.publish(user.UserCreated(user_id=device.id))
+        signed_in = await self._open_session(
+            device, DEVICE_SECONDS, self._act(context, "auth.login", device.id, actor=device)
+        )
+        await self._end_session(context)
+        return signed_in
 
     @handles(user.CheckNik)
     async def check_nik(self, message: user.CheckNik, context: Context) -> user.NikKnown:
@@ -86,18 +100,20 @@ class UserActor(SignIn):
 
     @handles(user.UpdateRole)
     async def update_role(self, message: user.UpdateRole, context: Context) -> User:
-        updated = await self._users.set_role(message.id, message.role)
+        _refuse_device_role(message.role)
+        if (await self._users.get(message.id)).role == Role.KIOSK:
+            raise Conflict("Perangkat tidak dapat diberi peran lain.", code="role-of-device")
+        act = self._act(context, "user.updateRole", message.id, why=message.role)
+        updated = await self._users.set_role(message.id, message.role, act=act)
         await self.bus.publish(auth.SessionEnded(user_id=updated.id))
         await self.bus.publish(user.UserUpdated(user_id=updated.id))
-        await self._note(context, "user.updateRole", updated.id, why=message.role)
         return updated
 
     @handles(user.DeleteUser)
     async def delete(self, message: user.DeleteUser, context: Context) -> Done:
-        await self._users.delete(message.id)
+        await self._users.delete(message.id, act=self._act(context, "user.delete", message.id))
         await self.bus.publish(auth.SessionEnded(user_id=message.id))
         await self.bus.publish(user.UserDeleted(user_id=message.id))
-        await self._note(context, "user.delete", message.id)
         return Done()
 
     @handles(CheckUser)
@@ -129,7 +145,13 @@ def _check_card(number: str | None, fields: user.Ktp) -> None:
         raise Invalid.field("jenis_kelamin", "harus LAKI-LAKI atau PEREMPUAN (MALE atau FEMALE pada kartu WNA)")
 
 
+def _refuse_device_role(role: Role) -> None:
+    if role is Role.KIOSK:
+        raise Invalid.field("role", "hanya untuk perangkat, yang dipasang di tempatnya")
+
+
 def _check_new_user(message: user.CreateUser) -> None:
+    _refuse_device_role(message.role)
     needed = ["nik"] if message.role is Role.PASIEN else ["email", "password"]
     missing = [FieldError(name, "wajib diisi") for name in needed if getattr(message, name) is None]
     if missing:

@@ -1,25 +1,28 @@
-"""The audit trail: who did what to whom, when and why. People appear in it only by their ids."""
+"""The audit trail: who did what to whom, when and why. People appear in it only by their ids.
+
+An act that writes is noted in the transaction that it writes in, so that neither is ever there without the other.
+"""
 
 from datetime import datetime
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import ColumnElement, Select, and_, delete, insert, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from mediq.messages.audit import Entry
 from mediq.stores.database import reading, repeated, writing
 from mediq.stores.tables import audit
 
+PURGED: Final = 1000
+"""The most entries that one purge removes, so that none holds up who writes meanwhile."""
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One act. `actor` and `subject` are ids, never names or NIKs; `actor` is None for the house itself."""
+
+class Place(msgspec.Struct, frozen=True, order=True):
+    """Where an entry stands in the trail: by its time, and of one moment by when it was noted."""
 
     at: datetime
-    actor: str | None = None
-    role: str | None = None
-    action: str
-    subject: str | None = None
-    why: str | None = None
-    request_id: str | None = None
+    id: int
 
 
 class AuditTrail:
@@ -30,34 +33,68 @@ class AuditTrail:
 
     @repeated
     async def record(self, entry: Entry) -> None:
-        """Add `entry`; durable on return."""
+        """Add the entry of an act that writes nothing else; durable on return."""
         async with writing(self._engine) as connection:
-            await connection.execute(insert(audit).values(msgspec.structs.asdict(entry)))
+            await note(connection, entry)
 
-    async def page(
+    async def before(
         self,
-        page: int = 1,
-        limit: int = 50,
-        actor: str | None = None,
-        action: str | None = None,
+        place: Place | None = None,
+        *,
+        limit: int = 100,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> tuple[list[Entry], int]:
-        """Page number `page`, from 1, of `limit` entries, newest first, and how many there are in all.
+        actor: str | None = None,
+        action: str | None = None,
+        subject: str | None = None,
+    ) -> list[tuple[Place, Entry]]:
+        """At most `limit` entries with their places, newest first: those before `place`, or the newest of all.
 
-        `since` is included, `until` is not.
+        `since` is included, `until` is not. Of `action` the beginning is enough if it ends with a dot.
         """
+        query = _entries().order_by(audit.c.at.desc(), audit.c.id.desc()).limit(limit)
         wanted: list[ColumnElement[bool]] = []
-        if actor is not None:
-            wanted.append(audit.c.actor == actor)
-        if action is not None:
-            wanted.append(audit.c.action == action)
+        if place is not None:
+            wanted.append(or_(audit.c.at < place.at, and_(audit.c.at == place.at, audit.c.id < place.id)))
+            wanted.append(audit.c.at <= place.at)  # says to the index what the line above says to people
         if since is not None:
             wanted.append(audit.c.at >= since)
         if until is not None:
             wanted.append(audit.c.at < until)
-        query = select(*(audit.c[name] for name in Entry.__struct_fields__)).where(*wanted)
-        newest = query.order_by(audit.c.at.desc(), audit.c.id.desc()).limit(limit).offset((page - 1) * limit)
+        if actor is not None:
+            wanted.append(audit.c.actor == actor)
+        if action is not None:
+            wanted.append(
+                audit.c.action.startswith(action, autoescape=True) if action[-1:] == "." else audit.c.action == action
+            )
+        if subject is not None:
+            wanted.append(audit.c.subject == subject)
         async with reading(self._engine) as connection:
-            total = (await connection.execute(select(func.count()).select_from(audit).where(*wanted))).scalar_one()
-            return [Entry(**row._mapping) for row in await connection.execute(newest)], total
+            return [
+                (Place(row.at, row.id), Entry(**{name: getattr(row, name) for name in Entry.__struct_fields__}))
+                for row in await connection.execute(query.where(*wanted))
+            ]
+
+    @repeated
+    async def purge(self, before: datetime) -> int:
+        """Remove entries from before `before`, the oldest first and at most `PURGED` of them; how many."""
+        oldest = select(audit.c.id).where(audit.c.at < before).order_by(audit.c.at).limit(PURGED)
+        async with writing(self._engine) as connection:
+            found = (await connection.execute(oldest)).scalars().all()
+            if found:
+                await connection.execute(delete(audit).where(audit.c.id.in_(found)))
+            return len(found)
+
+
+async def note(connection: AsyncConnection, act: Entry | None) -> None:
+    """Add the entry of an act, if one is given, inside the caller's transaction."""
+    if act is not None:
+        row = msgspec.structs.asdict(act)
+        row["request_id"] = row.pop("ref")
+        await connection.execute(insert(audit).values(row))
+
+
+def _entries() -> Select[Any]:
+    return select(*(audit.c[name] for name in ("id", "at", "actor", "role", "action", "subject", "why"))).add_columns(
+        audit.c.request_id.label("ref")
+    )

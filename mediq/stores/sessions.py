@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from mediq.messages.audit import Entry
 from mediq.messages.errors import Conflict, Unauthenticated
+from mediq.stores.audit import note
 from mediq.stores.database import reading, repeated, writing
 from mediq.stores.tables import sessions, users
 
@@ -27,36 +29,49 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionStore:
-    """Sessions in the SQL database. Every method may raise :class:`~mediq.messages.errors.Unavailable`."""
+    """Sessions in the SQL database. Every method may raise :class:`~mediq.messages.errors.Unavailable`.
+
+    What writes notes its `act` in the audit trail, in the same transaction and only if it changed anything.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     @repeated
-    async def open(self, session: Session) -> Session:
-        """Keep a new session, if its user still exists and still has the session's role.
+    async def open(self, session: Session, *, password_hash: str | None = None, act: Entry | None = None) -> Session:
+        """Keep a new session, if its user still exists and still has the session's role and, if given, the password.
 
         Raises:
-            Unauthenticated: `session-ended`, user or role changed while they signed in.
+            Unauthenticated: `session-ended`, user, role or password changed while they signed in.
             Conflict: `session-taken`, the id is in use.
         """
         try:
             async with writing(self._engine) as connection:
-                query = select(users.c.role).where(users.c.id == session.user_id).with_for_update()
-                if (await connection.execute(query)).scalar() != session.role:
+                query = select(users.c.role, users.c.password_hash).where(users.c.id == session.user_id)
+                row = (await connection.execute(query.with_for_update())).first()
+                if row is None or row.role != session.role or password_hash not in (None, row.password_hash):
                     raise _ended()
                 await connection.execute(insert(sessions).values(msgspec.structs.asdict(session)))
+                await note(connection, act)
         except IntegrityError:
             raise Conflict("Sesi ini sudah ada.", code="session-taken") from None
         return session
 
     @repeated
     async def rotate(
-        self, session_id: str, presented_hash: str, new_hash: str, now: datetime, expires_at: datetime
+        self,
+        session_id: str,
+        presented_hash: str,
+        new_hash: str,
+        now: datetime,
+        expires_at: datetime,
+        *,
+        reuse: Entry | None = None,
     ) -> Session:
         """Exchange the current refresh token for a new one; of two that present the same token, one succeeds.
 
-        A hash that is not the current one is of a token used before: someone else has it, so the session ends.
+        A hash that is not the current one is of a token used before: someone else has it, so the session ends, and
+        `reuse` is noted as done to the session's user.
 
         Raises:
             Unauthenticated: `session-ended`, there is no such session; `session-expired`; `token-reused`.
@@ -72,6 +87,7 @@ class SessionStore:
                 refusal = Unauthenticated(
                     "Token ini sudah pernah dipakai; sesi diakhiri. Silakan masuk lagi.", code="token-reused"
                 )
+                await note(connection, reuse and msgspec.structs.replace(reuse, subject=session.user_id))
             if refusal is None:
                 changes: dict[str, Any] = {
                     "token_hash": new_hash,
@@ -84,16 +100,14 @@ class SessionStore:
         raise refusal
 
     @repeated
-    async def end(self, session_id: str) -> bool:
+    async def end(self, session_id: str, *, act: Entry | None = None) -> bool:
         """End the session; whether there was one."""
-        async with writing(self._engine) as connection:
-            return (await connection.execute(delete(sessions).where(sessions.c.id == session_id))).rowcount > 0
+        return await self._end(sessions.c.id == session_id, act) > 0
 
     @repeated
-    async def end_all(self, user_id: str) -> int:
+    async def end_all(self, user_id: str, *, act: Entry | None = None) -> int:
         """End all sessions of the user; how many."""
-        async with writing(self._engine) as connection:
-            return (await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))).rowcount
+        return await self._end(sessions.c.user_id == user_id, act)
 
     async def alive(self, session_id: str, now: datetime | None = None) -> bool:
         """Whether the session has not been ended and, with `now`, has not expired."""
@@ -108,6 +122,12 @@ class SessionStore:
         """Remove the sessions that have expired at `now`; how many."""
         async with writing(self._engine) as connection:
             return (await connection.execute(delete(sessions).where(sessions.c.expires_at <= now))).rowcount
+
+    async def _end(self, which: ColumnElement[bool], act: Entry | None) -> int:
+        async with writing(self._engine) as connection:
+            ended = (await connection.execute(delete(sessions).where(which))).rowcount
+            await note(connection, act if ended else None)
+            return ended
 
 
 async def _locked(connection: AsyncConnection, session_id: str) -> Session | None:

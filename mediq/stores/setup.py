@@ -8,7 +8,9 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from mediq.messages.audit import Entry
 from mediq.messages.errors import Conflict, Unauthenticated, Unavailable
+from mediq.stores.audit import note
 from mediq.stores.database import reading, repeated, writing
 from mediq.stores.faults import Contended
 from mediq.stores.tables import setup_tokens
@@ -40,8 +42,8 @@ class SetupStore:
             raise Contended(Unavailable().detail) from None
 
     @repeated
-    async def redeem(self, token_hash: str, admin: User, password_hash: str) -> User:
-        """Spend the token and add `admin` as ADMIN_FASKES, both or neither; a token is spent once.
+    async def redeem(self, token_hash: str, admin: User, password_hash: str, *, act: Entry | None = None) -> User:
+        """Spend the token, add `admin` as ADMIN_FASKES and note the `act`, all or nothing; a token is spent once.
 
         Raises:
             Conflict: `already-set-up`, there is an administrator; `nik-taken`, `email-taken`: the token stays good.
@@ -60,6 +62,7 @@ class SetupStore:
                     raise Unauthenticated("Tautan penyiapan ini tidak berlaku.", code="setup-token-unknown")
                 await add_user(connection, first, password_hash)
                 await connection.execute(delete(setup_tokens))
+                await note(connection, act)
         except IntegrityError:
             raise Unavailable from None
         return first

@@ -114,7 +114,7 @@ audit = Table(
     Column("actor", exact(64), index=True),
     Column("role", exact(20)),
     Column("action", exact(64), nullable=False, index=True),
-    Column("subject", exact(64)),
+    Column("subject", exact(64), index=True),
     Column("why", Text),
     Column("request_id", exact(128)),
 )

@@ -14,23 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from mediq.domain.card import FIELDS
 from mediq.domain.roles import Role
 from mediq.domain.user import User
+from mediq.messages.audit import Entry
 from mediq.messages.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
+from mediq.stores.audit import note
 from mediq.stores.database import reading, repeated, writing
 from mediq.stores.tables import TEXT_LIMIT, request_keys, sessions, users
 
-__all__ = ["ADMIN", "Credentials", "User", "UserStore", "add_user", "count_admins", "fold"]
+__all__ = ["ADMIN", "User", "UserStore", "add_user", "count_admins", "fold", "locked_user"]
 
 ADMIN: Final = Role.ADMIN_FASKES.value
 _ATTEMPTS: Final = 3
 _NIK: Final = 16
-
-
-class Credentials(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sign-in by password is checked against."""
-
-    user_id: str
-    password_hash: str
-    role: str
 
 
 def _utc_now() -> datetime:
@@ -40,7 +34,8 @@ def _utc_now() -> datetime:
 class UserStore:
     """Users in the SQL database. NIKs and emails (in any case) are unique; every change is durable on return.
 
-    `clock` dates the changes; the two dates of a new user are its own. Every method may raise
+    `clock` dates the changes; the two dates of a new user are its own. What writes notes its `act` in the audit trail,
+    in the same transaction and only if it changed anything. Every method may raise
     :class:`~mediq.messages.errors.Unavailable`, those that write :class:`~mediq.messages.errors.StorageFull`.
     """
 
@@ -48,7 +43,9 @@ class UserStore:
         self._engine = engine
         self._clock = clock
 
-    async def create(self, user: User, *, password_hash: str | None = None, key: str | None = None) -> User:
+    async def create(
+        self, user: User, *, password_hash: str | None = None, key: str | None = None, act: Entry | None = None
+    ) -> User:
         """Add `user`. A `key` used before adds nothing and returns the user of its first use, as it is now.
 
         Raises:
@@ -56,9 +53,11 @@ class UserStore:
             Invalid: a field is too long.
             NotFound: `user-deleted`, the user of the key's first use was deleted since.
         """
-        return (await self._add(user, password_hash, key, find=False))[0]
+        return (await self._add(user, password_hash, key, act, find=False))[0]
 
-    async def find_or_create(self, user: User, *, key: str | None = None) -> tuple[User, bool]:
+    async def find_or_create(
+        self, user: User, *, key: str | None = None, act: Entry | None = None
+    ) -> tuple[User, bool]:
         """The user with `user`'s NIK, or `user` added; and whether it was added. A known user is unchanged.
 
         A `key` used before returns the same user and the same answer as at its first use.
@@ -68,7 +67,7 @@ class UserStore:
             Invalid: a field is too long.
             NotFound: `user-deleted`, the user of the key's first use was deleted since.
         """
-        return await self._add(user, None, key, find=True)
+        return await self._add(user, None, key, act, find=True)
 
     async def get(self, user_id: str) -> User:
         """The user.
@@ -83,15 +82,6 @@ class UserStore:
         """The user with this NIK, or None."""
         async with reading(self._engine) as connection:
             return await _by_nik(connection, nik)
-
-    async def credentials(self, email: str) -> Credentials | None:
-        """What signs in `email`, in any case; None when nobody has it or they have no password."""
-        query = select(users.c.id, users.c.password_hash, users.c.role).where(users.c.email_key == fold(email))
-        async with reading(self._engine) as connection:
-            row = (await connection.execute(query)).first()
-        if row is None or row.password_hash is None:
-            return None
-        return Credentials(user_id=row.id, password_hash=row.password_hash, role=row.role)
 
     async def page(
         self, *, page: int = 1, limit: int = 20, search: str | None = None, role: str | None = None
@@ -116,7 +106,7 @@ class UserStore:
             return await count_admins(connection)
 
     @repeated
-    async def update(self, user: User) -> User:
+    async def update(self, user: User, *, act: Entry | None = None) -> User:
         """Replace what is known of the user with `user`'s id, except role, password and created_at.
 
         Raises:
@@ -132,14 +122,15 @@ class UserStore:
             # On MySQL another process may take NIK or email between the look and the write: look once more.
             with suppress(IntegrityError):
                 async with writing(self._engine) as connection:
-                    await _locked(connection, user.id)
+                    await locked_user(connection, user.id)
                     await _refuse_taken(connection, user)
                     await connection.execute(update(users).where(users.c.id == user.id).values(changes))
+                    await note(connection, act)
                     return await _required(connection, user.id)
         raise Unavailable
 
     @repeated
-    async def set_role(self, user_id: str, role: str) -> User:
+    async def set_role(self, user_id: str, role: str, *, act: Entry | None = None) -> User:
         """Give the user another role; if it is another, their sessions end.
 
         Raises:
@@ -147,31 +138,18 @@ class UserStore:
             Conflict: `last-admin`, nobody else is ADMIN_FASKES.
         """
         async with writing(self._engine) as connection:
-            user = await _locked(connection, user_id)
+            user = await locked_user(connection, user_id)
             if user.role == role:
                 return user
             await _refuse_last_admin(connection, user)
             changes = {"role": role, "updated_at": self._clock()}
             await connection.execute(update(users).where(users.c.id == user_id).values(changes))
             await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+            await note(connection, act)
             return await _required(connection, user_id)
 
     @repeated
-    async def set_password(self, user_id: str, password_hash: str, *, end_sessions: bool = True) -> None:
-        """Replace the password's hash. Sessions end, unless only the hash is new and not the password.
-
-        Raises:
-            NotFound: `user-not-found`.
-        """
-        changes = {"password_hash": password_hash, "updated_at": self._clock()}
-        async with writing(self._engine) as connection:
-            await _locked(connection, user_id)
-            await connection.execute(update(users).where(users.c.id == user_id).values(changes))
-            if end_sessions:
-                await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
-
-    @repeated
-    async def delete(self, user_id: str) -> None:
+    async def delete(self, user_id: str, *, act: Entry | None = None) -> None:
         """Remove the user and end their sessions.
 
         Raises:
@@ -179,10 +157,11 @@ class UserStore:
             Conflict: `last-admin`, nobody else is ADMIN_FASKES.
         """
         async with writing(self._engine) as connection:
-            user = await _locked(connection, user_id)
+            user = await locked_user(connection, user_id)
             await _refuse_last_admin(connection, user)
             await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
             await connection.execute(delete(users).where(users.c.id == user_id))
+            await note(connection, act)
 
     @repeated
     async def forget_keys(self, before: datetime) -> int:
@@ -191,7 +170,9 @@ class UserStore:
             return (await connection.execute(delete(request_keys).where(request_keys.c.at < before))).rowcount
 
     @repeated
-    async def _add(self, user: User, password_hash: str | None, key: str | None, *, find: bool) -> tuple[User, bool]:
+    async def _add(
+        self, user: User, password_hash: str | None, key: str | None, act: Entry | None, *, find: bool
+    ) -> tuple[User, bool]:
         _refuse_too_long(user)
         for _ in range(_ATTEMPTS):
             # Mostly a patient is new and the request comes once: write first, and look only when that is refused.
@@ -199,6 +180,7 @@ class UserStore:
                 async with writing(self._engine) as connection:
                     await _insert(connection, user, password_hash)
                     await self._remember(connection, key, user.id, created=True)
+                    await note(connection, act)
                 return user, True
             with suppress(IntegrityError):
                 async with writing(self._engine) as connection:
@@ -231,6 +213,11 @@ async def count_admins(connection: AsyncConnection, *, lock: bool = False) -> in
     return len((await connection.execute(query.with_for_update() if lock else query)).all())
 
 
+async def locked_user(connection: AsyncConnection, user_id: str) -> User:
+    """The user, whom nobody else changes before the caller's transaction ends; NotFound if there is none."""
+    return _found(await _first(connection, _users().where(users.c.id == user_id).with_for_update()))
+
+
 def fold(text: str) -> str:
     """`text` as it is compared: without regard to case, surrounding space, or how accents are encoded."""
     return unicodedata.normalize("NFC", text.strip().casefold())
@@ -255,10 +242,6 @@ async def _by_nik(connection: AsyncConnection, nik: str) -> User | None:
 
 async def _required(connection: AsyncConnection, user_id: str) -> User:
     return _found(await _first(connection, _users().where(users.c.id == user_id)))
-
-
-async def _locked(connection: AsyncConnection, user_id: str) -> User:
-    return _found(await _first(connection, _users().where(users.c.id == user_id).with_for_update()))
 
 
 def _found(user: User | None) -> User:

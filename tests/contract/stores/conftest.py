@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mediq.domain.user import User
 from mediq.stores.audit import AuditTrail
+from mediq.stores.credentials import CredentialStore
 from mediq.stores.database import migrate, open_database, writing
 from mediq.stores.eventlog import EventLog, SqliteEventLog
 from mediq.stores.jobs import UNFINISHED, Job, JobStore, SqliteJobStore
@@ -105,6 +106,11 @@ async def other_engine(engine: AsyncEngine, database_url: str) -> AsyncIterator[
 @pytest.fixture
 def users(engine: AsyncEngine, clock: Clock) -> UserStore:
     return UserStore(engine, clock=clock)
+
+
+@pytest.fixture
+def credentials(engine: AsyncEngine, clock: Clock) -> CredentialStore:
+    return CredentialStore(engine, clock=clock)
 
 
 @pytest.fixture

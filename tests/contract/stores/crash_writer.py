@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from mediq.messages.audit import Entry
 from mediq.stores.database import migrate, open_database
 from mediq.stores.eventlog import SqliteEventLog
 from mediq.stores.jobs import SqliteJobStore
@@ -41,7 +42,9 @@ async def users(folder: Path) -> None:
     store = UserStore(engine)
 
     async def write(number: int) -> None:
-        user, created = await store.find_or_create(a_user(number), key=f"job-{number}")
+        user = a_user(number)
+        act = Entry(at=datetime.now(UTC), action="user.create-from-ocr", subject=user.id)
+        user, created = await store.find_or_create(user, key=f"job-{number}", act=act)
         acknowledge(number, user.id, created)
 
     for first in itertools.count(step=4):

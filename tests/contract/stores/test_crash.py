@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from mediq.stores.audit import AuditTrail
 from mediq.stores.database import migrate, open_database
 from mediq.stores.eventlog import SqliteEventLog
 from mediq.stores.jobs import SqliteJobStore
@@ -67,11 +68,13 @@ async def test_the_users(tmp_path: Path) -> None:
     engine = open_database(f"sqlite+aiosqlite:///{tmp_path / 'mediq.db'}")
     await migrate(engine)
     found, total = await UserStore(engine).page(limit=1_000_000)
+    noted = await AuditTrail(engine).before(limit=1_000_000)
     await engine.dispose()
     assert len(found) == total == len({user.nik for user in found})
     by_nik = {user.nik: user.id for user in found}
     assert {number: by_nik[a_user(number).nik] for number in told} == {n: told[n][0] for n in told}
     assert {created for _, created in told.values()} == {"True"}
+    assert sorted(entry.subject or "" for _, entry in noted) == sorted(user.id for user in found)
 
 
 async def test_the_jobs(tmp_path: Path) -> None:

@@ -8,19 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from mediq.messages.audit import Entry
+from mediq.stores.audit import AuditTrail
 from mediq.stores.database import migrate, open_database, reading, writing
 from mediq.stores.migrations import HEAD
 from mediq.stores.migrations.apply import configuration
 from mediq.stores.sqlite_file import UnknownSchema
 from mediq.stores.tables import metadata
 from mediq.stores.users import UserStore
-from tests.contract.stores.conftest import a_user
+from tests.contract.stores.conftest import NOW, a_user
 from tests.fixtures.servers import MariaDB
 
 
@@ -52,6 +55,19 @@ async def test_from_empty_and_again(empty: AsyncEngine) -> None:
     user = await UserStore(empty).create(a_user(1))
     await migrate(empty)
     assert await UserStore(empty).get(user.id) == user
+
+
+async def test_from_an_earlier_version_with_what_it_holds(empty: AsyncEngine) -> None:
+    def earlier(connection: Connection) -> None:
+        command.upgrade(configuration(connection), "0001")
+
+    async with writing(empty) as connection:
+        await connection.run_sync(earlier)
+    user = await UserStore(empty).create(a_user(1))
+    await AuditTrail(empty).record(Entry(at=NOW, action="user.create", subject=user.id))
+    await migrate(empty)
+    assert await UserStore(empty).get(user.id) == user
+    assert [entry.subject for _, entry in await AuditTrail(empty).before(subject=user.id)] == [user.id]
 
 
 async def test_tables_and_migrations_agree(engine: AsyncEngine) -> None:
@@ -106,6 +122,8 @@ async def test_a_migration_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 START = """
 import asyncio, sys
+from mediq.messages.audit import Entry
+from mediq.stores.audit import AuditTrail
 from mediq.stores.database import migrate, open_database
 
 async def start():

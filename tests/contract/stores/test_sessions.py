@@ -8,9 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mediq.domain.user import User
 from mediq.messages.errors import Conflict, Unauthenticated
+from mediq.stores.credentials import CredentialStore
 from mediq.stores.sessions import Session, SessionStore
 from mediq.stores.users import UserStore
-from tests.contract.stores.conftest import NOW, a_user
+from tests.contract.stores.conftest import NOW, a_user, an_admin
 
 LATER = NOW + timedelta(minutes=15)
 WEEK = NOW + timedelta(days=7)
@@ -57,6 +58,19 @@ async def test_an_id_is_used_once(sessions: SessionStore, user: User) -> None:
     with pytest.raises(Conflict):
         await sessions.open(a_session(user, token_hash="other"))
     assert (await sessions.rotate("s1", "hash-1", "hash-2", LATER, WEEK)).token_hash == "hash-2"
+
+
+async def test_a_session_is_of_the_password_that_was_shown(
+    sessions: SessionStore, users: UserStore, credentials: CredentialStore
+) -> None:
+    admin = await users.create(an_admin(), password_hash="one")
+    await sessions.open(a_session(admin), password_hash="one")
+    await credentials.change(admin.id, "two")
+    with pytest.raises(Unauthenticated) as refused:
+        await sessions.open(a_session(admin, "s2"), password_hash="one")
+    assert refused.value.reason == "session-ended"
+    assert not await sessions.alive("s1")
+    assert not await sessions.alive("s2")
 
 
 async def test_rotation_exchanges_the_token(sessions: SessionStore, user: User) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mediq.domain.user import User
 from mediq.messages.errors import Conflict, Unauthenticated
+from mediq.stores.credentials import CredentialStore
 from mediq.stores.database import writing
 from mediq.stores.setup import SetupStore
 from mediq.stores.tables import setup_tokens
@@ -15,7 +16,9 @@ from mediq.stores.users import UserStore
 from tests.contract.stores.conftest import NOW, a_user, an_admin
 
 
-async def test_the_token_makes_the_first_admin_once(setup_store: SetupStore, users: UserStore) -> None:
+async def test_the_token_makes_the_first_admin_once(
+    setup_store: SetupStore, users: UserStore, credentials: CredentialStore
+) -> None:
     assert not await setup_store.pending()
     await setup_store.issue("hash", NOW)
     assert await setup_store.pending()
@@ -23,9 +26,9 @@ async def test_the_token_makes_the_first_admin_once(setup_store: SetupStore, use
     assert admin.role == "ADMIN_FASKES"
     assert await users.get(admin.id) == admin
     assert admin.email is not None
-    credentials = await users.credentials(admin.email)
-    assert credentials is not None
-    assert (credentials.password_hash, credentials.role) == ("argon2", "ADMIN_FASKES")
+    known = await credentials.of_email(admin.email)
+    assert known is not None
+    assert (known.password_hash, known.role) == ("argon2", "ADMIN_FASKES")
     assert not await setup_store.pending()
     with pytest.raises(Conflict) as refused:
         await setup_store.redeem("hash", an_admin("two@klinik.example"), "argon2")

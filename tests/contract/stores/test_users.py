@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mediq.domain.card import FIELDS
 from mediq.messages.errors import Conflict, Invalid, NotFound
+from mediq.stores.credentials import CredentialStore
 from mediq.stores.sessions import Session, SessionStore
-from mediq.stores.users import Credentials, UserStore
+from mediq.stores.users import UserStore
 from tests.contract.stores.conftest import NOW, Clock, a_user, an_admin
 
 
@@ -44,11 +45,9 @@ async def test_what_is_not_there(users: UserStore) -> None:
     with pytest.raises(NotFound):
         await users.get("nobody")
     assert await users.by_nik("3173010000000001") is None
-    assert await users.credentials("nobody@klinik.example") is None
     for change in (
         users.update(a_user()),
         users.set_role("nobody", "OPERATOR"),
-        users.set_password("nobody", "hash"),
         users.delete("nobody"),
     ):
         with pytest.raises(NotFound):
@@ -179,16 +178,6 @@ async def test_one_key_at_the_same_time(users: UserStore, other_engine: AsyncEng
     assert (await users.page())[1] == 1
 
 
-async def test_credentials_are_apart_from_the_user(users: UserStore) -> None:
-    user = await users.create(an_admin("Ani@Klinik.example"), password_hash="argon2-hash")
-    assert b"argon2-hash" not in msgspec.json.encode(await users.get(user.id))
-    wanted = Credentials(user_id=user.id, password_hash="argon2-hash", role="ADMIN_FASKES")
-    assert await users.credentials("aNI@klinik.EXAMPLE") == wanted
-    patient = await users.create(a_user(1, email="budi@klinik.example"))
-    assert patient.email is not None
-    assert await users.credentials(patient.email) is None
-
-
 async def test_pages_are_whole_and_in_order(users: UserStore) -> None:
     made = [await users.create(a_user(n, created_at=NOW + timedelta(seconds=n // 2))) for n in range(25)]
     pages = [await users.page(page=page, limit=10) for page in (1, 2, 3, 4)]
@@ -240,7 +229,9 @@ async def test_search_follows_a_change(users: UserStore) -> None:
     assert (await users.page(search="baru"))[1] == 1
 
 
-async def test_an_update_changes_the_person_not_the_account(users: UserStore, clock: Clock) -> None:
+async def test_an_update_changes_the_person_not_the_account(
+    users: UserStore, credentials: CredentialStore, clock: Clock
+) -> None:
     user = await users.create(an_admin("ani@klinik.example"), password_hash="hash")
     later = clock.pass_(minutes=1)
     changed = await users.update(
@@ -251,10 +242,10 @@ async def test_an_update_changes_the_person_not_the_account(users: UserStore, cl
     wanted = msgspec.structs.replace(user, nama="ANI", email="Ani2@klinik.example", agama="ISLAM", updated_at=later)
     assert changed == wanted
     assert await users.get(user.id) == wanted
-    assert await users.credentials("ani@klinik.example") is None
-    credentials = await users.credentials("ani2@klinik.example")
-    assert credentials is not None
-    assert (credentials.password_hash, credentials.role) == ("hash", "ADMIN_FASKES")
+    assert await credentials.of_email("ani@klinik.example") is None
+    known = await credentials.of_email("ani2@klinik.example")
+    assert known is not None
+    assert (known.password_hash, known.role) == ("hash", "ADMIN_FASKES")
 
 
 async def test_an_update_takes_nobodys_nik_or_email(users: UserStore) -> None:
@@ -288,20 +279,6 @@ async def test_deletion_ends_the_sessions(users: UserStore, sessions: SessionSto
     assert not await sessions.alive("s1")
     with pytest.raises(NotFound):
         await users.get(user.id)
-
-
-async def test_a_new_password_ends_the_sessions_and_a_new_hash_does_not(
-    users: UserStore, sessions: SessionStore
-) -> None:
-    user = await users.create(an_admin("ani@klinik.example"), password_hash="one")
-    await sessions.open(a_session(user.id, user.role))
-    await users.set_password(user.id, "two", end_sessions=False)
-    assert await sessions.alive("s1")
-    await users.set_password(user.id, "three")
-    assert not await sessions.alive("s1")
-    credentials = await users.credentials("ani@klinik.example")
-    assert credentials is not None
-    assert credentials.password_hash == "three"
 
 
 async def test_the_last_admin_stays(users: UserStore, sessions: SessionStore) -> None:

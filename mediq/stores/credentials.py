@@ -1,0 +1,70 @@
+"""What staff sign in with: an e-mail address and a password, of which only a hash is kept."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from mediq.messages.audit import Entry
+from mediq.messages.errors import Conflict
+from mediq.stores.audit import note
+from mediq.stores.database import reading, repeated, writing
+from mediq.stores.tables import sessions, users
+from mediq.stores.users import fold, locked_user
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sign-in by password is checked against."""
+
+    user_id: str
+    password_hash: str
+    role: str
+
+
+class CredentialStore:
+    """Passwords in the SQL database; `clock` dates the changes. Every method may raise `Unavailable`."""
+
+    def __init__(self, engine: AsyncEngine, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    async def of_email(self, email: str) -> Credentials | None:
+        """What signs in `email`, in any case; None when nobody has it or they have no password."""
+        return await self._where(users.c.email_key == fold(email))
+
+    async def of_user(self, user_id: str) -> Credentials | None:
+        """What signs the user in; None when there is no such user or they have no password."""
+        return await self._where(users.c.id == user_id)
+
+    @repeated
+    async def change(self, user_id: str, password_hash: str, *, spare: str = "", act: Entry | None = None) -> None:
+        """Give the user another password and note the `act`; all their sessions end, but for the one with id `spare`.
+
+        Raises:
+            NotFound: `user-not-found`.
+            Conflict: `no-email`, the user has none to sign in with.
+        """
+        changes = {"password_hash": password_hash, "updated_at": self._clock()}
+        async with writing(self._engine) as connection:
+            if (await locked_user(connection, user_id)).email is None:
+                raise Conflict("Akun tanpa email tidak masuk dengan kata sandi.", code="no-email")
+            await connection.execute(update(users).where(users.c.id == user_id).values(changes))
+            await connection.execute(delete(sessions).where(sessions.c.user_id == user_id, sessions.c.id != spare))
+            await note(connection, act)
+
+    @repeated
+    async def rehash(self, user_id: str, old: str, new: str) -> None:
+        """Keep another hash of the same password, unless the password itself was changed meanwhile."""
+        same = (users.c.id == user_id, users.c.password_hash == old)
+        async with writing(self._engine) as connection:
+            await connection.execute(update(users).where(*same).values(password_hash=new))
+
+    async def _where(self, which: ColumnElement[bool]) -> Credentials | None:
+        query = select(users.c.id, users.c.password_hash, users.c.role).where(which)
+        async with reading(self._engine) as connection:
+            row = (await connection.execute(query)).first()
+        if row is None or row.password_hash is None:
+            return None
+        return Credentials(user_id=row.id, password_hash=row.password_hash, role=row.role)
