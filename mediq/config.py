@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from mediq.domain.clinic import DEFAULT, Clinic, problems
+from mediq.domain.checks import problems
+from mediq.domain.clinic import DEFAULT, Clinic
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -157,7 +158,7 @@ def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Sett
         if value := environment.get(name, "").strip():
             settings = _convert(_override(tree, settings, where, value), f"the environment variable {name}")
     if found := problems(settings.clinic):
-        raise ConfigError(f"{source}: {' '.join(found)}")
+        raise ConfigError(f"{source}: {' '.join(problem.says for problem in found)}")
     return settings
 
 

@@ -1,6 +1,5 @@
 """What a clinic offers, where and when: its services (poli), counters (loket) and the rules it has chosen."""
 
-from collections import Counter as Tally
 from datetime import date, datetime, time
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -51,14 +50,23 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     close_after_minutes: int = 60
 
 
-class Clinic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A clinic as its settings describe it; the first service is the one given when none is asked for."""
+class Premises(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an administrator may change of a clinic while it works."""
 
     name: str
     timezone: str = "Asia/Jakarta"
     services: tuple[Service, ...] = ()
     counters: tuple[Counter, ...] = ()
+
+
+class Clinic(Premises, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A clinic as its settings describe it; the first service is the one given when none is asked for."""
+
     policy: Policy = Policy()
+
+    def changed(self, premises: Premises | None) -> "Clinic":
+        """This clinic as an administrator has left it, if one has. Its policy is always that of its settings."""
+        return self if premises is None else Clinic(**msgspec.structs.asdict(premises), policy=self.policy)
 
     def local(self, at: datetime) -> datetime:
         """The same instant on the clinic's clock."""
@@ -139,67 +147,3 @@ DEFAULT = Clinic(
     ),
 )
 """The clinic before anyone has set it up."""
-
-
-def problems(clinic: Clinic) -> list[str]:
-    """Everything that is wrong with a clinic's settings, a sentence each; empty when it can be used."""
-    found = []
-    if clinic.timezone not in TIMEZONES:
-        found.append(f"The time zone {clinic.timezone!r} is not one of {', '.join(TIMEZONES)}.")
-    if not clinic.services:
-        found.append("The clinic has no service; name at least one.")
-    if not clinic.counters:
-        found.append("The clinic has no counter; name at least one.")
-    for what, values in (
-        ("service id", [s.id for s in clinic.services]),
-        ("letter", [s.letter for s in clinic.services]),
-        ("counter id", [c.id for c in clinic.counters]),
-    ):
-        found += [f"The {what} {v!r} is used {n} times." for v, n in Tally(values).items() if n > 1]
-    found += [
-        f"The letter of service {s.id!r} must be one capital A to Z, not {s.letter!r}."
-        for s in clinic.services
-        if not (len(s.letter) == 1 and "A" <= s.letter <= "Z")
-    ]
-    found += [
-        f"The id {i!r} may hold only small letters, digits and hyphens."
-        for i in (*(s.id for s in clinic.services), *(c.id for c in clinic.counters))
-        if not i or not all(c in "abcdefghijklmnopqrstuvwxyz0123456789-" for c in i)
-    ]
-    found += [
-        f"The service id {s.id!r} is kept for the board of all services."
-        for s in clinic.services
-        if s.id in ("all", "utama")
-    ]
-    found += [
-        f"Service {s.id!r} opens and closes at the same time."
-        for s in clinic.services
-        if s.opens is not None and s.opens == s.closes
-    ]
-    known = {s.id for s in clinic.services}
-    found += [
-        f"Counter {c.id!r} names the unknown service {name!r}."
-        for c in clinic.counters
-        for name in c.services
-        if name not in known
-    ]
-    taken = {name for c in clinic.counters for name in (c.services or known)}
-    found += [f"No counter takes service {s.id!r}." for s in clinic.services if s.id not in taken]
-    return found + _policy_problems(clinic.policy)
-
-
-def _policy_problems(policy: Policy) -> list[str]:
-    least = {
-        "max_wait_minutes": 1,
-        "recall_limit": 0,
-        "undo_seconds": 0,
-        "high_in_a_row": 1,
-        "retention_days": 1,
-        "elderly_age": 1,
-        "close_after_minutes": 0,
-    }
-    return [
-        f"{name} must be {minimum} or more, not {getattr(policy, name)}."
-        for name, minimum in least.items()
-        if getattr(policy, name) < minimum
-    ]

@@ -1,5 +1,6 @@
 """A clinic's settings: what is wrong with them, and what they mean."""
 
+import re
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -7,7 +8,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from mediq.domain.clinic import DEFAULT, TIMEZONES, Clinic, Counter, Policy, Service, problems
+from mediq.domain.checks import problems
+from mediq.domain.clinic import DEFAULT, TIMEZONES, Clinic, Counter, Policy, Service
 from mediq.domain.errors import Invalid
 from tests.unit.domain.journal import CLINIC
 
@@ -43,6 +45,14 @@ def test_a_good_clinic_has_no_problems(good: Clinic) -> None:
         (clinic(counters=(*CLINIC.counters, Counter(id="9", name="9", services=("jantung",)))), "service 'jantung'"),
         (clinic(counters=(*CLINIC.counters, Counter(id="1", name="Satu"))), "counter id '1' is used 2"),
         (clinic(counters=CLINIC.counters[:1]), "No counter takes service 'gigi'"),
+        (clinic(name=" "), "The name ' '"),
+        (clinic(name="K" * 61), "1 to 60"),
+        (clinic(services=(*CLINIC.services, Service(id="a" * 41, name="A", letter="C"))), "at most 40"),
+        (clinic(counters=tuple(Counter(id=f"{n}", name=f"{n}") for n in range(101))), "At most 100"),
+        (
+            clinic(services=(*CLINIC.services, Service(id="c", name="C", letter="C", opens=time(8, tzinfo=UTC)))),
+            "without a zone",
+        ),
         (clinic(policy=Policy(max_wait_minutes=0)), "max_wait_minutes must be 1 or more"),
         (clinic(policy=Policy(recall_limit=-1)), "recall_limit"),
         (clinic(policy=Policy(retention_days=0)), "retention_days"),
@@ -50,8 +60,9 @@ def test_a_good_clinic_has_no_problems(good: Clinic) -> None:
 )
 def test_each_problem_gets_a_sentence(bad: Clinic, words: str) -> None:
     found = problems(bad)
-    assert any(words in sentence for sentence in found), found
-    assert all(sentence.endswith(".") for sentence in found)
+    assert any(words in problem.says for problem in found), found
+    assert all(problem.says.endswith(".") and problem.words.endswith(".") for problem in found)
+    assert all(re.fullmatch(r"[a-z_]+(\[\d+\])?(\.[a-z_]+)?", problem.field) for problem in found)
 
 
 @pytest.mark.parametrize(("zone", "hour"), list(zip(TIMEZONES, (17, 16, 15), strict=True)))
