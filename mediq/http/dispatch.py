@@ -23,7 +23,7 @@ from .validation import convert
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
-_KEY_LIMIT: Final = 128
+KEY_LIMIT: Final = 128
 
 
 class Dispatcher:
@@ -175,6 +175,6 @@ def _key(request: web.Request, principal: Principal | None, route: Route) -> str
     key = request.headers.get("Idempotency-Key")
     if key is None or request.method == "GET":
         return None
-    if not 1 <= len(key) <= _KEY_LIMIT or not key.isprintable():
-        raise Invalid(f"Idempotency-Key harus 1 sampai {_KEY_LIMIT} huruf.")
+    if not 1 <= len(key) <= KEY_LIMIT or not key.isprintable():
+        raise Invalid(f"Idempotency-Key harus 1 sampai {KEY_LIMIT} huruf.")
     return f"{principal.user_id if principal else request.remote}:{route.method} {route.path}:{key}"

@@ -2,6 +2,7 @@
 
 import http
 import math
+from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -9,7 +10,7 @@ from aiohttp import web
 from mediq.messages import errors
 from mediq.messages.errors import DomainError, Fault, FieldError
 
-_STATUS: dict[type[Exception], int] = {
+STATUS: Final[dict[type[Exception], int]] = {
     errors.Malformed: 400,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
@@ -25,7 +26,7 @@ _STATUS: dict[type[Exception], int] = {
     errors.Expired: 504,
 }
 
-_TITLES = {
+TITLES: Final = {
     400: "Permintaan tidak dapat dibaca",
     401: "Belum masuk",
     403: "Tidak diizinkan",
@@ -56,8 +57,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def status_of(error: DomainError | Fault) -> int:
     """The HTTP status of an error: that of its nearest ancestor in the error tree."""
     for cls in type(error).__mro__:
-        if cls in _STATUS:
-            return _STATUS[cls]
+        if cls in STATUS:
+            return STATUS[cls]
     return 500
 
 
@@ -88,7 +89,7 @@ def render(
     """A problem from its parts; used where aiohttp itself refuses a request."""
     problem = Problem(
         type=f"urn:mediq:{code}",
-        title=_TITLES.get(status) or http.HTTPStatus(status).phrase,
+        title=TITLES.get(status) or http.HTTPStatus(status).phrase,
         status=status,
         detail=detail,
         request_id=request_id,
