@@ -4,12 +4,17 @@ import cv2
 import msgspec
 import numpy as np
 
+from mediq.ocr_engine.anchors import anchors_of
 from mediq.ocr_engine.detect import Line
-from mediq.ocr_engine.frame import HEIGHT, ORDER, PITCH, PLACES, WIDTH, Frame, Mark, fit_frame
+from mediq.ocr_engine.frame import HEIGHT, ORDER, PITCH, WIDTH, Frame, Mark, fit_frame
+from mediq.ocr_engine.layout import marks_of
 from mediq.ocr_engine.rows import Row
 
 _LEAST_MARKS = 4
 """Labels that a group needs to count as a card."""
+
+_FEW_LABELS = 6
+"""Labels that hold a frame, below which other print must help them."""
 
 _DEPTH: dict[str, int] = {name: place for place, name in enumerate(ORDER)} | {"gol_darah": ORDER.index("jenis_kelamin")}
 """How far down the card a label stands."""
@@ -25,6 +30,16 @@ class Card(msgspec.Struct, frozen=True):
     @property
     def whole(self) -> bool:
         return self.inside > 0.93
+
+
+def cards_in(rows: list[Row], width: int, height: int) -> list[Card]:
+    """The cards among the rows of a photo of that size: found by their labels, and where few of these could be read,
+    by what else is printed on every card."""
+    labels, lines = marks_of(rows), [row.line for row in rows]
+    cards = find_cards(labels, lines, width, height)
+    if cards and cards[0].frame.marks >= _FEW_LABELS:
+        return cards
+    return find_cards([*labels, *anchors_of(rows)], lines, width, height) or cards
 
 
 def find_cards(marks: list[Mark], lines: list[Line], width: int, height: int) -> list[Card]:
@@ -86,21 +101,21 @@ def _largest_group(marks: list[Mark]) -> list[Mark]:
 
 def _agreeing(seed: Mark, marks: list[Mark]) -> list[Mark]:
     """One label alone fixes where the others must stand, near ones better than far ones."""
-    place = PLACES[seed.name]
+    place = seed.place
     start, stop = complex(*seed.left), complex(*seed.right)
-    if abs(stop - start) < 2:
+    if abs(stop - start) < 2 or not seed.wide:
         return [seed]
     scale = (place.right - place.left) / (stop - start)
     nearest: dict[str, tuple[float, Mark]] = {}
     for mark in marks:
         at = complex(place.left, place.y) + (complex(*mark.left) - start) * scale
-        off = at - complex(PLACES[mark.name].left, PLACES[mark.name].y)
-        apart = abs(PLACES[mark.name].y - place.y) + 0.5 * abs(PLACES[mark.name].left - place.left)
+        off = at - complex(mark.place.left, mark.place.y)
+        apart = abs(mark.place.y - place.y) + 0.5 * abs(mark.place.left - place.left)
         room = 9 + 0.2 * apart
         # Second rows push labels apart by up to three rows, never together.
-        below = _DEPTH[mark.name] > _DEPTH[seed.name]
+        below = _DEPTH.get(mark.row, 0) > _DEPTH.get(seed.row, 0)
         low, high = (-room, room + 3 * PITCH) if below else (-room - 3 * PITCH, room)
-        if mark.name == seed.name:
+        if mark.row == seed.row:
             low, high = -room, room
         if abs(off.real) < room and low < off.imag < high:
             miss = abs(off.real) + min(abs(off.imag), abs(off.imag - low), abs(high - off.imag))

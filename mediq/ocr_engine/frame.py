@@ -51,6 +51,19 @@ PLACES: dict[str, Place] = {
     "kewarganegaraan": Place(13.0, 116.0, 244.0),
     "berlaku_hingga": Place(13.0, 97.0, 259.0),
 }
+VALUE = " value"
+"""What the name of a label ends in where its value stands for it."""
+ANCHORS: dict[str, Place] = {
+    "nik digits": Place(NIK_LEFT, NIK_RIGHT, 68.5),
+    "provinsi middle": Place(258.0, 258.0, 22.5),
+    "kabupaten_kota middle": Place(258.0, 258.0, 41.2),
+} | {
+    f"{name}{VALUE}": Place(VALUES_LEFT, VALUES_LEFT, place.y)
+    for name, place in PLACES.items()
+    if name not in ("nik", "gol_darah")
+}
+"""What else tells where the card lies, less exactly, where its labels cannot be read. Where both ends are one, only
+that point is known: the left end of a value, the middle of a line of the title."""
 ORDER: tuple[str, ...] = tuple(name for name in PLACES if name != "gol_darah")
 """The labels at the left edge, from top to bottom."""
 
@@ -59,13 +72,27 @@ _SECOND_ROWS = {"nama": 1, "lahir": 1, "alamat": 3, "pekerjaan": 1}
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """A label seen in the photo: its name and the middle of its left and of its right end, in photo
+    """A label or an anchor seen in the photo: its name and the middle of its left and of its right end, in photo
     pixels."""
 
     name: str
     left: tuple[float, float]
     right: tuple[float, float]
     weight: float = 1.0
+
+    @property
+    def row(self) -> str:
+        """The label on whose row it stands, or its own name if it is above all of them."""
+        return self.name.removesuffix(VALUE)
+
+    @property
+    def place(self) -> Place:
+        return PLACES.get(self.name) or ANCHORS[self.name]
+
+    @property
+    def wide(self) -> bool:
+        """Whether its place has two ends."""
+        return self.place.right > self.place.left
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -158,8 +185,8 @@ def _shiftings() -> list[dict[str, int]]:
 
 
 def _targets(marks: list[Mark], shifts: dict[str, int]) -> tuple[Points, Points]:
-    left = np.array([(PLACES[m.name].left, PLACES[m.name].y + PITCH * shifts[m.name]) for m in marks])
-    right = np.array([(PLACES[m.name].right, PLACES[m.name].y + PITCH * shifts[m.name]) for m in marks])
+    left = np.array([(m.place.left, m.place.y + PITCH * shifts.get(m.row, 0)) for m in marks])
+    right = np.array([(m.place.right, m.place.y + PITCH * shifts.get(m.row, 0)) for m in marks])
     return left, right
 
 
@@ -172,12 +199,13 @@ def _affine(
     source = np.vstack((seen_left, seen_right))
     target = np.vstack((left, right))
     trust = np.array([m.weight for m in marks])
+    wide = np.array([m.wide for m in marks])
     weights = trust.copy()
     solution: NDArray[np.float64] = np.zeros((3, 2))
     full = np.column_stack((source, np.ones(len(source))))
     distances = np.zeros(len(marks))
     for _ in range(4):
-        both = np.sqrt(np.concatenate((weights, 0.4 * weights)))[:, None]
+        both = np.sqrt(np.concatenate((weights, 0.4 * weights * wide)))[:, None]
         # A weak pull to a map without shear holds what few labels leave open.
         pull = np.array([[1.0, 0, 0, -1.0], [0, 1.0, 1.0, 0]]) * 0.02
         rows = np.zeros((2 * len(full) + 2, 6))
@@ -190,7 +218,7 @@ def _affine(
         flat = np.linalg.lstsq(rows, wanted, rcond=None)[0]
         solution = flat.reshape(2, 3).T.astype(np.float64)
         missed = np.hypot(*(full @ solution - target).T)
-        distances = np.minimum(missed[: len(marks)], 40) + 0.3 * np.minimum(missed[len(marks) :], 40)
+        distances = np.minimum(missed[: len(marks)], 40) + 0.3 * wide * np.minimum(missed[len(marks) :], 40)
         weights = trust / (1 + (distances / 6) ** 2)
     error = float(np.sqrt((trust * np.minimum(distances, 40) ** 2).sum() / trust.sum()))
     matrix = np.vstack((solution.T, (0.0, 0.0, 1.0)))
@@ -209,6 +237,7 @@ def _projective(
     seen_left = _project(norm, np.array([m.left for m in marks]))
     seen_right = _project(norm, np.array([m.right for m in marks]))
     trust = np.sqrt(weights * np.array([m.weight for m in marks]))
+    wide = np.array([m.wide for m in marks])
     long = [line for line in lines if line.length > 3 * line.height]
     ends = np.array([line.ends() for line in long]).reshape(-1, 2)
     seen_ends = _project(norm, ends) if len(ends) else ends
@@ -219,7 +248,7 @@ def _projective(
         at_left, at_right = _project(matrix, seen_left), _project(matrix, seen_right)
         parts = [
             ((at_left - left) * trust[:, None]).ravel(),
-            (at_right[:, 0] - right[:, 0]) * trust * 0.4,
+            (at_right[:, 0] - right[:, 0]) * trust * wide * 0.4,
             # Perspective is small in a photo worth reading; without evidence there is none.
             flat[6:] * 25.0,
         ]

@@ -11,13 +11,13 @@ import numpy as np
 
 from mediq.domain.card import FIELDS, Box, Field, Reading, Refusal
 from mediq.ocr_engine import quality
-from mediq.ocr_engine.cards import find_cards, rows_of
+from mediq.ocr_engine.cards import cards_in, rows_of
 from mediq.ocr_engine.checks import consistent_choice, cross_check, unsure
 from mediq.ocr_engine.confidence import estimate
 from mediq.ocr_engine.errors import PictureError
 from mediq.ocr_engine.fields import read_fields
 from mediq.ocr_engine.intake import decode
-from mediq.ocr_engine.layout import Piece, marks_of
+from mediq.ocr_engine.layout import Piece
 from mediq.ocr_engine.locate import locate
 from mediq.ocr_engine.models import Models
 from mediq.ocr_engine.picture import Picture
@@ -84,7 +84,7 @@ class CardReader:
         found = locate(models, picture)
         with timed("fit"):
             height, width = picture.shape[:2]
-            cards = find_cards(marks_of(found.rows), [row.line for row in found.rows], width, height)
+            cards = cards_in(found.rows, width, height)
         reason = refusal(found, cards[0].frame if cards else None, photo)
         if reason is not None or not cards:
             return Reading(is_ktp=False, reason=reason or Refusal.NOT_A_CARD)

@@ -7,6 +7,7 @@ import numpy as np
 
 from mediq.domain.card import Refusal
 from mediq.ocr_engine import quality
+from mediq.ocr_engine.anchors import anchors_of
 from mediq.ocr_engine.frame import Frame
 from mediq.ocr_engine.labels import find_label
 from mediq.ocr_engine.locate import Found
@@ -26,6 +27,10 @@ _LEAST_LABELS = 4
 """An e-KTP shows 14 labels; with fewer than this many it cannot be told from another paper that asks for a
 name."""
 
+_LEAST_MARKS = 4
+"""Labels, values and title lines that must agree where there are fewer labels than that."""
+_MOST_ERROR = 5.0
+"""Card units that they may be off, in the root of the mean square."""
 
 _DARK = 45
 """Brightness, of 255, that the brightest twentieth of a photo must reach."""
@@ -45,9 +50,16 @@ def refusal(found: Found, frame: Frame | None, picture: Picture) -> Refusal | No
     other = _other_document(text, labels)
     if other is not None:
         return other
-    if frame is not None and len(labels) >= _LEAST_LABELS:
+    if frame is not None and (len(labels) >= _LEAST_LABELS or _borne_out(found, frame)):
         return None
     return _why_unread(found, picture, text, labels)
+
+
+def _borne_out(found: Found, frame: Frame) -> bool:
+    """Whether the title, the NIK and enough else stand where they do on an e-KTP, though its labels are lost."""
+    anchors = {mark.name for mark in anchors_of(found.rows)}
+    enough = _LEAST_MARKS if "nik digits" in anchors else _LEAST_MARKS + 2
+    return "provinsi middle" in anchors and frame.marks >= enough and frame.error < _MOST_ERROR
 
 
 def _straight(row: Row, found: Found) -> bool:

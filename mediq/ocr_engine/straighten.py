@@ -4,11 +4,11 @@ import cv2
 import msgspec
 import numpy as np
 
-from mediq.ocr_engine.cards import Card, find_cards, rows_of
+from mediq.ocr_engine.cards import Card, cards_in, rows_of
 from mediq.ocr_engine.detect import Line, find_lines
 from mediq.ocr_engine.fields import read_fields
 from mediq.ocr_engine.frame import HEIGHT, WIDTH, Frame
-from mediq.ocr_engine.layout import Piece, marks_of
+from mediq.ocr_engine.layout import Piece
 from mediq.ocr_engine.models import Models
 from mediq.ocr_engine.picture import Picture
 from mediq.ocr_engine.rows import read_lines
@@ -26,7 +26,7 @@ def read_straightened(models: Models, picture: Picture, card: Card) -> dict[str,
     lines = [line for line in find_lines(models, level, longest=max(level.shape[:2])) if abs(line.angle) < 0.2]
     rows = read_lines(models, level, lines)
     height, width = level.shape[:2]
-    cards = find_cards(marks_of(rows), [row.line for row in rows], width, height)
+    cards = cards_in(rows, width, height)
     if not cards:
         return None
     values = read_fields(models, level, rows_of(cards[0], rows), cards[0].frame)

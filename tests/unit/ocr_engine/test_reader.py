@@ -37,6 +37,18 @@ def test_photos_give_the_nik(reader: CardReader, damage: str) -> None:
     assert right >= (11 if damage == "small" else 14)
 
 
+def test_a_card_whose_labels_are_lost_is_held_by_its_other_print(reader: CardReader) -> None:
+    fields = person(5)
+    image = Image.open(io.BytesIO(render(fields, seed=5)))
+    pen = ImageDraw.Draw(image)
+    for row in range(12):
+        pen.rectangle((20, 178 + 29.8 * row, 226, 202 + 29.8 * row), fill=(175, 215, 235))
+    reading = reader.read(jpeg(image))
+    assert reading.is_ktp
+    for name in ("nik", "nama", "tgl_lahir", "jenis_kelamin", "agama", "status_perkawinan", "berlaku_hingga"):
+        assert reading.fields[name].value == fields[name]
+
+
 def test_a_nik_against_the_birth_date_is_reported_as_printed_and_doubted(reader: CardReader) -> None:
     fields = person(2)
     other = fields | {"tgl_lahir": "13-03-1989"}
