@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
+from mediq.actors.audit import AuditActor
 from mediq.actors.gateway import GatewayActor
 from mediq.actors.health import VERSION, overall, probe
 from mediq.actors.ocr import OcrActor
@@ -139,6 +140,7 @@ class House:
         self._tokens = token_signer(settings)
         self._mailboxes = {
             "user": settings.servers.user_queue,
+            "audit": f"{settings.servers.user_queue}.audit",
             "ocr": settings.servers.ocr_queue,
             "queue": settings.servers.queue_queue,
             "reader": f"{settings.servers.ocr_queue}.jobs",
@@ -188,7 +190,7 @@ class House:
 
     def _make_actors(self) -> Child:
         makers: dict[str, list[Callable[[], Actor]]] = {
-            "user": [self._make_user],
+            "user": [self._make_audit, self._make_user],
             "queue": [self._make_queue],
             "ocr": [self._make_reader, self._make_ocr],  # the desk tells the reader as soon as it starts
             "gateway": [lambda: GatewayActor(self._bus)],
@@ -223,6 +225,9 @@ class House:
             executor=self._passwords,
             clock=now,
         )
+
+    def _make_audit(self) -> Actor:
+        return AuditActor(self._bus, AuditTrail(self._stores.engine), clock=now)
 
     def _invite(self, token: str) -> None:
         """Print the link under which the first administrator is made; the token is kept and logged nowhere."""

@@ -21,8 +21,9 @@ from mediq.kernel.context import Context
 from mediq.kernel.idempotency import derive
 from mediq.kernel.interval import every
 from mediq.messages import ocr, queue, user
+from mediq.messages.audit import RecordAct
 from mediq.messages.document import Document
-from mediq.messages.errors import Conflict, DomainError, Fault, Forbidden, NotFound
+from mediq.messages.errors import Conflict, DomainError, Fault, Forbidden, Invalid, NotFound
 from mediq.messages.health import CheckOcr, Part
 from mediq.messages.ocr import CardResult, CardStatus, CardStatusChanged, CardUserCreated, JobStatus
 from mediq.messages.page import Page
@@ -33,6 +34,8 @@ _log = observe.logger("ocr")
 _SWEEP_SECONDS: Final = 30.0
 _STALE: Final = timedelta(minutes=5)
 """After so long without a change, whoever was told of a job is thought to have died over it."""
+_CLINIC_SECONDS: Final = 1.0
+"""How long the queue may take to say what the clinic offers."""
 _decode_reading: Final = msgspec.msgpack.Decoder(Reading).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -125,7 +128,7 @@ class OcrActor(Actor):
 
     @handles(ocr.ProcessKtp)
     async def process_ktp(self, message: ocr.ProcessKtp, context: Context) -> CardStatus:
-        self._clinic.service(message.service)
+        await self._refuse_unknown(message.service)
         principal = context.principal
         if not (principal and principal.staff) and (message.priority or message.priority_reason):
             raise Forbidden("Prioritas ditetapkan oleh petugas.", code="priority-by-staff")
@@ -158,7 +161,10 @@ class OcrActor(Actor):
 
     @handles(ocr.GetCardResult)
     async def get_result(self, message: ocr.GetCardResult, context: Context) -> CardResult:
-        return await self._result(await self._job(message.id))
+        job = await self._job(message.id)
+        if job.reading is not None:
+            await self._note_look(job, "ocr.get-result", context)
+        return await self._result(job)
 
     @handles(ocr.FindReviews)
     async def find_reviews(self, message: ocr.FindReviews, context: Context) -> Page[ocr.Review]:
@@ -178,14 +184,16 @@ class OcrActor(Actor):
 
     @handles(ocr.GetCardImage)
     async def get_image(self, message: ocr.GetCardImage, context: Context) -> Document:
-        image = await self._jobs.image((await self._job(message.id)).id)
+        job = await self._job(message.id)
+        image = await self._jobs.image(job.id)
         if image is None:
             raise NotFound("Foto kartu ini sudah dihapus.", code="no-image")
+        await self._note_look(job, "ocr.get-image", context)
         return Document(media_type="image/jpeg", content=await asyncio.to_thread(self._preview, image))
 
     @handles(ocr.ConfirmCard)
     async def confirm(self, message: ocr.ConfirmCard, context: Context) -> CardResult:
-        self._clinic.service(message.service)
+        await self._refuse_unknown(message.service)
         job = await self._job(message.id)
         if job.status == JobStatus.REGISTERED:
             return await self._result(job)
@@ -217,6 +225,22 @@ class OcrActor(Actor):
         models = Part(status="up") if self._ready() else Part(status="degraded", detail="model sedang dimuat")
         status = store.status if store.status != "up" else models.status
         return Part(status=status, parts={"jobs": store, "models": models})
+
+    async def _note_look(self, job: Job, action: str, context: Context) -> None:
+        """Have the audit trail keep who of the staff is about to see what stands on a card."""
+        if context.principal is not None and context.principal.staff:
+            await self.bus.ask(RecordAct(action=action, subject=job.user_id or job.id))
+
+    async def _refuse_unknown(self, service: str | None) -> None:
+        """Refuse a service that the clinic does not have now. If the queue cannot be asked, it decides with the ticket."""
+        if service is None:
+            return
+        try:
+            clinic = await self.bus.ask(queue.GetClinic(), timeout=_CLINIC_SECONDS)
+        except Fault:
+            return
+        if all(each.id != service for each in clinic.services):
+            raise Invalid.field("service", f"Poli {service} tidak ada di klinik ini.")
 
     async def _job(self, job_id: str) -> Job:
         job = await self._jobs.get(job_id)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from mediq.actors.audit import act_of
 from mediq.actors.passwords import Passwords
 from mediq.domain.roles import Role
 from mediq.domain.user import User
@@ -203,10 +204,8 @@ class SignIn(Actor):
         actor: User | None = None,
     ) -> Entry:
         """What the trail keeps of an act: the caller's, or that of an `actor` who is only just signing in."""
-        by = actor.id if actor else context.principal.user_id if context.principal else None
-        role = actor.role if actor else context.principal.role if context.principal else None
-        ref = context.request_id or None
-        return Entry(at=self._clock(), actor=by, role=role, action=action, subject=subject, why=why, ref=ref)
+        act = act_of(context, self._clock(), action, subject, why)
+        return act if actor is None else msgspec.structs.replace(act, actor=actor.id, role=actor.role)
 
     async def _purge(self) -> None:
         now = self._clock()

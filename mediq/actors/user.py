@@ -81,7 +81,9 @@ class UserActor(SignIn):
     async def check_nik(self, message: user.CheckNik, context: Context) -> user.NikKnown:
         _parse_nik(message.nik)
         found = await self._users.by_nik(message.nik)
-        return user.NikKnown(exists=found is not None, user_id=found.id if found else None)
+        user_id = found.id if found else None
+        await self._audit.record(self._act(context, "user.check-nik", user_id))
+        return user.NikKnown(exists=found is not None, user_id=user_id)
 
     @handles(user.GetProfile)
     async def profile(self, message: user.GetProfile, context: Context) -> User:
@@ -91,11 +93,18 @@ class UserActor(SignIn):
     async def get(self, message: user.GetUser, context: Context) -> User:
         return await self._users.get(message.user_id)
 
+    @handles(user.ReadUser)
+    async def read(self, message: user.ReadUser, context: Context) -> User:
+        found = await self._users.get(message.id)
+        await self._audit.record(self._act(context, "user.read", found.id))
+        return found
+
     @handles(user.FindUsers)
     async def find_all(self, message: user.FindUsers, context: Context) -> Page[User]:
         found, total = await self._users.page(
             page=message.page, limit=message.limit, search=message.search, role=message.role
         )
+        await self._audit.record(self._act(context, "user.findAll"))
         return Page.of(found, page=message.page, limit=message.limit, total=total)
 
     @handles(user.UpdateRole)

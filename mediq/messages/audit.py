@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from mediq.messages.registry import Request, request
+from mediq.messages.registry import Done, Request, request
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +20,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None = None
     why: str | None = None
     ref: str | None = None
+
+
+@request("audit.record")
+class RecordAct(Request[Done], frozen=True, kw_only=True):
+    """Internal: note what the caller is about to be shown or given; whoever asks answers only after the reply."""
+
+    action: str
+    subject: str | None = None
+    why: str | None = None
 
 
 class QueueEntry(msgspec.Struct, frozen=True):

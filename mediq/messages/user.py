@@ -85,6 +85,13 @@ class GetUser(Request[User], frozen=True, kw_only=True):
     user_id: str
 
 
+@request("user.read", idempotent=True)
+class ReadUser(Request[User], frozen=True, kw_only=True):
+    """One user's record, as staff look at it; the audit trail keeps who did."""
+
+    id: str
+
+
 @request("user.findAll", idempotent=True)
 class FindUsers(Request[Page[User]], frozen=True, kw_only=True):
     """Users by name, NIK or e-mail, a page at a time."""

@@ -46,7 +46,7 @@ def test_every_message_is_frozen(spec: Spec[Any]) -> None:
 
 @by_request
 def test_every_request_is_addressed_to_a_service_of_the_house(spec: Spec[Any]) -> None:
-    assert spec.service in {"gateway", "user", "ocr", "reader", "queue"}
+    assert spec.service in {"gateway", "user", "audit", "ocr", "reader", "queue"}
 
 
 @by_request
