@@ -4,6 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,7 +43,19 @@ class Http(_Section, frozen=True, kw_only=True):
     grace_seconds: Annotated[float, msgspec.Meta(ge=0, le=600)] = 10.0
     public_url: str = ""
     registration: Literal["open", "staff"] = "staff"
+    trusted_proxies: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
     limits: Limits = Limits()
+
+    def __post_init__(self) -> None:
+        for text in self.trusted_proxies:
+            try:
+                ip_network(text)
+            except ValueError as error:
+                raise ValueError(f"trusted_proxies: {error}") from None
+        for text in self.cors_origins:
+            if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]+)?", text):
+                raise ValueError(f"cors_origins: '{text}' is not an origin such as https://janji.example")
 
 
 class Servers(_Section, frozen=True, kw_only=True):

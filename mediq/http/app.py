@@ -15,8 +15,10 @@ from . import middleware
 from .auth import Doorman
 from .boards import Boards
 from .cards import CardDesk
+from .cors import Cors
 from .dispatch import Dispatcher
 from .limits import RateLimiter
+from .origin import Proxies
 from .pages import Pages
 from .routes import STAFF, Limit, table
 from .server import Site
@@ -46,7 +48,6 @@ class Gateway(Site):
     ) -> None:
         self.accepting = True
         self._settings = settings
-        self._clinic = clinic
         self._tokens = tokens
         self._streams = Streams(settings.limits.streams)
         self._doorman = Doorman(tokens, bus, on_ended=self._streams.end_session)
@@ -54,7 +55,7 @@ class Gateway(Site):
         self._limiter = RateLimiter(settings.limits, redis_url)
         self._dispatcher = Dispatcher(bus, self._doorman, self._limiter, self._cards)
         self._boards = Boards(bus, clinic, clock)
-        self._pages = Pages(self._doorman, lambda: self._clinic)
+        self._pages = Pages(self._doorman, lambda: self._boards.clinic)
 
     async def start(self) -> None:
         await self._doorman.start()
@@ -76,8 +77,13 @@ class Gateway(Site):
 
     def application(self) -> web.Application:
         """The aiohttp application, its middlewares outermost first."""
-        app = web.Application(middlewares=[middleware.access_log, middleware.problems], client_max_size=_JSON_LIMIT)
+        proxies, cors = Proxies(self._settings.trusted_proxies), Cors(self._settings.cors_origins)
+        around = [proxies.middleware, middleware.access_log, middleware.problems]
+        app = web.Application(middlewares=around, client_max_size=_JSON_LIMIT)
         app.on_response_prepare.append(middleware.on_prepare)
+        if self._settings.cors_origins:
+            app.middlewares.append(cors.middleware)
+            app.on_response_prepare.append(cors.on_prepare)
         for route in table(open_registration=self._settings.registration == "open"):
             app.router.add_route(route.method, route.path, self._dispatcher.handler(route))
         app.router.add_get("/events/board/{board}", self._board_events, allow_head=False)

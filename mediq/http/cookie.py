@@ -4,6 +4,8 @@ from typing import Final
 
 from aiohttp import web
 
+from .origin import origin_of
+
 NAME: Final = "mediq_session"
 _OURS: Final = frozenset({"same-origin", "none"})  # none: typed in, or from a bookmark
 _TO_SET: Final = "session_cookie"
@@ -16,7 +18,7 @@ def shown(request: web.Request) -> str | None:
 
 def give(request: web.Request, token: str, seconds: int) -> None:
     """Let the answer to `request` carry a cookie that the browser keeps for so many seconds."""
-    secure = "; Secure" if request.secure else ""
+    secure = "; Secure" if origin_of(request).scheme == "https" else ""
     request[_TO_SET] = f"{NAME}={token}; HttpOnly; Max-Age={seconds}; Path=/; SameSite=Strict{secure}"
 
 
@@ -38,4 +40,4 @@ def from_own_page(request: web.Request) -> bool:
     """
     if (site := request.headers.get("Sec-Fetch-Site")) is not None:
         return site in _OURS
-    return request.headers.get("Origin") == f"{request.scheme}://{request.host}"
+    return request.headers.get("Origin") == f"{origin_of(request).scheme}://{request.host}"

@@ -18,6 +18,7 @@ from . import cookie
 from .auth import Doorman, authorise, bearer, refuse_other_sites
 from .cards import CardDesk, wanted_wait
 from .limits import RateLimiter
+from .origin import origin_of
 from .routes import Body, Cookie, Limit, Route
 from .validation import convert
 
@@ -177,4 +178,4 @@ def _key(request: web.Request, principal: Principal | None, route: Route) -> str
         return None
     if not 1 <= len(key) <= KEY_LIMIT or not key.isprintable():
         raise Invalid(f"Idempotency-Key harus 1 sampai {KEY_LIMIT} huruf.")
-    return f"{principal.user_id if principal else request.remote}:{route.method} {route.path}:{key}"
+    return f"{principal.user_id if principal else origin_of(request).address}:{route.method} {route.path}:{key}"

@@ -17,6 +17,7 @@ from mediq.config import Limits
 from mediq.messages.errors import TooMany
 from mediq.messages.principal import Principal
 
+from .origin import origin_of
 from .routes import Limit
 
 _log = observe.logger("limits")
@@ -44,7 +45,7 @@ class RateLimiter:
             TooMany: with the seconds after which to ask again.
         """
         item = self._items[limit]
-        who = f"account:{principal.user_id}" if principal else f"address:{request.remote}"
+        who = f"account:{principal.user_id}" if principal else f"address:{origin_of(request).address}"
         allowed, stats = await self._ask(item, who, hit=True)
         request["ratelimit"] = {
             "RateLimit-Limit": str(item.amount),
@@ -78,7 +79,7 @@ class RateLimiter:
         # Hashed, since the keys of a shared store are seen by whoever looks after it.
         name = hashlib.sha256(account.encode()).hexdigest()[:32]
         loose = RateLimitItemPerSecond(10 * strict.amount, strict.multiples, "login-anywhere")
-        return (strict, f"attempt:{name}:{request.remote}"), (loose, f"attempt:{name}")
+        return (strict, f"attempt:{name}:{origin_of(request).address}"), (loose, f"attempt:{name}")
 
     async def _ask(self, item: RateLimitItem, who: str, *, hit: bool) -> tuple[bool, WindowStats]:
         """Whether one more is allowed, counting it if `hit`, and what the window holds."""

@@ -17,6 +17,8 @@ from mediq.messages.auth import SessionEnded
 from mediq.messages.errors import Unavailable
 from mediq.messages.principal import Principal
 
+from .origin import origin_of
+
 _RING: Final = 512
 _PENDING: Final = 64
 _PING_SECONDS: Final = 15.0
@@ -52,6 +54,11 @@ class Channel:
         self._ring.clear()
         for stream in self.streams:
             stream.lose()
+
+    def close(self) -> None:
+        """There is nothing more to tell: everyone's stream ends."""
+        for stream in self.streams:
+            stream.close()
 
     def since(self, version: int | None) -> list[bytes]:
         """The frames that bring a client from `version` up to now: the events it missed, or a snapshot."""
@@ -128,7 +135,7 @@ class Streams:
         Raises:
             Unavailable: as many streams as the settings allow are open already.
         """
-        group, address = "staff" if owner else "all", f"address:{request.remote}"
+        group, address = "staff" if owner else "all", f"address:{origin_of(request).address}"
         crowded = owner is None and self._count[address] >= max(1, self._most // 2)
         if crowded or self._count[group] >= self._most or self._ended:
             raise Unavailable("Terlalu banyak layar yang terhubung.", retry_after=5)

@@ -188,3 +188,19 @@ def test_a_bad_secret_is_not_repeated_in_the_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         config.load(file, {})
     assert "123456789" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ('trusted_proxies = ["gateway"]', "gateway"),
+        ('trusted_proxies = ["10.0.0.1/8"]', "10.0.0.1/8"),
+        ('cors_origins = ["*"]', "'*'"),
+        ('cors_origins = ["https://janji.example/"]', "https://janji.example/"),
+    ],
+)
+def test_whom_to_trust_is_checked_at_the_start(tmp_path: Path, line: str, named: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f"[http]\n{line}\n")
+    with pytest.raises(ConfigError, match=re.escape(named)):
+        config.load(file, {})

@@ -1,0 +1,85 @@
+"""Pages of other sites: none may read an answer unless the settings name their site, and none by the cookie."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.fixtures.desk import Desk, browser_at, desk_at
+from tests.fixtures.house import ADMIN, GENEROUS, House, made_with_admin, running
+
+FRIEND = "https://janji.example"
+STRANGERS = ["https://jahat.example", "http://janji.example", "https://janji.example.jahat.example", "null", ""]
+ASKING = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+
+
+@pytest.fixture(scope="module")
+def friendly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    base = tmp_path_factory.mktemp("friendly")
+    made_with_admin(base)
+    with running(base, f'cors_origins = ["{FRIEND}"]\n{GENEROUS}') as house:
+        yield house
+
+
+@pytest.fixture
+async def open_desk(friendly: House) -> AsyncIterator[Desk]:
+    async with desk_at(friendly) as desk:
+        await desk.ready()
+        yield desk
+
+
+def allowed(headers: object) -> list[str]:
+    return [name for name in headers if name.lower().startswith("access-control-")]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("origin", [FRIEND, *STRANGERS])
+async def test_off_unless_set(desk: Desk, origin: str) -> None:
+    answer = await desk.get("/", headers={"Origin": origin})
+    assert (answer.status, allowed(answer.headers)) == (200, [])
+    asked = await desk.ask("OPTIONS", "/queue/add", headers={"Origin": origin, **ASKING})
+    assert (asked.status, allowed(asked.headers)) == (405, [])
+
+
+async def test_a_named_site_asks_and_reads(open_desk: Desk) -> None:
+    asked = await open_desk.ask("OPTIONS", "/queue/add", headers={"Origin": FRIEND, **ASKING})
+    assert asked.status == 204
+    assert asked.headers["Access-Control-Allow-Origin"] == FRIEND
+    assert "PATCH" in asked.headers["Access-Control-Allow-Methods"]
+    assert "Authorization" in asked.headers["Access-Control-Allow-Headers"]
+    assert asked.headers["Vary"] == "Origin"
+    admin = await open_desk.sign_in()
+    answer = await admin.get("/users/profile", headers={"Origin": FRIEND})
+    assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200, FRIEND)
+    assert "X-Request-Id" in answer.headers["Access-Control-Expose-Headers"]
+    refused = await open_desk.get("/queue", headers={"Origin": FRIEND})
+    assert (refused.status, refused.headers["Access-Control-Allow-Origin"]) == (401, FRIEND), "errors are read too"
+    async with open_desk.http.get("/events/board/all", headers={"Origin": FRIEND}) as stream:
+        assert stream.headers["Access-Control-Allow-Origin"] == FRIEND
+
+
+@pytest.mark.parametrize("origin", STRANGERS)
+async def test_and_no_other(open_desk: Desk, origin: str) -> None:
+    answer = await open_desk.get("/", headers={"Origin": origin})
+    assert (answer.status, allowed(answer.headers)) == (200, [])
+    assert answer.headers["Vary"] == "Origin", "so that no cache gives it to whom it is not for"
+    asked = await open_desk.ask("OPTIONS", "/queue/add", headers={"Origin": origin, **ASKING})
+    assert (asked.status, allowed(asked.headers)) == (405, [])
+
+
+async def test_never_by_the_cookie(friendly: House, open_desk: Desk) -> None:
+    async with browser_at(friendly) as browser:
+        assert (await browser.post("/session", {"email": ADMIN[0], "password": ADMIN[1]})).status == 200
+        answer = await browser.get("/users/profile", headers={"Origin": FRIEND})
+        assert "Access-Control-Allow-Credentials" not in answer.headers, "so that no browser shows it the answer"
+        refused = await browser.post("/users", {"nonsense": "x"}, headers={"Origin": FRIEND})
+        assert (refused.status, refused.problem) == (403, "cross-site")
+
+
+async def test_a_policy_that_runs_no_script_of_others(desk: Desk) -> None:
+    for path in ("/", "/setup", "/nowhere", "/static/mediq.css"):
+        headers = (await desk.get(path)).headers
+        policy = headers["Content-Security-Policy"]
+        assert "unsafe" not in policy, path
+        assert "default-src 'self'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert headers["X-Content-Type-Options"] == "nosniff"
