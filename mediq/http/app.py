@@ -18,6 +18,7 @@ from .cards import CardDesk
 from .cors import Cors
 from .dispatch import Dispatcher
 from .limits import RateLimiter
+from .openapi import Api
 from .origin import Proxies
 from .pages import Pages
 from .routes import STAFF, Limit, table
@@ -55,7 +56,7 @@ class Gateway(Site):
         self._limiter = RateLimiter(settings.limits, redis_url)
         self._dispatcher = Dispatcher(bus, self._doorman, self._limiter, self._cards)
         self._boards = Boards(bus, clinic, clock)
-        self._pages = Pages(self._doorman, lambda: self._boards.clinic)
+        self.pages = Pages(self._doorman, lambda: self._boards.clinic)
 
     async def start(self) -> None:
         await self._doorman.start()
@@ -84,14 +85,16 @@ class Gateway(Site):
         if self._settings.cors_origins:
             app.middlewares.append(cors.middleware)
             app.on_response_prepare.append(cors.on_prepare)
-        for route in table(open_registration=self._settings.registration == "open"):
+        routes = table(open_registration=self._settings.registration == "open")
+        for route in routes:
             app.router.add_route(route.method, route.path, self._dispatcher.handler(route))
         app.router.add_get("/events/board/{board}", self._board_events, allow_head=False)
         app.router.add_get("/events/operator", self._operator_events, allow_head=False)
         app.router.add_get("/events/ticket/{token}", self._ticket_events, allow_head=False)
         app.router.add_get("/ready", self._ready)
         app.router.add_get("/metrics", middleware.metrics)
-        self._pages.add_to(app)
+        Api(routes).add_to(app)
+        self.pages.add_to(app)
         return app
 
     async def _board_events(self, request: web.Request) -> web.StreamResponse:

@@ -1,5 +1,7 @@
 """Answers that are files rather than JSON: a picture, a table for a spreadsheet."""
 
+from typing import Annotated
+
 import msgspec
 
 
@@ -9,3 +11,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str
     content: bytes
     name: str | None = None
+
+
+Jpeg = Annotated[Document, msgspec.Meta(extra_json_schema={"contentMediaType": "image/jpeg"})]
+Csv = Annotated[Document, msgspec.Meta(extra_json_schema={"contentMediaType": "text/csv"})]

@@ -10,7 +10,7 @@ from mediq.domain.card import Field
 from mediq.domain.roles import Role
 from mediq.domain.ticket import Priority
 from mediq.domain.views import TicketView
-from mediq.messages.document import Document
+from mediq.messages.document import Jpeg
 from mediq.messages.page import Page, PageLimit, PageNumber
 from mediq.messages.registry import Done, Event, Request, event, request
 from mediq.messages.user import Ktp, Name, NikText
@@ -97,7 +97,7 @@ class FindReviews(Request[Page[Review]], frozen=True, kw_only=True):
 
 
 @request("ocr.get-image", idempotent=True)
-class GetCardImage(Request[Document], frozen=True, kw_only=True):
+class GetCardImage(Request[Jpeg], frozen=True, kw_only=True):
     """The picture of a card that is not registered yet, as a JPEG."""
 
     id: JobId

@@ -1,0 +1,119 @@
+"""The document of the API: valid, of every route, with examples that the messages themselves take."""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from mediq.http.openapi import document
+from mediq.http.openapi.operation import Operations
+from mediq.http.openapi.refusals import MEANINGS, OF_MESSAGE
+from mediq.http.routes import Body, Cookie, Route, table
+from mediq.messages.auth import SignedIn
+from mediq.messages.document import Document
+from mediq.messages.ocr import CardResult
+from mediq.messages.registry import spec_named, spec_of
+from tests.fixtures.desk import Desk
+from tests.fixtures.gateway import pages, routes
+from tests.fixtures.house import ROOT
+
+TABLE = table(open_registration=False)
+DOCUMENT: dict[str, Any] = json.loads(document(TABLE))
+INTERNAL = {"id-taken", "session-taken", "ticket-exists"}
+"""Codes that reach no caller: ids are random, and stores alone speak of them."""
+
+each_route = pytest.mark.parametrize("route", TABLE, ids=lambda route: f"{route.method} {route.path}")
+
+
+def operation(route: Route) -> dict[str, Any]:
+    return dict(DOCUMENT["paths"][route.path][route.method.lower()])
+
+
+def resolved(tree: dict[str, Any]) -> dict[str, Any]:
+    """What a reference leads to, or the tree itself."""
+    if "$ref" not in tree:
+        return tree
+    found: Any = DOCUMENT
+    for step in tree["$ref"].removeprefix("#/").split("/"):
+        found = found[step]
+    return dict(found)
+
+
+def test_it_is_valid() -> None:
+    assert [error.message for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
+    assert len(document(TABLE)) < 300_000
+
+
+def test_it_speaks_of_every_route_that_is_no_page() -> None:
+    documented = {f"{method.upper()} {path}" for path, each in DOCUMENT["paths"].items() for method in each}
+    assert documented == routes() - pages()
+    assert {f"{route.method} {route.path}" for route in TABLE} <= documented
+
+
+async def test_it_is_served(desk: Desk) -> None:
+    served = await desk.get("/openapi.json")
+    assert (served.status, served.headers["Content-Type"]) == (200, "application/json")
+    assert served.body == DOCUMENT
+
+
+@each_route
+def test_every_operation_says_what_it_does(route: Route) -> None:
+    said = operation(route)
+    assert said["summary"].endswith((".", "?")), said["summary"]
+    assert not said["summary"].startswith("Internal"), "what is internal has no route"
+    assert str(route.status) in said["responses"]
+    assert said.get("x-roles") == (sorted(route.who) if route.who is not None else None)
+    for name in re.findall(r"\{(\w+)\}", route.path):
+        assert any(parameter.get("name") == name for parameter in said["parameters"])
+
+
+@each_route
+def test_what_it_shows_to_send_can_be_sent(route: Route) -> None:
+    if route.body is not Body.JSON:
+        return
+    said = operation(route)
+    parameters = said.get("parameters", ())
+    in_path = {each["name"]: each["example"] for each in parameters if each.get("in") == "path"}
+    example = said["requestBody"]["content"]["application/json"]["example"] if "requestBody" in said else {}
+    assert msgspec.convert({**example, **in_path}, route.message)
+
+
+@each_route
+def test_what_it_shows_as_answered_is_answered(route: Route) -> None:
+    reply = SignedIn if route.cookie is Cookie.GIVE else spec_of(route.message).reply
+    answers = {status: resolved(answer) for status, answer in operation(route)["responses"].items() if status < "300"}
+    for status, answer in answers.items():
+        [(media_type, content)] = answer["content"].items()
+        if media_type == "application/json":
+            type_ = CardResult if (route.body, status) == (Body.CARD, "200") else reply
+            msgspec.json.decode(json.dumps(content["example"]), type=type_, strict=True)
+        else:
+            assert msgspec.convert({"media_type": media_type, "content": b""}, reply) == Document(
+                media_type=media_type, content=b""
+            )
+
+
+def test_every_code_has_a_meaning_in_one_place() -> None:
+    source = "".join(file.read_text() for file in (ROOT / "mediq").rglob("*.py"))
+    raised = set(re.findall(r'\bcode(?:: ClassVar\[str\])? ?= ?"([a-z-]+)"', source))
+    known = [code for codes in MEANINGS.values() for code in codes]
+    assert len(known) == len(set(known))
+    assert raised - set(known) <= INTERNAL | {"refused", "fault", "internal", "conflict", "no-language"}
+    assert {code for codes in OF_MESSAGE.values() for code in codes} <= set(known)
+    assert not [pattern for pattern in OF_MESSAGE if spec_named(pattern) is None]
+
+
+async def test_the_headers_it_names_are_sent(admin: Desk) -> None:
+    answered = await admin.get("/users?limit=1")
+    said = operation(next(route for route in TABLE if (route.method, route.path) == ("GET", "/users")))
+    assert [name for name in resolved(said["responses"]["200"])["headers"] if name not in answered.headers] == []
+    refused = await Desk(admin.http).get("/users")
+    assert [name for name in resolved(said["responses"]["401"])["headers"] if name not in refused.headers] == []
+
+
+def test_every_header_it_refers_to_is_there() -> None:
+    referred = set(re.findall(r"#/components/headers/([\w-]+)", json.dumps(DOCUMENT)))
+    assert referred <= set(Operations.headers)
