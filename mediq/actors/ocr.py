@@ -232,7 +232,7 @@ class OcrActor(Actor):
             await self.bus.ask(RecordAct(action=action, subject=job.user_id or job.id))
 
     async def _refuse_unknown(self, service: str | None) -> None:
-        """Refuse a service that the clinic does not have now. If the queue cannot be asked, it decides with the ticket."""
+        """Refuse a service that the clinic does not have. If the queue does not answer now, it decides later."""
         if service is None:
             return
         try:

@@ -11,14 +11,15 @@ from cachetools import TTLCache
 
 from mediq import observe
 from mediq.actors.health import probe
-from mediq.domain import commands, queue, views
-from mediq.domain.clinic import Clinic
+from mediq.domain import commands, public, queue, views
+from mediq.domain.clinic import Clinic, Premises
 from mediq.domain.commands import Command
-from mediq.domain.events import Recorded
+from mediq.domain.events import DayClosed, Recorded
+from mediq.domain.public import BoardCounter, ClinicView
 from mediq.domain.roles import Role
 from mediq.domain.statistics import Statistics, statistics
 from mediq.domain.ticket import Priority
-from mediq.domain.views import BoardCounter, StaffTicket, TicketView
+from mediq.domain.views import StaffTicket, TicketView
 from mediq.kernel.actor import Actor, handles
 from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context, current
@@ -53,7 +54,8 @@ _ON_TICKET: Final[dict[type[wire.TicketCommand], type[Any]]] = {
 class QueueActor(Actor):
     """Answers `queue.*`. Many commands are handled at once so that the ledger can commit them together.
 
-    `shared` says that other processes append to the log too.
+    `settings` is the clinic as the settings have it; what an administrator has changed since is in the log. `shared`
+    says that other processes append to that too.
     """
 
     name = "queue"
@@ -63,17 +65,17 @@ class QueueActor(Actor):
         self,
         bus: Bus,
         log: EventLog,
-        clinic: Clinic,
+        settings: Clinic,
         *,
         shared: bool,
         cleanup_seconds: float,
         clock: Callable[[], datetime],
     ) -> None:
         super().__init__(bus)
-        self._clinic = clinic
+        self._settings = settings
         self._cleanup_seconds = cleanup_seconds
         self._clock = clock
-        self._ledger = Ledger(log, clinic, on_recorded=self._publish, shared=shared)
+        self._ledger = Ledger(log, settings, on_recorded=self._publish, shared=shared)
         self._birth_dates: TTLCache[str, tuple[date | None]] = TTLCache(maxsize=10_000, ttl=_PATIENT_KNOWN)
         self._changes = 0
         self._bindings: list[Binding] = []
@@ -148,7 +150,31 @@ class QueueActor(Actor):
         state, _ = await self._submit(
             command(at=self._clock(), actor=context.actor, key=context.key, why=message.why, counter=message.counter)
         )
-        return views.counter_view(state, message.counter, self._clinic)
+        return public.counter_view(state, message.counter, self._clinic(state))
+
+    @handles(wire.GetClinic)
+    async def get_clinic(self, message: wire.GetClinic, context: Context) -> ClinicView:
+        return self._clinic_view(await self._state())
+
+    @handles(wire.Configure)
+    async def configure(self, message: wire.Configure, context: Context) -> ClinicView:
+        premises = Premises(
+            name=message.name, timezone=message.timezone, services=message.services, counters=message.counters
+        )
+        state, _ = await self._submit(
+            commands.Configure(
+                at=self._clock(), actor=context.actor, key=context.key, why=message.why, premises=premises
+            )
+        )
+        return self._clinic_view(state)
+
+    @handles(wire.CloseDay)
+    async def close_day(self, message: wire.CloseDay, context: Context) -> wire.DayEnd:
+        _, decision = await self._submit(
+            commands.CloseDay(at=self._clock(), actor=context.actor, key=context.key, why=message.why)
+        )
+        closed = next((event for event in decision.events if isinstance(event, DayClosed)), None)
+        return wire.DayEnd(day=closed.day if closed else None, ended=closed.ended if closed else 0)
 
     async def _on_ticket(self, message: wire.TicketCommand, context: Context, **more: Any) -> TicketView:
         command = _ON_TICKET[type(message)]
@@ -231,16 +257,19 @@ class QueueActor(Actor):
             counter=message.counter,
             user_id=message.user_id,
         )
-        found = views.listing(await self._state(), self._clinic, self._clock(), filters)
+        state = await self._state()
+        found = views.listing(state, self._clinic(state), self._clock(), filters)
         first = (message.page - 1) * message.limit
         return Page.of(found[first : first + message.limit], page=message.page, limit=message.limit, total=len(found))
 
     @handles(wire.GetStatistics)
     async def get_statistics(self, message: wire.GetStatistics, context: Context) -> Statistics:
-        today = self._clinic.day(self._clock())
+        state = await self._state()
+        clinic = self._clinic(state)
+        today = clinic.day(self._clock())
         last = message.to or max(today, message.from_ or today)
         first = message.from_ or min(today, last)
-        return await asyncio.to_thread(statistics, await self._state(), self._clinic, first, last, message.service)
+        return await asyncio.to_thread(statistics, state, clinic, first, last, message.service)
 
     @handles(wire.GetSnapshot)
     async def get_snapshot(self, message: wire.GetSnapshot, context: Context) -> wire.QueueSnapshot:
@@ -293,7 +322,13 @@ class QueueActor(Actor):
         return self._view(state, decision.ticket_id)
 
     def _view(self, state: queue.Queue, ticket_id: str) -> TicketView:
-        return views.ticket_view(state, ticket_id, self._clinic, self._clock())
+        return views.ticket_view(state, ticket_id, self._clinic(state), self._clock())
+
+    def _clinic(self, state: queue.Queue) -> Clinic:
+        return self._settings.changed(state.premises)
+
+    def _clinic_view(self, state: queue.Queue) -> ClinicView:
+        return public.clinic_view(state, self._clinic(state), self._clock())
 
     async def _publish(self, recorded: Sequence[Recorded]) -> None:
         """Tell what is safe in the log; whoever misses it finds it there."""
@@ -306,10 +341,11 @@ class QueueActor(Actor):
     async def _clean(self) -> None:
         """End the day when it is over, so that nobody waits for ever, and tidy the log."""
         now = self._clock()
-        day = (await self._state()).day
-        if day is not None:
-            closed = self._clinic.minutes_since_closing(now)
-            over = closed is not None and closed >= self._clinic.policy.close_after_minutes
-            if over or day < self._clinic.day(now):
+        state = await self._state()
+        if state.day is not None:
+            clinic = self._clinic(state)
+            closed = clinic.minutes_since_closing(now)
+            over = closed is not None and closed >= clinic.policy.close_after_minutes
+            if over or state.day < clinic.day(now):
                 await self._ledger.submit(commands.CloseDay(at=now, actor="system", why="day-over"))
         await self._ledger.tidy(now)

@@ -4,6 +4,7 @@ from datetime import date, datetime
 
 import msgspec
 
+from mediq.domain.clinic import Premises
 from mediq.domain.ticket import Priority
 
 
@@ -108,6 +109,12 @@ class CloseCounter(Asked, frozen=True, kw_only=True, tag="close-counter"):
     counter: str
 
 
+class Configure(Asked, frozen=True, kw_only=True, tag="configure"):
+    """Change the clinic's services, counters, name or time zone."""
+
+    premises: Premises
+
+
 class CloseDay(Asked, frozen=True, kw_only=True, tag="close-day"):
     """End what is still open and put the day away."""
 
@@ -128,6 +135,7 @@ Command = (
     | Undo
     | OpenCounter
     | CloseCounter
+    | Configure
     | CloseDay
 )
 """Everything that can be asked."""

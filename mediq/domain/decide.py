@@ -4,6 +4,7 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
+from mediq.domain.change import refuse_change
 from mediq.domain.clinic import Clinic, Service
 from mediq.domain.commands import (
     AddPatient,
@@ -13,6 +14,7 @@ from mediq.domain.commands import (
     CloseDay,
     Command,
     Complete,
+    Configure,
     Hold,
     OpenCounter,
     Prioritise,
@@ -27,6 +29,7 @@ from mediq.domain.commands import (
 from mediq.domain.errors import Conflict, Invalid, NotFound
 from mediq.domain.events import (
     ActionUndone,
+    ClinicChanged,
     CounterClosed,
     CounterOpened,
     DayClosed,
@@ -82,16 +85,18 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 def decide(queue: Queue, command: Command, clinic: Clinic) -> Decision:
-    """What a command does to the queue.
+    """What a command does to the queue of a clinic that has these settings.
 
     A key seen before gives the first answer and no events. The first command of a new day closes the old one.
 
     Raises:
         NotFound: no such ticket; `nobody-waiting`.
         Conflict: `closed`, `counter-busy`, `wrong-status`, `recall-limit`, `already-queued`, `nothing-to-undo`,
-            `undo-too-late`, `undo-superseded`, `ticket-exists`, `key-reused`.
+            `undo-too-late`, `undo-superseded`, `ticket-exists`, `key-reused`, `service-gone`; of a change of the
+            clinic `day-open`, `service-in-use`, `counter-in-use`, `letter-used`.
         Invalid: on a field of the command.
     """
+    clinic = clinic.changed(queue.premises)
     if command.key is not None:
         subject = subject_of_command(command, clinic)
         answer = queue.answers.get(command.key)
@@ -127,6 +132,10 @@ def _answer(queue: Queue, command: Command, clinic: Clinic) -> _Answered:
             clinic.counter(command.counter)
             _refuse_if_busy(queue, command.counter, clinic)
             return _unless(not queue.desk(command.counter).open, CounterClosed(counter=command.counter))
+        case Configure():
+            today = _today(queue, command.at, clinic)
+            refuse_change(queue, clinic, command.premises, today)
+            return _unless(clinic.changed(command.premises) == clinic, ClinicChanged(premises=command.premises))
         case CloseDay():
             return (() if queue.day is None else _close(queue, queue.day, command.at, clinic)), None
         case Prioritise():
@@ -213,6 +222,7 @@ def _ticket_event(queue: Queue, command: Command, ticket: Ticket, clinic: Clinic
             return _about(TicketSkipped, ticket)
         case Requeue():
             _require(ticket, Status.NO_SHOW)
+            _refuse_if_gone(ticket, clinic)
             _refuse_if_queued(queue, ticket.user_id, ticket.service, clinic)
             turn, order = turn_back(queue.line(ticket.service), ticket, command.at, queue.version + 1, clinic.policy)
             return _about(TicketRequeued, ticket, counter=None, turn=turn, order=order)
@@ -248,6 +258,7 @@ def _undo(queue: Queue, command: Undo, clinic: Clinic) -> _Answered:
     now = queue.ticket(before.id)
     if now is None or now.version != last.version:
         raise Conflict(f"{before.number} sudah diubah setelah tindakan itu.", code="undo-superseded")
+    _refuse_if_gone(before, clinic)
     if (before.status in ACTIVE and now.status not in ACTIVE) or before.service != now.service:
         _refuse_if_queued(queue, before.user_id, before.service, clinic)
     undone = ActionUndone(
@@ -304,6 +315,13 @@ def _refuse_if_busy(queue: Queue, counter_id: str, clinic: Clinic) -> None:
     if busy is not None:
         number, name = queue.tickets[busy].number, clinic.counter(counter_id).name
         raise Conflict(f"{name} masih menangani {number}. Selesaikan atau lewati lebih dahulu.", code="counter-busy")
+
+
+def _refuse_if_gone(ticket: Ticket, clinic: Clinic) -> None:
+    if all(service.id != ticket.service for service in clinic.services):
+        raise Conflict(
+            f"Poli dari {ticket.number} sudah tidak ada. Ambil nomor baru di poli lain.", code="service-gone"
+        )
 
 
 def _refuse_if_queued(queue: Queue, user_id: str, service_id: str, clinic: Clinic) -> None:

@@ -2,13 +2,14 @@
 
 An event carries every outcome that `decide` chose, so that replaying needs neither settings nor a clock. A ticket's
 events name its number, service and counter, never the patient, so that a board can be driven by them alone; only
-`TicketIssued` holds the patient's id and link, which `views.public_event` leaves out.
+`TicketIssued` holds the patient's id and link, which `public.public_event` leaves out.
 """
 
 from datetime import date, datetime
 
 import msgspec
 
+from mediq.domain.clinic import Premises
 from mediq.domain.ticket import Priority, Status
 
 
@@ -106,6 +107,12 @@ class CounterClosed(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
     counter: str
 
 
+class ClinicChanged(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="clinic-changed"):
+    """An administrator saved the clinic's services, counters, name and time zone, which hold from now on."""
+
+    premises: Premises
+
+
 class DayClosed(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="day-closed"):
     """A day is over: `ended` tickets were ended for it, and visits before `forget_before` are forgotten."""
 
@@ -140,6 +147,7 @@ Event = (
     | TicketCancelled
     | CounterOpened
     | CounterClosed
+    | ClinicChanged
     | DayClosed
     | ActionUndone
 )

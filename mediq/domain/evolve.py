@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from mediq.domain.events import (
     ActionUndone,
+    ClinicChanged,
     CounterClosed,
     CounterOpened,
     DayClosed,
@@ -72,6 +73,8 @@ def evolve(queue: Queue, recorded: Recorded) -> Queue:
             queue = queue.but(desks=queue.desks.set(event.counter, desk), day=event.day)
         case CounterClosed():
             queue = queue.but(desks=queue.desks.set(event.counter, Desk()))
+        case ClinicChanged():
+            queue = queue.but(premises=event.premises)
         case DayClosed():
             day = event.day
             queue = _close_day(queue, event)

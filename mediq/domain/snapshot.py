@@ -5,12 +5,16 @@ from datetime import date
 import msgspec
 from immutables import Map
 
+from mediq.domain.clinic import Premises
 from mediq.domain.line import Line
 from mediq.domain.state import Answer, Desk, Pace, Queue
 from mediq.domain.ticket import Ticket, Visit
 
-FORMAT = 1
-"""Raised whenever older snapshots can no longer be read; they are then replaced by a replay."""
+FORMAT = 2
+"""Raised whenever a snapshot says more than an older program understands."""
+
+_READABLE = (1, FORMAT)
+"""What can be read; a snapshot of any other format is replaced by a replay of the log."""
 
 
 class UnreadableSnapshot(Exception):
@@ -21,6 +25,7 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     format: int
     version: int
     day: date | None
+    premises: Premises | None = None
     tickets: dict[str, Ticket]
     lines: dict[str, Line]
     desks: dict[str, Desk]
@@ -35,7 +40,7 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     hours: dict[str, tuple[float, ...]]
 
 
-_MAPS = tuple(name for name in _Snapshot.__struct_fields__ if name not in ("format", "version", "day"))
+_MAPS = tuple(name for name in _Snapshot.__struct_fields__ if name not in ("format", "version", "day", "premises"))
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Snapshot)
 
@@ -43,7 +48,9 @@ _decoder = msgspec.msgpack.Decoder(_Snapshot)
 def dump(queue: Queue) -> bytes:
     """The queue as MessagePack."""
     maps = {name: dict(getattr(queue, name)) for name in _MAPS}
-    return _encoder.encode(_Snapshot(format=FORMAT, version=queue.version, day=queue.day, **maps))
+    return _encoder.encode(
+        _Snapshot(format=FORMAT, version=queue.version, day=queue.day, premises=queue.premises, **maps)
+    )
 
 
 def load(data: bytes) -> Queue:
@@ -56,7 +63,7 @@ def load(data: bytes) -> Queue:
         snapshot = _decoder.decode(data)
     except msgspec.DecodeError as error:
         raise UnreadableSnapshot(str(error)) from error
-    if snapshot.format != FORMAT:
+    if snapshot.format not in _READABLE:
         raise UnreadableSnapshot(f"snapshot format {snapshot.format}, not {FORMAT}")
     maps = {name: Map(getattr(snapshot, name)) for name in _MAPS}
-    return Queue(version=snapshot.version, day=snapshot.day, **maps)
+    return Queue(version=snapshot.version, day=snapshot.day, premises=snapshot.premises, **maps)

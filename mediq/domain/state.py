@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from immutables import Map
 
+from mediq.domain.clinic import Premises
 from mediq.domain.line import Line
 from mediq.domain.ticket import Ticket, Visit
 
@@ -59,11 +60,13 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     `day` is the open day, None between days. `tickets` are those of the open day that may still go on, no-shows
     included; `finished` those that are over, of the open and the last day; `history` the visits of the days before, by
     ISO date. `numbers` holds the last number by ISO date and letter, `active` the ticket of a patient at a service,
-    `hours` the service seconds by service and hour of the day in UTC.
+    `hours` the service seconds by service and hour of the day in UTC. `premises` is the clinic as an administrator has
+    changed it, None while it is as its settings say.
     """
 
     version: int = 0
     day: date | None = None
+    premises: Premises | None = None
     tickets: Map[str, Ticket] = Map()
     lines: Map[str, Line] = Map()
     desks: Map[str, Desk] = Map()

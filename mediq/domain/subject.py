@@ -1,9 +1,14 @@
 """What a command was about, told from the command or from its event, so that a reused key is noticed."""
 
-from mediq.domain.clinic import Clinic
-from mediq.domain.commands import AddPatient, CallNext, CloseDay, Command, OnTicket, Prioritise, Transfer
+import hashlib
+
+import msgspec
+
+from mediq.domain.clinic import Clinic, Premises
+from mediq.domain.commands import AddPatient, CallNext, CloseDay, Command, Configure, OnTicket, Prioritise, Transfer
 from mediq.domain.events import (
     ActionUndone,
+    ClinicChanged,
     CounterClosed,
     CounterOpened,
     DayClosed,
@@ -45,6 +50,8 @@ def subject_of_event(event: Event) -> str:
             return _join("open-counter", event.counter)
         case CounterClosed():
             return _join("close-counter", event.counter)
+        case ClinicChanged():
+            return _join("configure", _digest(event.premises))
         case DayClosed():
             return "close-day"
         case _:
@@ -67,12 +74,18 @@ def subject_of_command(command: Command, clinic: Clinic) -> str:
             return _join(name, command.ticket_id, *granted(command, clinic))
         case Transfer():
             return _join(name, command.ticket_id, command.service)
+        case Configure():
+            return _join(name, _digest(command.premises))
         case CloseDay():
             return name
         case OnTicket():
             return _join(name, command.ticket_id)
         case _:
             return _join(name, command.counter)
+
+
+def _digest(premises: Premises) -> str:
+    return hashlib.sha256(msgspec.json.encode(premises)).hexdigest()[:16]
 
 
 def _join(*parts: str | None) -> str:

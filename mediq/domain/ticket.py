@@ -126,6 +126,16 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended_by_closing: bool = False
     steps: tuple[Step, ...] = ()
 
+    @property
+    def letter(self) -> str:
+        """The letter of its number."""
+        return self.number.partition("-")[0]
+
+    @property
+    def first_service(self) -> str:
+        """The service that gave the number."""
+        return self.steps[0].service if self.steps else self.service
+
     def step(self, finished_at: datetime | None = None) -> Step:
         """The present stretch of the visit as a record."""
         return Step(

@@ -7,9 +7,9 @@ from typing import Final
 
 import msgspec
 
-from mediq.domain import views
+from mediq.domain import public, views
 from mediq.domain.clinic import Clinic
-from mediq.domain.events import Recorded, kind
+from mediq.domain.events import ClinicChanged, Recorded, kind
 from mediq.domain.state import Queue
 from mediq.kernel.bus import Bus
 from mediq.messages.errors import NotFound, Unavailable
@@ -25,8 +25,8 @@ _GATHER: Final = 0.1
 class BoardEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a board is told: what happened, if anything, and how it looks now."""
 
-    event: views.PublicEvent | None = None
-    board: views.BoardView
+    event: public.PublicEvent | None = None
+    board: public.BoardView
 
 
 class OperatorList(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,14 +41,11 @@ class Boards:
 
     def __init__(self, bus: Bus, clinic: Clinic, clock: Callable[[], datetime]) -> None:
         self._bus = bus
-        self._clinic = clinic
+        self._settings = self._clinic = clinic
         self._clock = clock
         self._replica = QueueReplica(bus, on_event=self._happened, on_snapshot=self._jumped)
-        names = [views.ALL_SERVICES[0], *(service.id for service in clinic.services)]
-        self._boards = {name: Channel(lambda name=name: self._board(name)) for name in names}  # type: ignore[misc]
-        self._services = {
-            name: frozenset(service.id for service in views.board_services(name, clinic)) for name in names
-        }
+        self._boards: dict[str, Channel] = {}
+        self._services: dict[str, frozenset[str]] = {}
         self._operators = Channel(self._operator_frame, ring=0)
         self._tickets: dict[str, Channel] = {}
         self._shown: dict[str, bytes] = {}
@@ -69,6 +66,11 @@ class Boards:
         """Whether the copy of the queue is there."""
         return self._replica.state is not None
 
+    @property
+    def clinic(self) -> Clinic:
+        """The clinic as it is now; as the settings have it until the copy of the queue is there."""
+        return self._clinic
+
     def board(self, name: str) -> Channel:
         """The stream of a board.
 
@@ -77,7 +79,7 @@ class Boards:
             Unavailable: the queue has not been reached yet.
         """
         self._state()
-        channel = self._boards.get(views.ALL_SERVICES[0] if name in views.ALL_SERVICES else name)
+        channel = self._boards.get(public.ALL_SERVICES[0] if name in public.ALL_SERVICES else name)
         if channel is None:
             raise NotFound("Papan ini tidak ada.", code="no-board")
         return channel
@@ -99,16 +101,32 @@ class Boards:
             raise Unavailable("Antrean belum dapat dihubungi.", retry_after=1)
         return self._replica.state
 
+    def _fit_out(self) -> None:
+        """Have a board for each service that the clinic has now, and for no other."""
+        self._clinic = clinic = self._settings.changed(self._state().premises)
+        names = [public.ALL_SERVICES[0], *(service.id for service in clinic.services)]
+        for name in self._boards.keys() - set(names):
+            self._boards.pop(name).close()
+        for name in names:
+            if name not in self._boards:
+                self._boards[name] = Channel(lambda name=name: self._board(name))  # type: ignore[misc]
+        self._services = {
+            name: frozenset(service.id for service in public.board_services(name, clinic)) for name in names
+        }
+
     def _happened(self, recorded: Recorded) -> None:
         event = recorded.event
-        public = views.public_event(recorded)
+        if isinstance(event, ClinicChanged):
+            self._fit_out()
+            view = public.clinic_view(self._state(), self._clinic, self._clock())
+            self._operators.publish(recorded.version, frame(kind(event), recorded.version, view))
+        seen = public.public_event(recorded)
         touched = {getattr(event, "service", None), getattr(event, "from_service", None)} - {None}
         for name, channel in self._boards.items():
             if not touched or touched & self._services[name]:
-                view = views.board_view(self._state(), name, self._clinic, self._clock())
-                channel.publish(
-                    recorded.version, frame(kind(event), recorded.version, BoardEvent(event=public, board=view))
-                )
+                board = public.board_view(self._state(), name, self._clinic, self._clock())
+                told = BoardEvent(event=seen, board=board)
+                channel.publish(recorded.version, frame(kind(event), recorded.version, told))
         self._changed.set()
 
     def _card_moved(self, event: CardStatusChanged) -> None:
@@ -117,6 +135,7 @@ class Boards:
             self._operators.publish(version, frame("card", version, event))
 
     def _jumped(self) -> None:
+        self._fit_out()
         for channel in (*self._boards.values(), self._operators, *self._tickets.values()):
             channel.reset()
 
@@ -140,7 +159,7 @@ class Boards:
                     channel.publish(version, data)
 
     def _board(self, name: str) -> bytes:
-        view = views.board_view(self._state(), name, self._clinic, self._clock())
+        view = public.board_view(self._state(), name, self._clinic, self._clock())
         return frame("snapshot", view.version, BoardEvent(board=view))
 
     def _operator_frame(self) -> bytes:

@@ -20,6 +20,7 @@ _WORDS: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
     (re.compile(r"`int` >= (-?\d+)"), lambda m: f"paling kecil {m[1]}"),
     (re.compile(r"`int` <= (-?\d+)"), lambda m: f"paling besar {m[1]}"),
     (re.compile(r"Invalid enum value (.+?)(?: - at|$)"), lambda m: f"{m[1]} bukan pilihan yang ada"),
+    (re.compile(r"Invalid RFC3339 encoded time"), lambda m: "harus jam JJ:MM:DD"),
     (re.compile(r"Invalid RFC3339|Invalid date"), lambda m: "harus tanggal TTTT-BB-HH"),
     (re.compile(r"Expected `int"), lambda m: "harus bilangan bulat"),
     (re.compile(r"Expected `str"), lambda m: "harus teks"),

@@ -6,10 +6,12 @@ from typing import Annotated, get_args
 import msgspec
 
 from mediq.domain import events
+from mediq.domain.clinic import Counter, Service
 from mediq.domain.events import Recorded
+from mediq.domain.public import BoardCounter, ClinicView
 from mediq.domain.statistics import Statistics
 from mediq.domain.ticket import Priority, Status
-from mediq.domain.views import BoardCounter, StaffTicket, TicketView
+from mediq.domain.views import StaffTicket, TicketView
 from mediq.messages.ocr import Reason, ServiceId
 from mediq.messages.page import Page, PageLimit, PageNumber
 from mediq.messages.registry import Request, event, request
@@ -135,6 +137,36 @@ class OpenCounter(CounterCommand, Request[BoardCounter], frozen=True, kw_only=Tr
 @request("queue.close-counter")
 class CloseCounter(CounterCommand, Request[BoardCounter], frozen=True, kw_only=True):
     """End work at a counter that is not busy."""
+
+
+@request("queue.get-clinic", idempotent=True)
+class GetClinic(Request[ClinicView], frozen=True, kw_only=True):
+    """What the clinic offers, and what of it is open now."""
+
+
+@request("queue.configure")
+class Configure(Request[ClinicView], frozen=True, kw_only=True):
+    """Change the clinic's name, time zone, services and counters; they hold from now on, for everyone."""
+
+    name: str
+    timezone: str
+    services: tuple[Service, ...]
+    counters: tuple[Counter, ...]
+    why: Reason | None = None
+
+
+class DayEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """What closing a day did: which one, null if none was open, and how many tickets were ended with it."""
+
+    day: date | None
+    ended: int
+
+
+@request("queue.close-day")
+class CloseDay(Request[DayEnd], frozen=True, kw_only=True):
+    """End the open day now: whoever still waits is sent away."""
+
+    why: Reason
 
 
 @request("queue.list", idempotent=True)

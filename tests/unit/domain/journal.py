@@ -88,7 +88,12 @@ class Journal:
     @property
     def today(self) -> date:
         """The clinic's day."""
-        return self.clinic.day(self.at)
+        return self.clinic_now.day(self.at)
+
+    @property
+    def clinic_now(self) -> Clinic:
+        """The clinic as an administrator has left it."""
+        return self.clinic.changed(self.queue.premises)
 
 
 def replayed(log: list[Recorded], queue: Queue = EMPTY) -> Queue:

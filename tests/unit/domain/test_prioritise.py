@@ -12,9 +12,10 @@ from mediq.domain.errors import Conflict, DomainError, Invalid
 from mediq.domain.events import TicketPrioritised
 from mediq.domain.line import by_turn
 from mediq.domain.priority import call_order
+from mediq.domain.public import public_event
 from mediq.domain.statistics import statistics
 from mediq.domain.ticket import Priority, Status
-from mediq.domain.views import public_event, ticket_view
+from mediq.domain.views import ticket_view
 from tests.unit.domain.journal import Journal
 
 

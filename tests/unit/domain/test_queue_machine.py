@@ -12,14 +12,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from msgspec.structs import asdict
 
 from mediq.domain import commands
+from mediq.domain.clinic import TIMEZONES, Counter, Premises
 from mediq.domain.errors import DomainError
 from mediq.domain.events import TicketCalled, TicketIssued
 from mediq.domain.line import Place, by_turn, by_wait, place_of
+from mediq.domain.public import board_view
 from mediq.domain.queue import EMPTY, Queue, dump, load
 from mediq.domain.statistics import statistics
 from mediq.domain.ticket import ACTIVE, AT_COUNTER, OVER, Priority, Status
 from mediq.domain.ticket import REASONS as PRIORITY_OF
-from mediq.domain.views import Filters, board_view, listing, ticket_view
+from mediq.domain.views import Filters, listing, ticket_view
 from tests.unit.domain.journal import CLINIC, MORNING, Journal, replayed
 from tests.unit.domain.recount import recount, same
 
@@ -43,6 +45,7 @@ AT_DESK = st.sampled_from(
     ]
 )
 AWAY = (Status.NO_SHOW, Status.ON_HOLD)
+ZONES = st.sampled_from([CLINIC.timezone, CLINIC.timezone, *TIMEZONES])
 PEOPLE = st.integers(1, 12).map(lambda n: f"u{n}")
 REASONS = st.sampled_from([None, None, None, "lansia", "hamil", "darurat"])
 
@@ -150,6 +153,18 @@ class ClinicDays(RuleBasedStateMachine):
     def open_or_close(self, counter: str, opening: bool) -> None:
         self.attempt(commands.OpenCounter if opening else commands.CloseCounter, counter=counter)
 
+    @rule(services=st.sets(SERVICES, min_size=1), counters=st.sets(COUNTERS, min_size=1), zone=ZONES)
+    def change_the_clinic(self, services: set[str], counters: set[str], zone: str) -> None:
+        premises = Premises(
+            name=CLINIC.name,
+            timezone=zone,
+            services=tuple(service for service in CLINIC.services if service.id in services),
+            counters=tuple(
+                Counter(id=counter.id, name=counter.name) for counter in CLINIC.counters if counter.id in counters
+            ),
+        )
+        self.attempt(commands.Configure, premises=premises)
+
     @rule(seconds=st.sampled_from([20, 70, 600, 1900]))
     def wait(self, seconds: int) -> None:
         self.journal.later(seconds=seconds)
@@ -205,6 +220,13 @@ class ClinicDays(RuleBasedStateMachine):
         assert sorted(queue.active.values()) == sorted(t.id for t in queue.tickets.values() if t.status in ACTIVE)
 
     @invariant()
+    def nobody_waits_for_what_is_not_there(self) -> None:
+        queue, clinic = self.journal.queue, self.journal.clinic_now
+        offered = {service.id for service in clinic.services}
+        assert {t.service for t in queue.tickets.values() if t.status in ACTIVE} <= offered
+        assert {c for c, desk in queue.desks.items() if desk.open} <= {counter.id for counter in clinic.counters}
+
+    @invariant()
     def lanes_are_in_order(self) -> None:
         for line in self.journal.queue.lines.values():
             for lane in line.lanes:
@@ -220,11 +242,12 @@ class ClinicDays(RuleBasedStateMachine):
     @invariant()
     def views_can_be_made(self) -> None:
         journal = self.journal
-        board = board_view(journal.queue, "all", CLINIC, journal.at)
-        rows = listing(journal.queue, CLINIC, journal.at, Filters())
+        clinic = journal.clinic_now
+        board = board_view(journal.queue, "all", clinic, journal.at)
+        rows = listing(journal.queue, clinic, journal.at, Filters())
         assert board.waiting == sum(row.status is Status.WAITING for row in rows)
         for row in rows:
-            shown = ticket_view(journal.queue, row.id, CLINIC, journal.at)
+            shown = ticket_view(journal.queue, row.id, clinic, journal.at)
             assert asdict(row) == asdict(shown) | {"user_id": journal.ticket(row.id).user_id}
 
     def teardown(self) -> None:
@@ -233,11 +256,11 @@ class ClinicDays(RuleBasedStateMachine):
         for data in self.snapshots:
             snapshot = load(data)
             assert replayed(journal.log, snapshot) == journal.queue
-        first, last = (journal.clinic.day(MORNING), journal.today)
+        first, last = (journal.clinic.day(MORNING), journal.clinic.day(journal.at) + timedelta(days=1))
         kept = [d for d in _days(first, last) if not self._forgotten(d)]
         if kept:
-            told = recount(journal.log, CLINIC, kept[0], last)
-            assert same(statistics(journal.queue, CLINIC, kept[0], last), told)
+            told = recount(journal.log, journal.clinic_now, kept[0], last)
+            assert same(statistics(journal.queue, journal.clinic_now, kept[0], last), told)
         for version, call in ((r.version, r.event) for r in journal.log if isinstance(r.event, TicketCalled)):
             assert call.counter, version
 

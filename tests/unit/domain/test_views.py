@@ -9,17 +9,9 @@ import pytest
 from mediq.domain.commands import Complete, Hold, OpenCounter, Skip, Transfer
 from mediq.domain.errors import Invalid, NotFound
 from mediq.domain.events import TicketIssued
+from mediq.domain.public import board_view, counter_view, public_event
 from mediq.domain.ticket import Status
-from mediq.domain.views import (
-    Filters,
-    board_view,
-    by_token,
-    counter_view,
-    current_ticket,
-    listing,
-    public_event,
-    ticket_view,
-)
+from mediq.domain.views import Filters, by_token, current_ticket, listing, ticket_view
 from tests.unit.domain.journal import CLINIC, Journal
 
 CONTRACT = [

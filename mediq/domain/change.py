@@ -1,0 +1,56 @@
+"""When a clinic may be changed while it works: never under the feet of those who wait."""
+
+from datetime import date
+from itertools import chain
+
+from mediq.domain.checks import premises_problems
+from mediq.domain.clinic import Clinic, Premises
+from mediq.domain.errors import Conflict, FieldError, Invalid
+from mediq.domain.state import Queue
+from mediq.domain.ticket import ACTIVE
+
+
+def refuse_change(queue: Queue, clinic: Clinic, premises: Premises, today: date) -> None:
+    """Refuse what cannot be a clinic, or not yet.
+
+    Raises:
+        Invalid: with every field that is wrong.
+        Conflict: `day-open`, another time zone on an open day; `service-in-use`, `counter-in-use`, something goes that
+            patients or staff are at; `letter-used`, a service gets the letter of numbers that another gave out today.
+    """
+    if wrong := [FieldError(problem.field, problem.words) for problem in premises_problems(premises)]:
+        raise Invalid(wrong[0].message, errors=wrong)
+    if premises.timezone != clinic.timezone and queue.day is not None:
+        raise _conflict("day-open", "timezone", "Zona waktu baru dapat diganti setelah hari ini ditutup.")
+    _refuse_gone_services(queue, clinic, premises)
+    _refuse_gone_counters(queue, clinic, premises)
+    _refuse_used_letters(queue, premises, today)
+
+
+def _refuse_gone_services(queue: Queue, clinic: Clinic, premises: Premises) -> None:
+    kept = {service.id for service in premises.services}
+    for service in clinic.services:
+        there = sum(ticket.service == service.id and ticket.status in ACTIVE for ticket in queue.tickets.values())
+        if service.id not in kept and there:
+            words = f"{service.name} masih punya {there} pasien. Layani atau alihkan mereka lebih dahulu."
+            raise _conflict("service-in-use", "services", words)
+
+
+def _refuse_gone_counters(queue: Queue, clinic: Clinic, premises: Premises) -> None:
+    kept = {counter.id for counter in premises.counters}
+    for counter in clinic.counters:
+        if counter.id not in kept and queue.desk(counter.id).open:
+            raise _conflict("counter-in-use", "counters", f"{counter.name} masih buka. Tutup loket itu lebih dahulu.")
+
+
+def _refuse_used_letters(queue: Queue, premises: Premises, today: date) -> None:
+    names = {service.letter: (i, service) for i, service in enumerate(premises.services)}
+    for ticket in chain(queue.tickets.values(), queue.finished.values()):
+        i, service = names.get(ticket.letter, (0, None))
+        if service is not None and ticket.day == today and ticket.first_service != service.id:
+            words = f"Huruf {ticket.letter} sudah dipakai poli lain hari ini. {service.name} perlu huruf lain."
+            raise _conflict("letter-used", f"services[{i}].letter", words)
+
+
+def _conflict(code: str, field: str, words: str) -> Conflict:
+    return Conflict(words, code=code, errors=[FieldError(field, words)])
