@@ -18,6 +18,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from uuid import uuid4
 
+sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import aio_pika

@@ -15,6 +15,7 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
+sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import cv2
