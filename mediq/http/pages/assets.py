@@ -46,12 +46,12 @@ class Assets:
         self.version = hashlib.sha256(together.encode()).hexdigest()[:_VERSION_LENGTH]
 
     def address(self, name: str) -> str:
-        """Where a browser finds the file of that name.
+        """Where a browser finds the file or folder of that name.
 
         Raises:
             KeyError: there is none.
         """
-        if name not in self._assets:
+        if name not in self._assets and not any(each.startswith(f"{name}/") for each in self._assets):
             raise KeyError(f"there is no static file {name}")
         return f"/static/{self.version}/{name}"
 

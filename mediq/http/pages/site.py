@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from mediq.domain import public
 from mediq.domain.clinic import Clinic
 from mediq.domain.errors import NotFound
 from mediq.domain.roles import Role
@@ -53,13 +54,14 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.globals["asset"] = self._assets.address
+        self._templates.globals |= {"asset": self._assets.address, "version": self._assets.version}
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes, and what dresses the answers of all others for people."""
         app.middlewares.insert(1, self._dressed())
         for page in PAGES:
             app.router.add_get(page.path, self._page(page))
+        app.router.add_get("/display/{board}", self._board)
         app.router.add_get("/language/{language}", self._choose)
         app.router.add_get("/favicon.ico", self._favicon)
         app.router.add_get("/static/{path:.+}", self._assets.serve)
@@ -87,6 +89,11 @@ class Pages:
             return await self._doorman.identify(request)
         except Unauthenticated:
             return None
+
+    async def _board(self, request: web.Request) -> web.Response:
+        board = request.match_info["board"]
+        services = public.board_services(board, self._clinic())
+        return self.render(request, "board.html", board=board, services=services)
 
     async def _choose(self, request: web.Request) -> web.Response:
         """Remember a language in this browser and go back to the page."""

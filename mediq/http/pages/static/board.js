@@ -1,0 +1,143 @@
+// The waiting room's board: shows every call, says it once, and stays for weeks.
+import { Calls } from "./calls.js";
+import { follow, shownIn } from "./live.js";
+import { Voice } from "./voice.js";
+import { stayAwake } from "./wake.js";
+import { language, t } from "./words.js";
+
+const SHOWN_MS = 3400;
+const LAST_CALLS = 6;
+
+const { board, timezone, version, voice: recordings } = document.documentElement.dataset;
+const at = (id) => document.getElementById(id);
+const [stage, number, counter, service, said] = ["stage", "number", "counter", "service", "said"].map(at);
+const [last, waiting, sound] = ["last", "waiting", "sound"].map(at);
+
+const MARK = `mediq.board.${board}`;
+const calls = new Calls(stored());
+const voice = new Voice(recordings, (on) => (sound.hidden = on));
+let shown = null;
+let announcing = false;
+let clockAhead = 0;
+
+// Calls
+
+function took(name, message) {
+  clockAhead = Date.parse(message.board.at) - Date.now();
+  calls.take(name, message);
+  if (!announcing && !calls.waiting.length && !stillCalled(shown)) show(message.board.calls[0] || null);
+  draw();
+  announce();
+}
+
+const stillCalled = (call) => call !== null && calls.board.calls.some((each) => each.number === call.number);
+
+async function announce() {
+  if (announcing) return;
+  announcing = true;
+  for (let call = calls.next(); call; call = calls.next()) {
+    remember(call.version);
+    show(call);
+    draw();
+    stage.classList.remove("calling");
+    void stage.offsetWidth; // so that the same number blinks again
+    stage.classList.add("calling");
+    said.textContent = t("board.said", { number: call.number, counter: call.counter_name });
+    await Promise.all([voice.announce(call.number, call.counter_name), pause(SHOWN_MS)]);
+  }
+  stage.classList.remove("calling");
+  announcing = false;
+  remember(calls.heard);
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// Screen
+
+function show(call) {
+  shown = call;
+  stage.classList.toggle("idle", call === null);
+  number.textContent = call ? call.number : "";
+  counter.textContent = call ? call.counter_name : "";
+  const of = call && calls.board.services.find((each) => each.id === call.service);
+  service.textContent = of ? of.name : "";
+}
+
+function draw() {
+  const { calls: made, services } = calls.board;
+  const coming = new Set(calls.waiting.map((call) => call.number));
+  const before = made.filter((call) => call.number !== shown?.number && !coming.has(call.number)).slice(0, LAST_CALLS);
+  fill(last, before.length, (row, place) => {
+    row.children[0].textContent = before[place].number;
+    row.children[1].textContent = before[place].counter_name;
+  });
+  at("none").hidden = before.length > 0;
+  fill(waiting, services.length, (row, place) => {
+    row.children[0].textContent = services[place].name;
+    row.children[1].textContent = services[place].waiting;
+  });
+  at("clinic").textContent = calls.board.clinic;
+}
+
+/** Bring a list to `count` rows, made like its template, and write each: rows are used again, never piled up. */
+function fill(list, count, write) {
+  while (list.children.length > count) list.lastElementChild.remove();
+  while (list.children.length < count) list.append(at(`${list.id}-row`).content.cloneNode(true));
+  [...list.children].forEach(write);
+}
+
+// Clock, by the clinic's own time: televisions are often wrong about theirs
+
+const clock = new Intl.DateTimeFormat("id", { timeZone: timezone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const day = new Intl.DateTimeFormat(language, { timeZone: timezone, weekday: "long", day: "numeric", month: "long", year: "numeric" });
+
+function tick() {
+  const now = Date.now() + clockAhead;
+  at("time").textContent = clock.format(now).replace(".", ":");
+  at("date").textContent = day.format(now);
+  setTimeout(tick, 1000 - (now % 1000));
+}
+
+// What is kept over a reload: up to where calls were announced
+
+function stored() {
+  try {
+    const mark = Number.parseInt(localStorage.getItem(MARK), 10);
+    return Number.isNaN(mark) ? null : mark;
+  } catch {
+    return null;
+  }
+}
+
+function remember(mark) {
+  try {
+    localStorage.setItem(MARK, mark);
+  } catch {
+    // a browser without a memory announces nothing that it did not see happen
+  }
+}
+
+// After an interruption MediQ may be another version: then this page is too
+
+async function renew() {
+  const page = await fetch(location.href, { headers: { Accept: "text/html" } }).then((r) => r.text()).catch(() => "");
+  if (page && !page.includes(`data-version="${version}"`)) location.reload();
+}
+
+const link = shownIn(at("link"));
+let lost = false;
+follow(`/events/board/${encodeURIComponent(board)}`, {
+  onEvent: took,
+  onState(state) {
+    link(state);
+    document.body.classList.toggle("lost", state === "lost");
+    if (state === "live" && lost) renew();
+    lost ||= state === "lost";
+  },
+  onRefused: () => location.reload(),
+});
+
+for (const gesture of ["pointerdown", "keydown"]) addEventListener(gesture, () => voice.on || voice.wake());
+voice.wake();
+stayAwake();
+tick();

@@ -1,0 +1,72 @@
+// Which calls a board has still to announce, each once and in order. Knows nothing of screen or sound.
+const REMEMBERED = 64;
+const MOST_WAITING = 30;
+
+export class Calls {
+  /** `mark` is the version up to which calls were announced before the page was loaded, or null. */
+  constructor(mark) {
+    this.mark = mark;
+    this.heard = null;
+    this.board = null;
+    this.waiting = [];
+    this.done = [];
+  }
+
+  /** Take in a frame of the stream, and queue what is new in it. */
+  take(name, { event, board }) {
+    if (this.heard === null) {
+      this.heard = this.mark !== null && this.mark <= board.version ? this.mark : board.version;
+    }
+    // A queue that was restored from a backup counts from further back.
+    if (board.version < this.heard) this.heard = board.version;
+    const fresh = name === "snapshot" ? this.missed(board) : heardIn(event, board);
+    for (const call of fresh) if (name === "snapshot" || call.version > this.heard) this.add(call);
+    if (event && event.event.type === "action-undone") this.forget(event.event.number, board);
+    this.heard = Math.max(this.heard, board.version);
+    this.board = board;
+  }
+
+  /** Calls made while nobody heard them, whose patients have not come yet. */
+  missed(board) {
+    const atCounter = (call) =>
+      board.counters.find(
+        (each) => each.counter === call.counter && each.number === call.number && each.status === "CALLED",
+      );
+    return [...board.calls].reverse().flatMap((call) => {
+      const counter = atCounter(call);
+      if (!counter) return [];
+      const before = this.board && this.board.counters.find((each) => each.number === call.number);
+      const again = before && counter.recalls > before.recalls;
+      if (call.version > this.heard) return [call];
+      return again ? [{ ...call, again: counter.recalls }] : [];
+    });
+  }
+
+  add(call) {
+    const key = `${call.version} ${call.number} ${call.again || 0}`;
+    if (this.done.includes(key)) return;
+    this.done = [...this.done, key].slice(-REMEMBERED);
+    this.waiting = [...this.waiting, call].slice(-MOST_WAITING);
+  }
+
+  /** A call that was taken back before anyone heard it is not announced. */
+  forget(number, board) {
+    const stands = (call) => board.calls.some((each) => each.number === number && each.counter === call.counter);
+    this.waiting = this.waiting.filter((call) => call.number !== number || stands(call));
+  }
+
+  /** The next call to announce, or undefined. */
+  next() {
+    return this.waiting.shift();
+  }
+}
+
+/** The call that an event tells of: its own version, so that a repeated call is another one. */
+function heardIn(recorded, board) {
+  const { type, number, service, counter, recalls } = recorded ? recorded.event : {};
+  if (type !== "ticket-called" && type !== "ticket-recalled") return [];
+  const place = board.counters.find((each) => each.counter === counter);
+  const name = place ? place.counter_name : counter;
+  const call = { number, service, counter, counter_name: name, at: recorded.at, version: recorded.version };
+  return [type === "ticket-recalled" ? { ...call, again: recalls } : call];
+}

@@ -1,0 +1,144 @@
+// The board's voice: a chime, then short recordings one after the other. Needs no internet and no voice of the browser's.
+
+const PAUSE = { word: 0.02, letter: 0.12, sentence: 0.36 };
+const CHIME = [
+  { at: 0, pitch: 659.26 },
+  { at: 0.36, pitch: 523.25 },
+];
+const CHIME_SECONDS = 1;
+const QUIET = 0.01;
+
+/** The clips that say a whole number; one over 999 is said digit by digit. */
+export function numberClips(number) {
+  if (number > 999) return [...String(number)];
+  if (number === 0) return ["0"];
+  const [hundreds, rest] = [number - (number % 100), number % 100];
+  const ones = rest < 20 ? rest : rest % 10;
+  const tens = rest - ones;
+  const parts = [hundreds, tens, ones].filter(Boolean);
+  return parts.map((part, place) => (place < parts.length - 1 ? `${part}-` : `${part}`));
+}
+
+/** The clips that say a ticket's number: its letter, then the number. */
+export function ticketClips(ticket) {
+  const [, letter, number] = ticket.match(/^([A-Z])-(\d+)$/);
+  return { letter: letter.toLowerCase(), number: numberClips(Number(number)) };
+}
+
+/** The clips that say a counter's name; one with a word that was never recorded is said to be on the screen. */
+export function counterClips(name, recorded) {
+  const words = name.toLowerCase().match(/[a-z]+|\d+/g) || [];
+  const clips = words.flatMap((word) => (/\d/.test(word) ? numberClips(Number(word)) : [word]));
+  return clips.length > 0 && clips.every((clip) => recorded.has(clip)) ? clips : ["di-layar"];
+}
+
+/** What is said for one call: clips with the seconds of silence after each. */
+export function sentence(ticket, counter, recorded) {
+  const { letter, number } = ticketClips(ticket);
+  const said = (clips, last) =>
+    clips.map((clip, place) => ({ clip, pause: place < clips.length - 1 ? PAUSE.word : last }));
+  return [
+    { clip: "nomor-antrean", pause: PAUSE.letter },
+    { clip: letter, pause: PAUSE.letter },
+    ...said(number, PAUSE.sentence),
+    { clip: "silakan-menuju", pause: PAUSE.word },
+    ...said(counterClips(counter, recorded), 0),
+  ];
+}
+
+export class Voice {
+  /** `base` is the folder of a language's recordings; `onChange` hears whether there is sound now. */
+  constructor(base, onChange) {
+    this.base = base;
+    this.onChange = onChange;
+    this.context = null;
+    this.recorded = null;
+    this.clips = new Map();
+  }
+
+  get on() {
+    return this.context !== null && this.context.state === "running";
+  }
+
+  /** Start sound; a browser allows it after a tap, or where it was told to without one. */
+  async wake() {
+    if (this.context === null) {
+      this.context = new (window.AudioContext || window.webkitAudioContext)();
+      this.context.addEventListener("statechange", () => this.onChange(this.on));
+    }
+    // Without a tap this promise may wait for one for ever.
+    this.context.resume().then(() => this.load()).catch(() => {});
+    this.onChange(this.on);
+  }
+
+  /** Fetch the recordings that are not here yet; without the server, those that are there must do. */
+  async load() {
+    this.recorded ||= new Set(await this.fetched("index.json", (response) => response.json()));
+    await Promise.all([...this.recorded].map((clip) => this.clip(clip)));
+  }
+
+  async fetched(name, read) {
+    const response = await fetch(`${this.base}/${name}`);
+    if (!response.ok) throw new Error(`${name}: ${response.status}`);
+    return read(response);
+  }
+
+  async clip(name) {
+    if (!this.clips.has(name)) {
+      const data = await this.fetched(`${name}.mp3`, (response) => response.arrayBuffer());
+      // the old form with callbacks, for browsers that know no other
+      const buffer = await new Promise((resolve, reject) => this.context.decodeAudioData(data, resolve, reject));
+      this.clips.set(name, { buffer, ...heard(buffer) });
+    }
+    return this.clips.get(name);
+  }
+
+  /** Chime, then call the ticket to the counter; returns when it has been said. Without sound it returns at once. */
+  async announce(ticket, counter) {
+    if (!this.on) return;
+    const { context } = this;
+    let at = context.currentTime + 0.05;
+    for (const tone of CHIME) ring(context, at + tone.at, tone.pitch);
+    at += CHIME_SECONDS;
+    let last = null;
+    try {
+      await this.load();
+      for (const { clip, pause } of sentence(ticket, counter, this.recorded)) {
+        const { buffer, from, seconds } = await this.clip(clip);
+        last = context.createBufferSource();
+        last.buffer = buffer;
+        last.connect(context.destination);
+        at = Math.max(at, context.currentTime);
+        last.start(at, from, seconds);
+        at += seconds + pause;
+      }
+    } catch {
+      // the chime was heard, and the screen says the rest
+    }
+    const left = Math.max(0, at - context.currentTime);
+    await new Promise((resolve) => setTimeout(resolve, left * 1000));
+  }
+}
+
+/** Where in a recording there is something to hear: what encoders and people leave at both ends is cut. */
+function heard(buffer) {
+  const samples = buffer.getChannelData(0);
+  let [first, end] = [0, samples.length];
+  while (first < end && Math.abs(samples[first]) < QUIET) first += 1;
+  while (end > first && Math.abs(samples[end - 1]) < QUIET) end -= 1;
+  return { from: first / buffer.sampleRate, seconds: (end - first) / buffer.sampleRate };
+}
+
+/** One stroke of a bell. */
+function ring(context, at, pitch) {
+  for (const [partial, loudness, seconds] of [[1, 0.32, 1.1], [2, 0.1, 0.6], [3.01, 0.04, 0.3]]) {
+    const [tone, gain] = [context.createOscillator(), context.createGain()];
+    tone.frequency.value = pitch * partial;
+    gain.gain.setValueAtTime(0, at);
+    gain.gain.linearRampToValueAtTime(loudness, at + 0.008);
+    gain.gain.exponentialRampToValueAtTime(0.0004, at + seconds);
+    tone.connect(gain).connect(context.destination);
+    tone.start(at);
+    tone.stop(at + seconds);
+  }
+}

@@ -1,0 +1,182 @@
+"""The waiting room's board: every call shown and said once, in order, whatever happens to the server or the page."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.browser.screen import watched
+from tests.fixtures.desk import Desk
+from tests.fixtures.house import House
+from tests.fixtures.visitors import new_nik
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+TONES = 6
+"""Two strokes of the chime, of three partials each."""
+REAL_MINUTE = "MEDIQ_REAL_MINUTE" in os.environ
+"""Wait by the clock on the wall where the page's clock would do."""
+
+CLIPS = """async (calls) => {
+  const folder = document.documentElement.dataset.voice;
+  const { sentence } = await import(new URL("../../voice.js", new URL(`${folder}/x`, location)).pathname);
+  const recorded = new Set(await (await fetch(`${folder}/index.json`)).json());
+  return calls.map(([ticket, counter]) => sentence(ticket, counter, recorded).map((each) => each.clip));
+}"""
+
+
+async def wait_in_line(staff: Desk, service: str, people: int) -> list[str]:
+    """So many patients take a number; the numbers."""
+    tickets = [await staff.queue(await staff.register(new_nik()), service=service) for _ in range(people)]
+    return [ticket["number"] for ticket in tickets]
+
+
+async def call(staff: Desk, counter: str) -> str:
+    """A counter ends with whom it has and calls the next; the number called."""
+    mine = (await staff.get("/queue", params={"counter": counter})).body["data"]
+    for ticket in mine:
+        if ticket["status"] in ("CALLED", "IN_PROGRESS"):
+            await staff.delete(f"/queue/{ticket['id']}")
+    called = await staff.patch("/queue/call-next", {"counter": counter})
+    assert called.status == 200, called
+    return str(called.body["number"])
+
+
+async def with_sound(page: Page, board: str = "all") -> None:
+    """Open a board and tap it once; returns when it hears the clinic and has sound."""
+    await page.goto(f"/display/{board}")
+    await expect(page.locator("#link")).to_have_text("Terhubung")
+    await expect(page.locator("#sound")).to_be_visible()
+    await page.click("#sound")
+    await expect(page.locator("#sound")).to_be_hidden()
+
+
+async def quiet(page: Page) -> None:
+    """Return when everything that was called has been announced."""
+    await expect(page.locator("#stage:not(.calling)")).to_be_visible(timeout=60_000)
+
+
+async def test_five_calls_within_a_second_are_each_announced_once_and_in_order(staff: Desk, page: Page) -> None:
+    await wait_in_line(staff, "umum", 3)
+    await wait_in_line(staff, "gigi", 2)
+    await with_sound(page)
+    for counter in ("1", "2", "3"):  # nobody is left over from another test
+        await staff.post(f"/queue/counters/{counter}/open")
+    called = [(await call(staff, counter), f"Loket {counter}") for counter in ("1", "2", "3", "1", "3")]
+    await expect(page.locator("#number")).to_have_text(called[0][0])
+    heard = [number for number, _ in called]
+    await page.wait_for_function("(most) => window.heard.calls.length >= most", arg=len(heard), timeout=60_000)
+    await quiet(page)
+    assert await page.evaluate("window.heard.calls") == heard
+    spoken = await page.evaluate(CLIPS, [list(each) for each in called])
+    assert await page.evaluate("window.heard.clips") == sum(map(len, spoken))
+    assert await page.evaluate("window.heard.tones") == TONES * len(called)
+    await expect(page.locator("#number")).to_have_text(heard[-1])
+    await expect(page.locator("#counter")).to_have_text("Loket 3")
+    assert await page.locator("#last .number").all_text_contents() == heard[-2::-1][:4]
+
+
+async def a_minute(page: Page) -> None:
+    """Let a minute pass for the page, second by second, while what it asks over the network takes its own time."""
+    for _ in range(60):
+        if REAL_MINUTE:
+            await asyncio.sleep(1)
+        else:
+            await page.clock.run_for(1000)
+
+
+async def test_a_board_survives_a_minute_without_server_and_never_repeats_a_sound(
+    chromium: Browser, staff: Desk, clinic: House
+) -> None:
+    await wait_in_line(staff, "gigi", 2)
+    async with watched(chromium, clinic.address) as page:
+        if not REAL_MINUTE:
+            await page.clock.install()
+        await with_sound(page, "gigi")
+        first = await call(staff, "3")
+        await page.wait_for_function("() => window.heard.calls.length === 1")
+        await page.wait_for_function("() => window.heard.clips > 0")
+        before = await page.evaluate("window.heard")
+        clinic.kill()
+        await expect(page.locator("#link")).to_have_text("Terputus", timeout=30_000)
+        await a_minute(page)
+        await expect(page.locator("#number")).to_have_text(first)
+        clinic.start()
+        await staff.ready()
+        if not REAL_MINUTE:
+            await page.clock.run_for(2000)
+        await expect(page.locator("#link")).to_have_text("Terhubung", timeout=5000)
+        again = await call(staff, "3")
+        await page.wait_for_function("() => window.heard.calls.length === 2")
+        if not REAL_MINUTE:
+            await page.clock.run_for(15_000)
+        await quiet(page)
+        after = await page.evaluate("window.heard")
+        assert after["calls"] == [first, again]
+        assert after["tones"] == 2 * before["tones"] == 2 * TONES
+
+
+async def test_a_server_that_falls_silent_is_noticed(chromium: Browser, clinic: House) -> None:
+    async with watched(chromium, clinic.address) as page:
+        await page.clock.install()
+        await page.goto("/display/all")
+        await expect(page.locator("#link")).to_have_text("Terhubung")
+        clinic.signal(signal.SIGSTOP)
+        try:
+            await page.clock.run_for(25_000)
+            await expect(page.locator("#link")).to_have_text("Terputus")
+        finally:
+            clinic.signal(signal.SIGCONT)
+        await page.clock.run_for(6000)
+        await expect(page.locator("#link")).to_have_text("Terhubung", timeout=5000)
+
+
+async def test_a_call_made_while_nobody_heard_it_is_announced_when_the_board_is_back(page: Page, staff: Desk) -> None:
+    """But only if the patient has not come, and never what was announced before, not even after a reload."""
+    await wait_in_line(staff, "gigi", 2)
+    await page.goto("/display/gigi")
+    await expect(page.locator("#link")).to_have_text("Terhubung")
+    first = await call(staff, "3")
+    await page.wait_for_function("() => window.heard.calls.length === 1")
+    await quiet(page)
+    await page.reload()
+    await expect(page.locator("#link")).to_have_text("Terhubung")
+    await expect(page.locator("#number")).to_have_text(first)
+    assert await page.evaluate("window.heard.calls") == []
+    await page.context.set_offline(True)
+    await page.evaluate("window.dispatchEvent(new Event('online'))")  # the stream ends, as when the cable is pulled
+    await expect(page.locator("#link")).to_have_text("Terputus")
+    missed = await call(staff, "3")
+    await page.context.set_offline(False)
+    await page.wait_for_function("() => window.heard.calls.length === 1", timeout=5000)
+    assert await page.evaluate("window.heard.calls") == [missed]
+    recalled = (await staff.get("/queue", params={"counter": "3"})).body["data"][0]
+    assert (await staff.patch(f"/queue/{recalled['id']}/recall")).status == 200
+    await page.wait_for_function("() => window.heard.calls.length === 2")
+    assert await page.evaluate("window.heard.calls") == [missed, missed]
+    await quiet(page)
+
+
+async def test_without_motion_nothing_blinks(chromium: Browser, clinic: House, staff: Desk) -> None:
+    await wait_in_line(staff, "gigi", 1)
+    async with watched(chromium, clinic.address, reduced_motion="reduce") as page:
+        await page.goto("/display/gigi")
+        await expect(page.locator("#link")).to_have_text("Terhubung")
+        await call(staff, "3")
+        await page.wait_for_selector("#stage.calling")
+        moving = await page.evaluate("document.getAnimations().filter((each) => each.playState === 'running').length")
+        assert moving == 0
+
+
+async def test_a_board_has_no_names_and_an_unknown_board_is_said_to_be_one(page: Page, staff: Desk) -> None:
+    nik = new_nik()
+    await staff.queue(await staff.register(nik, "RAHMAT PAPAN"), service="umum")
+    await page.goto("/display/umum")
+    await expect(page.locator("#link")).to_have_text("Terhubung")
+    content = await page.content()
+    assert "RAHMAT" not in content
+    assert nik not in content
+    assert (await page.goto("/display/kandungan")).status == 404
+    await expect(page.locator("h1")).to_have_text("Halaman tidak ditemukan")
