@@ -93,7 +93,7 @@ class Gateway(Site):
         app.router.add_get("/events/ticket/{token}", self._ticket_events, allow_head=False)
         app.router.add_get("/ready", self._ready)
         app.router.add_get("/metrics", middleware.metrics)
-        Api(routes).add_to(app)
+        Api(routes, self.pages).add_to(app)
         self.pages.add_to(app)
         return app
 

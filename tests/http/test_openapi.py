@@ -117,3 +117,27 @@ async def test_the_headers_it_names_are_sent(admin: Desk) -> None:
 def test_every_header_it_refers_to_is_there() -> None:
     referred = set(re.findall(r"#/components/headers/([\w-]+)", json.dumps(DOCUMENT)))
     assert referred <= set(Operations.headers)
+
+
+class TestThePage:
+    """`/docs`: the same document for people, from this very server alone."""
+
+    @pytest.mark.parametrize("language", ["id", "en"])
+    async def test_it_shows_every_call_and_every_code(self, desk: Desk, language: str) -> None:
+        page = await desk.get("/docs", headers={"Cookie": f"mediq_lang={language}", "Accept": "text/html"})
+        assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+        anchors = set(re.findall(r'\bid="([^"]+)"', page.body))
+        calls = {each["operationId"] for of_path in DOCUMENT["paths"].values() for each in of_path.values()}
+        assert calls | {f"code-{code}" for codes in MEANINGS.values() for code in codes} <= anchors
+        assert set(re.findall(r'href="#([^"]+)"', page.body)) <= anchors
+
+    async def test_it_needs_nothing_from_elsewhere_and_nothing_inline(self, desk: Desk) -> None:
+        page = await desk.get("/docs")
+        assert "'unsafe-inline'" not in page.headers["Content-Security-Policy"]
+        loaded = re.findall(r'<(?:link|script|img)\b[^>]*\b(?:href|src)="([^"]+)"', page.body)
+        assert loaded
+        assert [address for address in loaded if not address.startswith("/static/")] == []
+        for address in loaded:
+            assert (await desk.get(address)).status == 200
+        assert not re.search(r"\bstyle=|\bon\w+=|<style", page.body)
+        assert set(re.findall(r"<script\b([^>]*)>[^<]", page.body)) <= {' type="application/json" id="words"'}

@@ -1,4 +1,4 @@
-"""What the gateway tells of its API: the document for programs."""
+"""What the gateway tells of its API: the document for programs, and a page for people."""
 
 import gzip
 from collections.abc import Iterable
@@ -6,22 +6,27 @@ from typing import Final
 
 from aiohttp import web
 
+from ..pages import Pages
 from ..routes import Route
 from .document import document
+from .reading import Reading
 
 _PACKED: Final = {"Content-Encoding": "gzip"}
 
 
 class Api:
-    """Serves the document, which is made and encoded once."""
+    """Serves the document, which is made and encoded once, and shows it as one of the `pages`."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[Route], pages: Pages) -> None:
+        self._pages = pages
         self._plain = document(routes)
+        self._reading = Reading(self._plain)
         self._packed = gzip.compress(self._plain, mtime=0)
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
         app.router.add_get("/openapi.json", self._document)
+        app.router.add_get("/docs", self._docs)
 
     async def _document(self, request: web.Request) -> web.Response:
         packed = "gzip" in request.headers.get("Accept-Encoding", "")
@@ -30,3 +35,6 @@ class Api:
             content_type="application/json",
             headers={"Vary": "Accept-Encoding"} | (_PACKED if packed else {}),
         )
+
+    async def _docs(self, request: web.Request) -> web.Response:
+        return self._pages.render(request, "docs.html", api=self._reading, origin=f"{request.scheme}://{request.host}")

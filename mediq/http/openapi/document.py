@@ -22,8 +22,11 @@ _TAGS: Final = {
     "auth": "Signing in and staying signed in.",
     "session": "Signing in with a browser's cookie: for our own pages.",
     "users": "Patients and staff.",
+    "devices": "Kiosks: browsers that stay signed in and take cards in.",
     "ocr": "Cards: taken in, read, reviewed.",
     "queue": "Tickets, counters, statistics.",
+    "clinic": "Services, counters and hours.",
+    "audit": "Who did what to whom, when and why.",
     "events": "Server-Sent Events.",
     "operations": "Whether the house stands, and this document.",
 }

@@ -94,7 +94,7 @@ class Operations:
         spec = spec_of(route.message)
         operation: dict[str, Any] = {
             "operationId": f"{spec.pattern}.cookie" if route.cookie else spec.pattern,
-            "tags": [route.path.split("/")[1] or "operations"],
+            "tags": ["operations" if spec.service == "gateway" else route.path.split("/")[1].partition(".")[0]],
             **described(route.message),
             "security": _security(route),
             "responses": self._answers(route, spec.reply) | refusals.responses(refusals.codes_of(route)),

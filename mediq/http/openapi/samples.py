@@ -116,6 +116,7 @@ _SAMPLES: Final[dict[str, Any]] = {
     "Part.status": "up",
     "uptime_seconds": 86400.0,
     "latency_ms": 0.4,
+    "why": "diminta pasien",
     "action": "queue.call-next",
     "subject": "5b0f2f6c9d1e4f0e8a7c3b2d1f0e9a8b",
 }
