@@ -10,6 +10,7 @@ from typing import Any, Final
 from cachetools import TTLCache
 
 from mediq import observe
+from mediq.actors import figures
 from mediq.actors.health import probe
 from mediq.domain import commands, public, queue, views
 from mediq.domain.clinic import Clinic, Premises
@@ -25,6 +26,7 @@ from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context, current
 from mediq.kernel.interval import every
 from mediq.messages import queue as wire
+from mediq.messages.document import Document
 from mediq.messages.errors import Fault, Forbidden, NotFound
 from mediq.messages.health import CheckQueue, Part
 from mediq.messages.page import Page
@@ -266,10 +268,23 @@ class QueueActor(Actor):
     async def get_statistics(self, message: wire.GetStatistics, context: Context) -> Statistics:
         state = await self._state()
         clinic = self._clinic(state)
+        first, last = self._range(message, clinic)
+        return await asyncio.to_thread(statistics, state, clinic, first, last, message.service)
+
+    @handles(wire.ExportStatistics)
+    async def export_statistics(self, message: wire.ExportStatistics, context: Context) -> Document:
+        state = await self._state()
+        clinic = self._clinic(state)
+        first, last = self._range(message, clinic)
+        return await asyncio.to_thread(
+            figures.table, state, clinic, first, last, service=message.service, before=message.before
+        )
+
+    def _range(self, message: wire.GetStatistics | wire.ExportStatistics, clinic: Clinic) -> tuple[date, date]:
+        """The first and the last day that are meant."""
         today = clinic.day(self._clock())
         last = message.to or max(today, message.from_ or today)
-        first = message.from_ or min(today, last)
-        return await asyncio.to_thread(statistics, state, clinic, first, last, message.service)
+        return message.from_ or min(today, last), last
 
     @handles(wire.GetSnapshot)
     async def get_snapshot(self, message: wire.GetSnapshot, context: Context) -> wire.QueueSnapshot:

@@ -17,6 +17,9 @@ from mediq.domain.ticket import Status, Visit
 _Times = tuple[float | None, float | None]
 """A step's waiting and service seconds."""
 
+Mark = tuple[date, datetime, str]
+"""A visit's place among all: by day, then by arrival, then by number."""
+
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
     """How many times were measured, their median and 90th percentile in minutes; null when there are none."""
@@ -103,8 +106,7 @@ def statistics(queue: Queue, clinic: Clinic, first: date, last: date, service: s
     Raises:
         Invalid: on field `to` or `service`.
     """
-    if service is not None:
-        service = clinic.service(service).id
+    _refuse_unknown(queue, clinic, service)
     status: Tally[str] = Tally()
     priority: Tally[str] = Tally()
     every: list[_Times] = []
@@ -149,20 +151,24 @@ def statistics(queue: Queue, clinic: Clinic, first: date, last: date, service: s
 
 
 def csv_rows(
-    queue: Queue, clinic: Clinic, first: date, last: date, service: str | None = None
-) -> Iterator[tuple[str, ...]]:
+    queue: Queue, clinic: Clinic, first: date, last: date, service: str | None = None, after: Mark | None = None
+) -> Iterator[tuple[Mark, tuple[str, ...]]]:
     """The same steps one by one as texts, in the order of `CSV_HEADER`, without that header; no patient is named.
+
+    Each comes with the mark of its visit, `after` which to go on.
 
     Raises:
         Invalid: on field `to` or `service`.
     """
-    if service is not None:
-        service = clinic.service(service).id
+    _refuse_unknown(queue, clinic, service)
     for day, visit in visits(queue, first, last):
+        mark = (day, visit.issued_at, visit.number)
+        if after is not None and mark <= after:
+            continue
         for step in visit.steps:
             if service not in (None, step.service):
                 continue
-            yield (
+            row = (
                 day.isoformat(),
                 visit.number,
                 visit.status.label,
@@ -177,11 +183,20 @@ def csv_rows(
                 _minutes_text(step.waiting_seconds),
                 _minutes_text(step.service_seconds),
             )
+            yield mark, row
 
 
 def kept_since(now: datetime, clinic: Clinic) -> date:
     """The first day whose visits are surely still kept."""
     return clinic.day(now) - timedelta(days=clinic.policy.retention_days - 1)
+
+
+def _refuse_unknown(queue: Queue, clinic: Clinic, service: str | None) -> None:
+    """Refuse a service that the clinic neither has nor, within the retention, had."""
+    if service is None or any(service == each.id for each in clinic.services):
+        return
+    if not any(service == step.service for _, visit in visits(queue, date.min, date.max) for step in visit.steps):
+        clinic.service(service)
 
 
 def _group(times: list[_Times]) -> Group:

@@ -182,4 +182,5 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
         Route(method="GET", path="/clinic", message=queue.GetClinic, who=None),
         Route(method="PUT", path="/clinic", message=queue.Configure, who=ADMIN, body=json),
         Route(method="GET", path="/queue/statistics", message=queue.GetStatistics, who=STAFF),
+        Route(method="GET", path="/queue/statistics.csv", message=queue.ExportStatistics, who=ADMIN),
     )

@@ -12,6 +12,7 @@ from mediq.domain.public import BoardCounter, ClinicView
 from mediq.domain.statistics import Statistics
 from mediq.domain.ticket import Priority, Status
 from mediq.domain.views import StaffTicket, TicketView
+from mediq.messages.document import Csv
 from mediq.messages.ocr import Reason, ServiceId
 from mediq.messages.page import Page, PageLimit, PageNumber
 from mediq.messages.registry import Request, event, request
@@ -188,6 +189,16 @@ class GetStatistics(Request[Statistics], frozen=True, kw_only=True):
     from_: date | None = msgspec.field(default=None, name="from")
     to: date | None = None
     service: ServiceId | None = None
+
+
+@request("queue.export-statistics", idempotent=True)
+class ExportStatistics(Request[Csv], frozen=True, kw_only=True):
+    """What those figures are made of, a row for each step of a visit, as a table for a spreadsheet."""
+
+    from_: date | None = msgspec.field(default=None, name="from")
+    to: date | None = None
+    service: ServiceId | None = None
+    before: Annotated[str, msgspec.Meta(max_length=80)] | None = None
 
 
 class QueueSnapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -63,6 +63,7 @@ CONTRACT = {
     "GET /clinic": ANYONE,
     "PUT /clinic": ADMIN,
     "GET /queue/statistics": STAFF,
+    "GET /queue/statistics.csv": ADMIN,
     "GET /events/operator": STAFF,
     "GET /events/board/umum": ANYONE,
     "GET /ready": ANYONE,

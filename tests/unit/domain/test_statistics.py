@@ -1,6 +1,7 @@
 """What the clinic is told about its days."""
 
 import json
+from collections import Counter as Tally
 from datetime import timedelta
 
 import msgspec
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mediq.domain.clinic import Premises
 from mediq.domain.commands import Complete, Skip, Transfer
 from mediq.domain.errors import Invalid
 from mediq.domain.quantile import quantile
@@ -80,7 +82,7 @@ def test_they_travel_as_json(journal: Journal) -> None:
 
 
 def test_rows_for_a_spreadsheet(journal: Journal) -> None:
-    rows = list(csv_rows(journal.queue, journal.clinic, journal.today - timedelta(days=1), journal.today))
+    rows = rows_of(journal)
     assert len(rows) == 4
     assert {len(row) for row in rows} == {len(CSV_HEADER)}
     first = dict(zip(CSV_HEADER, rows[0], strict=True))
@@ -88,6 +90,46 @@ def test_rows_for_a_spreadsheet(journal: Journal) -> None:
     assert first["dipanggil"] == "2026-11-23T09:10:00+08:00"
     assert (first["menit_menunggu"], first["menit_dilayani"]) == ("10.0", "6.0")
     assert len(list(csv_rows(journal.queue, journal.clinic, journal.today, journal.today, "farmasi"))) == 1
+
+
+def rows_of(journal: Journal) -> list[tuple[str, ...]]:
+    """The rows of two days."""
+    first = journal.today - timedelta(days=1)
+    return [row for _, row in csv_rows(journal.queue, journal.clinic, first, journal.today)]
+
+
+def test_rows_go_on_after_any_visit(journal: Journal) -> None:
+    first = journal.today - timedelta(days=1)
+    marked = list(csv_rows(journal.queue, journal.clinic, first, journal.today))
+    assert [mark for mark, _ in marked] == sorted(mark for mark, _ in marked)
+    for n, (mark, _) in enumerate(marked):
+        rest = list(csv_rows(journal.queue, journal.clinic, first, journal.today, after=mark))
+        assert rest == [each for each in marked[n:] if each[0] > mark]
+
+
+def test_rows_and_figures_are_the_same() -> None:
+    journal, _ = simulated(11, days=3, patients=50)
+    first = journal.today - timedelta(days=2)
+    found = statistics(journal.queue, BUSY, first, journal.today)
+    rows = [dict(zip(CSV_HEADER, row, strict=True)) for _, row in csv_rows(journal.queue, BUSY, first, journal.today)]
+    assert len({(row["tanggal"], row["nomor"]) for row in rows}) == found.tickets
+    for column, groups in (("tanggal", found.by_day), ("poli", found.by_service), ("loket", found.by_counter)):
+        assert {name: group.steps for name, group in groups.items()} == Tally(
+            row[column] for row in rows if row[column]
+        )
+    waits = sorted(float(row["menit_menunggu"]) for row in rows if row["menit_menunggu"])
+    assert len(waits) == found.waiting.count
+    assert found.waiting.p50 == pytest.approx(quantile(waits, 0.5), abs=0.11)
+    assert found.waiting.p90 == pytest.approx(quantile(waits, 0.9), abs=0.11)
+
+
+def test_a_service_that_has_gone_is_still_told_of(journal: Journal) -> None:
+    smaller = Premises(name="K", services=journal.clinic.services[:1], counters=journal.clinic.counters)
+    clinic = journal.clinic.changed(smaller)
+    assert statistics(journal.queue, clinic, journal.today, journal.today, "farmasi").tickets == 1
+    assert len(list(csv_rows(journal.queue, clinic, journal.today, journal.today, "farmasi"))) == 1
+    with pytest.raises(Invalid):
+        statistics(journal.queue, clinic, journal.today, journal.today, "gigi")
 
 
 def test_whole_days_equal_a_recount_from_the_events() -> None:
