@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     given = parser.parse_args()
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
-        file.write(f'{CLINIC}\n[http]\nhost = "127.0.0.1"\nport = {given.port}\n{GENEROUS}')
+        file.write(f'{CLINIC}\n[http]\nhost = "127.0.0.1"\nport = {given.port}\n{GENEROUS}streams = 20000\n')
         file.flush()
         settings = config.load(Path(file.name))
     observe.configure_logging(settings.log.format, settings.log.level)

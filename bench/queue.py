@@ -5,7 +5,8 @@
 Commands go through the real `QueueActor` over the in-memory bus of one process, so an add also asks a user service who
 the patient is; there is no HTTP in the way. They come one at a time and 64 at once, and are durable when answered. The
 store's own rate in the same run: single appends, and appends of as many events at a time as the ledger put together.
-Beside that, what the rules of an add would allow without any store. Then what a command, a start and the memory cost as the log grows, in a process of its own for each size.
+Beside that stands what the rules of an add would allow without any store. Then what a command, a start and the memory
+cost as the log grows, in a process of its own for each size.
 """
 
 import argparse
