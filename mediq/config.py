@@ -83,6 +83,8 @@ class Auth(_Section, frozen=True, kw_only=True):
     refresh_days: Positive = 7
     cookie_hours: Positive = 12
     patient_login: bool = True
+    patient_birth_date: bool = False
+    audit_days: Positive = 365
 
 
 class Ocr(_Section, frozen=True, kw_only=True):

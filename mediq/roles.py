@@ -221,13 +221,15 @@ class House:
             ),
             self._tokens,
             patient_login=self._settings.auth.patient_login,
+            patient_birth_date=self._settings.auth.patient_birth_date,
             invite=self._invite,
             executor=self._passwords,
             clock=now,
         )
 
     def _make_audit(self) -> Actor:
-        return AuditActor(self._bus, AuditTrail(self._stores.engine), clock=now)
+        keep = timedelta(days=self._settings.auth.audit_days)
+        return AuditActor(self._bus, AuditTrail(self._stores.engine), keep=keep, clock=now)
 
     def _invite(self, token: str) -> None:
         """Print the link under which the first administrator is made; the token is kept and logged nowhere."""

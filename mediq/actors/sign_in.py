@@ -4,13 +4,14 @@ import secrets
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Executor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 
 from mediq.actors.audit import act_of
 from mediq.actors.passwords import Passwords
+from mediq.domain.card import parse_date
 from mediq.domain.roles import Role
 from mediq.domain.user import User
 from mediq.http.tokens import Tokens, hashed
@@ -20,7 +21,7 @@ from mediq.kernel.context import Context
 from mediq.kernel.interval import every
 from mediq.messages import auth
 from mediq.messages.audit import Entry
-from mediq.messages.errors import Conflict, Forbidden, Unauthenticated
+from mediq.messages.errors import Conflict, FieldError, Forbidden, Invalid, Unauthenticated
 from mediq.messages.principal import Principal
 from mediq.messages.registry import Done
 from mediq.messages.user import UserCreated
@@ -32,6 +33,15 @@ from mediq.stores.users import UserStore, fold
 
 _PURGE_SECONDS: Final = 3600.0
 _KEYS_KEPT: Final = timedelta(days=2)
+_NOBODY: Final = User(
+    id="",
+    nama=secrets.token_hex(12),
+    tgl_lahir="01-01-1900",
+    role=Role.PASIEN,
+    created_at=datetime.fromtimestamp(0, UTC),
+    updated_at=datetime.fromtimestamp(0, UTC),
+)
+"""Whom a patient's words are compared with when there is no such patient."""
 
 
 class UserStores(msgspec.Struct, frozen=True):
@@ -46,7 +56,7 @@ class UserStores(msgspec.Struct, frozen=True):
 
 
 class SignIn(Actor):
-    """Answers `auth.*`.
+    """Answers `auth.*`. Whoever is refused learns from neither words nor time whether there is such a person.
 
     Passwords are hashed in `executor`, beside the loop. While there is no administrator, each start makes a new
     one-time token for the first one and hands it to `invite`.
@@ -59,6 +69,7 @@ class SignIn(Actor):
         tokens: Tokens,
         *,
         patient_login: bool,
+        patient_birth_date: bool,
         invite: Callable[[str], None],
         executor: Executor,
         clock: Callable[[], datetime],
@@ -72,6 +83,7 @@ class SignIn(Actor):
         self._ping = stores.ping
         self._tokens = tokens
         self._patient_login = patient_login
+        self._patient_birth_date = patient_birth_date
         self._invite = invite
         self._passwords = Passwords(executor)
         self._clock = clock
@@ -104,10 +116,13 @@ class SignIn(Actor):
     async def login_user(self, message: auth.LoginUser, context: Context) -> auth.Tokens:
         if not self._patient_login:
             raise Forbidden("Masuk dengan NIK tidak diaktifkan di klinik ini.", code="patient-login-off")
+        if self._patient_birth_date and message.tgl_lahir is None:
+            raise Invalid.field("tgl_lahir", "wajib diisi")
+        if message.tgl_lahir is not None and parse_date(message.tgl_lahir) is None:
+            raise Invalid.field("tgl_lahir", "harus tanggal HH-BB-TTTT")
         found = await self._users.by_nik(message.nik)
-        known = found is not None and found.role == Role.PASIEN
-        if found is None or not known or not secrets.compare_digest(_folded(found.nama), _folded(message.nama)):
-            raise Unauthenticated("NIK dan nama tidak cocok dengan data kami.", code="credentials-wrong")
+        if not _is_patient(found, message) or found is None:
+            raise Unauthenticated("Data ini tidak cocok dengan data kami.", code="credentials-wrong")
         return await self._sign_in(found, context)
 
     @handles(auth.Refresh)
@@ -135,6 +150,33 @@ class SignIn(Actor):
         await self._end_session(context)
         return Done()
 
+    @handles(auth.LogoutAll)
+    async def logout_all(self, message: auth.LogoutAll, context: Context) -> Done:
+        user_id = caller(context).user_id
+        await self._sessions.end_all(user_id, act=self._act(context, "auth.logout-all", user_id))
+        await self.bus.publish(auth.SessionEnded(user_id=user_id))
+        return Done()
+
+    @handles(auth.ChangePassword)
+    async def change_password(self, message: auth.ChangePassword, context: Context) -> Done:
+        principal = caller(context)
+        known = await self._credentials.of_user(principal.user_id)
+        if known is None:
+            raise Forbidden("Akun ini tidak masuk dengan kata sandi.", code="no-password")
+        if not await self._passwords.match(known.password_hash, message.current_password):
+            wrong = FieldError("current_password", "salah")
+            raise Invalid("Kata sandi yang sekarang salah.", code="password-wrong", errors=[wrong])
+        await self._change_password(principal.user_id, message.new_password, context, spare=principal.session_id)
+        return Done()
+
+    @handles(auth.ResetPassword)
+    async def reset_password(self, message: auth.ResetPassword, context: Context) -> Done:
+        if message.id == caller(context).user_id:
+            # Else whoever found a browser open could lock its owner out.
+            raise Conflict("Untuk kata sandi sendiri, berikan juga yang sekarang.", code="own-password")
+        await self._change_password(message.id, message.new_password, context)
+        return Done()
+
     @handles(auth.CheckSession)
     async def check_session(self, message: auth.CheckSession, context: Context) -> auth.SessionState:
         return auth.SessionState(alive=await self._sessions.alive(message.session_id, self._clock()))
@@ -147,6 +189,11 @@ class SignIn(Actor):
         admin = await self._setup.redeem(hashed(message.token), admin, password_hash, act=act)
         await self.bus.publish(UserCreated(user_id=admin.id))
         return await self._sign_in(admin, context)
+
+    async def _change_password(self, user_id: str, password: str, context: Context, *, spare: str = "") -> None:
+        act = self._act(context, "auth.change-password" if spare else "auth.reset-password", user_id)
+        await self._credentials.change(user_id, await self._passwords.hash(password), spare=spare, act=act)
+        await self.bus.publish(auth.SessionEnded(user_id=user_id))
 
     def _new(self, **fields: Any) -> User:
         now = self._clock()
@@ -218,6 +265,14 @@ def caller(context: Context) -> Principal:
     if context.principal is None:
         raise Unauthenticated("Silakan masuk dulu.")
     return context.principal
+
+
+def _is_patient(found: User | None, message: auth.LoginUser) -> bool:
+    """Whether `found` is the patient whom the message tells of; as much is compared when there is nobody."""
+    patient = found if found is not None and found.role == Role.PASIEN else _NOBODY
+    named = secrets.compare_digest(_folded(patient.nama), _folded(message.nama))
+    born = message.tgl_lahir is None or patient.born == parse_date(message.tgl_lahir)
+    return named and born and patient is not _NOBODY
 
 
 def _folded(name: str) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from mediq.domain.roles import Role
-from mediq.messages import auth, health, ocr, queue, user
+from mediq.messages import audit, auth, health, ocr, queue, user
 from mediq.messages.registry import Request
 
 ADMIN: Final = frozenset({Role.ADMIN_FASKES})
@@ -59,6 +59,16 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     limit: Limit = Limit.GENERAL
     account: Callable[[Any], str] | None = None
     cookie: Cookie | None = None
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether it is for whoever is not signed in yet, or no longer."""
+        return self.who is None and (self.limit is Limit.LOGIN or self.body is Body.REFRESH_TOKEN)
+
+    @property
+    def keyed(self) -> bool:
+        """Whether it heeds an Idempotency-Key. Signing in does not: an answer with tokens is kept nowhere."""
+        return self.method != "GET" and not self.signs_in and self.cookie is None
 
     @property
     def harmless(self) -> bool:
@@ -114,6 +124,7 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
             cookie=Cookie.GIVE,
         ),
         Route(method="DELETE", path="/session", message=auth.Logout, who=PEOPLE, cookie=Cookie.TAKE),
+        Route(method="POST", path="/auth/logout-all", message=auth.LogoutAll, who=PEOPLE, body=json),
         Route(method="POST", path="/auth/setup", message=auth.SetUp, who=None, body=json, limit=login),
         Route(method="POST", path="/users", message=user.CreateUser, who=ADMIN, body=json, status=201),
         Route(
@@ -126,6 +137,15 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
         ),
         Route(method="GET", path="/users/check-nik/{nik}", message=user.CheckNik, who=STAFF),
         Route(method="GET", path="/users/profile", message=user.GetProfile, who=PEOPLE),
+        Route(
+            method="PATCH",
+            path="/users/password",
+            message=auth.ChangePassword,
+            who=PEOPLE,
+            body=json,
+            limit=login,
+        ),
+        Route(method="PATCH", path="/users/{id}/password", message=auth.ResetPassword, who=ADMIN, body=json),
         Route(method="GET", path="/users/{id}", message=user.ReadUser, who=STAFF),
         Route(method="GET", path="/users", message=user.FindUsers, who=ADMIN),
         Route(method="PATCH", path="/users/{id}/role", message=user.UpdateRole, who=ADMIN, body=json),
@@ -139,6 +159,8 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
             status=201,
             cookie=Cookie.GIVE,
         ),
+        Route(method="GET", path="/audit", message=audit.FindAudit, who=ADMIN),
+        Route(method="GET", path="/audit.csv", message=audit.ExportAudit, who=ADMIN),
         Route(
             method="POST",
             path="/ocr/process-ktp",

@@ -39,10 +39,11 @@ class LoginAdmin(Request[Tokens], frozen=True, kw_only=True):
 
 @request("auth.login.user", service="user")
 class LoginUser(Request[Tokens], frozen=True, kw_only=True):
-    """Sign a patient in by what stands on their card."""
+    """Sign a patient in by what stands on their card; the date of birth is needed where the clinic wants it too."""
 
     nik: Annotated[str, msgspec.Meta(max_length=32)]
     nama: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    tgl_lahir: Annotated[str, msgspec.Meta(max_length=32)] | None = None
 
 
 @request("auth.refresh", service="user")
@@ -55,6 +56,27 @@ class Refresh(Request[Tokens], frozen=True, kw_only=True):
 @request("auth.logout", service="user", idempotent=True)
 class Logout(Request[Done], frozen=True, kw_only=True):
     """End the session of whoever asks."""
+
+
+@request("auth.logout-all", service="user", idempotent=True)
+class LogoutAll(Request[Done], frozen=True, kw_only=True):
+    """End all sessions of whoever asks, wherever they are signed in."""
+
+
+@request("auth.change-password", service="user")
+class ChangePassword(Request[Done], frozen=True, kw_only=True):
+    """Take another password; all sessions but the present one end."""
+
+    current_password: Password
+    new_password: NewPassword
+
+
+@request("auth.reset-password", service="user", idempotent=True)
+class ResetPassword(Request[Done], frozen=True, kw_only=True):
+    """Give somebody else another password; all their sessions end."""
+
+    id: str
+    new_password: NewPassword
 
 
 @request("auth.setup", service="user")

@@ -26,6 +26,9 @@ CONTRACT = {
     "POST /session": ANYONE,
     "DELETE /session": SIGNED_IN,
     "GET /auth/refresh": ANYONE,  # with a refresh token
+    "POST /auth/logout-all": SIGNED_IN,
+    "PATCH /users/password": SIGNED_IN,
+    "PATCH /users/{id}/password": ADMIN,
     "GET /auth/logout": SIGNED_IN,
     "POST /users": ADMIN,
     "POST /users/create-from-ocr": STAFF,
@@ -36,6 +39,8 @@ CONTRACT = {
     "POST /devices": ADMIN,
     "PATCH /users/{id}/role": ADMIN,
     "DELETE /users/{id}": ADMIN,
+    "GET /audit": ADMIN,
+    "GET /audit.csv": ADMIN,
     "POST /ocr/process-ktp": UPLOADERS,  # and anyone where registration is open
     "GET /ocr/status/{id}": ANYONE,
     "GET /ocr/result/{id}": ANYONE,
