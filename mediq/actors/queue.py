@@ -26,12 +26,14 @@ from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context, current
 from mediq.kernel.interval import every
 from mediq.messages import queue as wire
+from mediq.messages.audit import GetQueueAudit, QueueTrail
 from mediq.messages.document import Document
 from mediq.messages.errors import Fault, Forbidden, NotFound
 from mediq.messages.health import CheckQueue, Part
 from mediq.messages.page import Page
 from mediq.messages.user import GetUser, UserDeleted, UserUpdated
 from mediq.stores.eventlog import EventLog, Trimmed
+from mediq.stores.history import History
 from mediq.stores.ledger import Ledger, Outcome
 from mediq.transport.base import Binding
 
@@ -78,6 +80,7 @@ class QueueActor(Actor):
         self._cleanup_seconds = cleanup_seconds
         self._clock = clock
         self._ledger = Ledger(log, settings, on_recorded=self._publish, shared=shared)
+        self._history = History(log)
         self._birth_dates: TTLCache[str, tuple[date | None]] = TTLCache(maxsize=10_000, ttl=_PATIENT_KNOWN)
         self._changes = 0
         self._bindings: list[Binding] = []
@@ -104,9 +107,7 @@ class QueueActor(Actor):
         born = await self._born(message.user_id)
         return await self._carry_out(
             commands.AddPatient(
-                at=self._clock(),
-                actor=context.actor,
-                key=context.key,
+                **self._asked(context),
                 ticket_id=uuid.uuid4().hex,
                 token=secrets.token_urlsafe(16),
                 user_id=message.user_id,
@@ -121,9 +122,7 @@ class QueueActor(Actor):
     async def call_next(self, message: wire.CallNext, context: Context) -> TicketView:
         return await self._carry_out(
             commands.CallNext(
-                at=self._clock(),
-                actor=context.actor,
-                key=context.key,
+                **self._asked(context),
                 counter=message.counter,
                 service=message.service,
             )
@@ -131,9 +130,7 @@ class QueueActor(Actor):
 
     @handles(wire.Undo)
     async def undo(self, message: wire.Undo, context: Context) -> TicketView:
-        return await self._carry_out(
-            commands.Undo(at=self._clock(), actor=context.actor, key=context.key, counter=message.counter)
-        )
+        return await self._carry_out(commands.Undo(**self._asked(context), counter=message.counter))
 
     @handles(wire.OpenCounter)
     async def open_counter(self, message: wire.OpenCounter, context: Context) -> BoardCounter:
@@ -149,9 +146,7 @@ class QueueActor(Actor):
         message: wire.CounterCommand,
         context: Context,
     ) -> BoardCounter:
-        state, _ = await self._submit(
-            command(at=self._clock(), actor=context.actor, key=context.key, why=message.why, counter=message.counter)
-        )
+        state, _ = await self._submit(command(**self._asked(context), why=message.why, counter=message.counter))
         return public.counter_view(state, message.counter, self._clinic(state))
 
     @handles(wire.GetClinic)
@@ -163,18 +158,12 @@ class QueueActor(Actor):
         premises = Premises(
             name=message.name, timezone=message.timezone, services=message.services, counters=message.counters
         )
-        state, _ = await self._submit(
-            commands.Configure(
-                at=self._clock(), actor=context.actor, key=context.key, why=message.why, premises=premises
-            )
-        )
+        state, _ = await self._submit(commands.Configure(**self._asked(context), why=message.why, premises=premises))
         return self._clinic_view(state)
 
     @handles(wire.CloseDay)
     async def close_day(self, message: wire.CloseDay, context: Context) -> wire.DayEnd:
-        _, decision = await self._submit(
-            commands.CloseDay(at=self._clock(), actor=context.actor, key=context.key, why=message.why)
-        )
+        _, decision = await self._submit(commands.CloseDay(**self._asked(context), why=message.why))
         closed = next((event for event in decision.events if isinstance(event, DayClosed)), None)
         return wire.DayEnd(day=closed.day if closed else None, ended=closed.ended if closed else 0)
 
@@ -182,9 +171,7 @@ class QueueActor(Actor):
         command = _ON_TICKET[type(message)]
         return await self._carry_out(
             command(
-                at=self._clock(),
-                actor=context.actor,
-                key=context.key,
+                **self._asked(context),
                 why=message.why,
                 ticket_id=message.id,
                 **more,
@@ -301,6 +288,10 @@ class QueueActor(Actor):
         except Trimmed:
             return wire.EventList(version=version, trimmed=True)
 
+    @handles(GetQueueAudit)
+    async def get_audit(self, message: GetQueueAudit, context: Context) -> QueueTrail:
+        return await self._history.search(message)
+
     @handles(CheckQueue)
     async def health(self, message: CheckQueue, context: Context) -> Part:
         log = await probe(self._ledger.ping)
@@ -327,6 +318,11 @@ class QueueActor(Actor):
     def _forget(self, event: UserUpdated | UserDeleted) -> None:
         self._changes += 1
         self._birth_dates.pop(event.user_id, None)
+
+    def _asked(self, context: Context) -> dict[str, Any]:
+        """When, by whom and under which key a command is given."""
+        role = context.principal.role if context.principal else None
+        return {"at": self._clock(), "actor": context.actor, "role": role, "key": context.key}
 
     async def _submit(self, command: Command) -> Outcome:
         return await self._ledger.submit(command, deadline=current.get().deadline)

@@ -9,10 +9,11 @@ from mediq.domain.ticket import Priority
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What every command carries: when (with its zone), who asks, why, and the idempotency key."""
+    """What every command carries: when (with its zone), who asks in which role, why, and the idempotency key."""
 
     at: datetime
     actor: str
+    role: str | None = None
     why: str | None = None
     key: str | None = None
 

@@ -76,6 +76,7 @@ class Decision(msgspec.Struct, frozen=True):
                 version=after + number,
                 at=command.at,
                 actor=command.actor,
+                role=command.role,
                 why=command.why,
                 key=command.key if number == len(self.events) > self.prepared else None,
                 event=event,

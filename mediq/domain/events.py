@@ -157,12 +157,14 @@ Event = (
 class Recorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An event as the log stores it and as it is published: numbered, dated, and who did it and why.
 
-    `key` is the idempotency key of the command it answers; of a command's several events the last carries it.
+    `role` is the role of `actor` then, None for the house itself and in logs from before it was kept. `key` is the
+    idempotency key of the command it answers; of a command's several events the last carries it.
     """
 
     version: int
     at: datetime
     actor: str
+    role: str | None = None
     why: str | None = None
     key: str | None = None
     event: Event

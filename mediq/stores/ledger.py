@@ -21,6 +21,7 @@ from mediq.domain.events import Recorded
 from mediq.domain.queue import Decision, Queue
 from mediq.messages.errors import Expired, Fault, StorageFull, Unavailable
 from mediq.stores.eventlog import EventLog, Trimmed, VersionConflict
+from mediq.stores.history import last_before
 
 _BATCH: Final = 512
 _ATTEMPTS: Final = 100
@@ -274,21 +275,9 @@ class Ledger:
             await self._trim(now - timedelta(days=self._clinic.policy.retention_days))
 
     async def _trim(self, before: datetime) -> None:
-        """Find the last event older than `before` by bisection, since events come in order of time."""
-        low, high = 0, self._snapshot_version
-        while low < high:
-            middle = (low + high) // 2
-            try:
-                found = await self.events(middle, 1)
-            except Trimmed:
-                low = middle + 1
-                continue
-            if found and found[0].at < before:
-                low = middle + 1
-            else:
-                high = middle
-        if low:
-            await self._log.trim(low)
+        """Remove the events behind the snapshot that are older than `before`."""
+        if last := await last_before(self._log, before, self._snapshot_version):
+            await self._log.trim(last)
 
 
 def _fail(batch: list[tuple[Command, asyncio.Future[Outcome]]], error: Fault) -> None:
