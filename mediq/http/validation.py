@@ -38,10 +38,20 @@ def convert(tree: dict[str, Any], message: type[M], *, strict: bool) -> M:
         Invalid: naming the first field that is wrong.
     """
     try:
-        return msgspec.convert(tree, message, strict=strict)
+        converted = msgspec.convert(tree, message, strict=strict)
     except msgspec.ValidationError as error:
         field, words = explain(str(error))
         raise Invalid(f"{field}: {words}" if field else words, errors=[FieldError(field, words)]) from None
+    if not strict:
+        _refuse_nothing(converted, tree)
+    return converted
+
+
+def _refuse_nothing(converted: msgspec.Struct, tree: dict[str, Any]) -> None:
+    """In an address the text `null` is a text like any other; what is not meant is left out."""
+    for field, name in zip(converted.__struct_fields__, converted.__struct_encode_fields__, strict=True):
+        if name in tree and getattr(converted, field) is None:
+            raise Invalid.field(name, "isinya tidak benar")
 
 
 def explain(complaint: str) -> tuple[str, str]:

@@ -118,6 +118,9 @@ async def test_a_card_that_was_typed_wrong(admin: Desk) -> None:
         ("/queue/statistics?from=2026-02-02&to=2026-02-01", "to"),
         ("/queue/statistics?service=kandungan", "service"),
         ("/users/profile?id=1", "id"),
+        ("/users?role=null", "role"),
+        ("/queue?status=null", "status"),
+        ("/queue/statistics?to=null", "to"),
     ],
 )
 async def test_a_query_that_cannot_be(admin: Desk, path: str, field: str) -> None:
