@@ -10,7 +10,7 @@ from mediq.messages.registry import spec_of
 
 from .. import cookie
 from ..dispatch import KEY_LIMIT
-from ..routes import Body, Cookie, Limit, Route
+from ..routes import Body, Cookie, Route
 from . import refusals
 from .samples import Samples, Schema
 
@@ -221,7 +221,7 @@ def _sendable(schema: Schema) -> Schema:
 def _security(route: Route) -> list[dict[str, list[str]]]:
     if route.body is Body.REFRESH_TOKEN:
         return [{"refresh": []}]
-    if route.limit is Limit.LOGIN:
+    if route.signs_in:
         return []
     signed_in: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": []}]
     return signed_in if route.who is not None else [{}, *signed_in]

@@ -7,7 +7,7 @@ from mediq.messages import errors
 from mediq.messages.registry import spec_of
 
 from ..problem import STATUS, TITLES
-from ..routes import Body, Limit, Route
+from ..routes import Body, Route
 
 PREFIX: Final = "urn:mediq:"
 MEANINGS: Final[dict[type[errors.DomainError | errors.Fault], dict[str, str]]] = {
@@ -94,7 +94,7 @@ MEANINGS: Final[dict[type[errors.DomainError | errors.Fault], dict[str, str]]] =
 }
 """Every code that reaches a caller, under the error that carries it."""
 
-_TICKET: Final = ("no-ticket", "wrong-status", "key-reused")
+_TICKET: Final = ("no-ticket", "wrong-status")
 OF_MESSAGE: Final[dict[str, tuple[str, ...]]] = {
     "auth.login.admin": ("credentials-wrong",),
     "auth.login.user": ("credentials-wrong", "patient-login-off"),
@@ -110,13 +110,13 @@ OF_MESSAGE: Final[dict[str, tuple[str, ...]]] = {
     "auth.change-password": ("no-password", "password-wrong"),
     "auth.reset-password": ("user-not-found", "no-email", "own-password"),
     "auth.setup": ("setup-token-unknown", "already-set-up", "email-taken"),
-    "user.create": ("nik-taken", "email-taken", "key-reused", "user-deleted"),
-    "user.create-from-ocr": ("key-reused", "user-deleted"),
+    "user.create": ("nik-taken", "email-taken", "user-deleted"),
+    "user.create-from-ocr": ("user-deleted"),
     "user.profile": ("user-not-found",),
     "user.read": ("user-not-found",),
     "user.updateRole": ("user-not-found", "last-admin", "role-of-device"),
     "user.delete": ("user-not-found", "last-admin"),
-    "ocr.process-ktp": ("priority-by-staff", "key-reused"),
+    "ocr.process-ktp": ("priority-by-staff",),
     "ocr.get-status": ("no-card",),
     "ocr.get-result": ("no-card",),
     "ocr.get-image": ("no-card", "no-image"),
@@ -127,12 +127,11 @@ OF_MESSAGE: Final[dict[str, tuple[str, ...]]] = {
         "card-in-progress",
         "job-moved-on",
         "closed",
-        "key-reused",
         "user-deleted",
     ),
-    "queue.add-patient": ("user-not-found", "closed", "priority-by-staff", "key-reused"),
+    "queue.add-patient": ("user-not-found", "closed", "priority-by-staff"),
     "queue.get-status": ("no-ticket",),
-    "queue.call-next": ("nobody-waiting", "counter-busy", "key-reused"),
+    "queue.call-next": ("nobody-waiting", "counter-busy"),
     "queue.recall": (*_TICKET, "recall-limit"),
     "queue.start": _TICKET,
     "queue.complete": _TICKET,
@@ -149,12 +148,9 @@ OF_MESSAGE: Final[dict[str, tuple[str, ...]]] = {
         "undo-superseded",
         "already-queued",
         "service-gone",
-        "key-reused",
     ),
-    "queue.open-counter": ("key-reused",),
-    "queue.close-counter": ("counter-busy", "key-reused"),
-    "queue.configure": ("day-open", "service-in-use", "counter-in-use", "letter-used", "key-reused"),
-    "queue.close-day": ("key-reused",),
+    "queue.close-counter": ("counter-busy",),
+    "queue.configure": ("day-open", "service-in-use", "counter-in-use", "letter-used"),
 }
 """What a message's own rules refuse, by its pattern; the rest follows from the route."""
 
@@ -175,13 +171,15 @@ def codes_of(route: Route) -> set[str]:
 def _codes(route: Route) -> Iterator[str]:
     yield from OF_MESSAGE.get(spec_of(route.message).pattern, ())
     yield from _BODIES.get(route.body, ())
-    if route.message.__struct_fields__ and route.body is not Body.REFRESH_TOKEN:
+    if (route.message.__struct_fields__ and route.body is not Body.REFRESH_TOKEN) or route.keyed:
         yield "invalid"
+    if route.keyed:
+        yield "key-reused"
     if "{" in route.path:
         yield "not-found"
     if route.who is not None:
         yield from ("unauthenticated", "forbidden")
-    if route.body is not Body.REFRESH_TOKEN and route.limit is not Limit.LOGIN:
+    if not route.signs_in:
         yield from _TOKEN
     if not route.harmless:
         yield from ("cross-site", "storage-full")
