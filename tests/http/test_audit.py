@@ -1,0 +1,257 @@
+"""The audit trail as an administrator reads it: every act of the house and of the queue, in order, and none by name."""
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.fixtures.desk import PASSWORD, Desk, desk_at
+from tests.fixtures.house import House, made_with_admin, running
+from tests.fixtures.visitors import CLEAN, card, new_nik
+
+JAKARTA = ZoneInfo("Asia/Jakarta")
+Entries = list[dict[str, Any]]
+
+
+async def entries(admin: Desk, limit: int = 200, **wanted: str) -> Entries:
+    """What the trail has of what is wanted, all pages together."""
+    found: Entries = []
+    params: dict[str, str | int] = {**wanted, "limit": limit}
+    while True:
+        page = await admin.get("/audit", params=params)
+        assert page.status == 200, page
+        assert len(page.body["data"]) <= limit
+        found += page.body["data"]
+        if page.body["next"] is None:
+            return found
+        params["before"] = page.body["next"]
+
+
+async def actions(admin: Desk, **wanted: str) -> list[str]:
+    """The same, oldest first and by name alone."""
+    return [entry["action"] for entry in reversed(await entries(admin, **wanted))]
+
+
+async def exported(admin: Desk, **wanted: str) -> list[dict[str, str]]:
+    """The trail as a spreadsheet reads it."""
+    table = await admin.get("/audit.csv", params=wanted)
+    assert (table.status, table.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    assert table.headers["Content-Disposition"].startswith('attachment; filename="audit-')
+    return list(csv.DictReader(io.StringIO(table.body, newline="")))
+
+
+class TestWhoReadWhat:
+    async def test_a_patients_record(self, admin: Desk) -> None:
+        operator = await admin.hire("membaca@klinik.example")
+        patient = await admin.register(new_nik(), "SITI")
+        shown = await operator.get(f"/users/{patient}")
+        assert (shown.status, shown.body["nama"]) == (200, "SITI")
+        [read] = await entries(admin, subject=patient, action="user.read")
+        assert (read["actor"], read["role"]) == (operator.id, "OPERATOR")
+        assert read["ref"] == shown.headers["X-Request-Id"]
+        unknown = await operator.get("/users/nobody")
+        assert (unknown.status, unknown.problem) == (404, "user-not-found")
+        assert await actions(admin, actor=operator.id) == ["auth.login", "user.read"]
+
+    async def test_a_nik_that_is_looked_up(self, admin: Desk) -> None:
+        operator = await admin.hire("mencari@klinik.example")
+        nik = new_nik()
+        patient = await admin.register(nik)
+        stranger = new_nik()
+        for number in (nik, stranger):
+            assert (await operator.get(f"/users/check-nik/{number}")).status == 200
+        looked_up = await entries(admin, actor=operator.id, action="user.check-nik")
+        assert [entry["subject"] for entry in looked_up] == [None, patient]
+        assert not {nik, stranger} & set(str(looked_up).split("'"))
+
+    async def test_the_list_of_users(self, admin: Desk) -> None:
+        second = await admin.hire("kedua@klinik.example", "ADMIN_FASKES")
+        assert (await second.get("/users?search=rahasia")).status == 200
+        assert await actions(admin, actor=second.id) == ["auth.login", "user.findAll"]
+        assert "rahasia" not in str(await entries(admin, actor=second.id))
+
+    async def test_a_card(self, admin: Desk) -> None:
+        operator = await admin.hire("kartu@klinik.example")
+        taken = await admin.upload(card(CLEAN[4]), wait=30)
+        assert (taken.status, taken.body["status"]) == (200, "REGISTERED"), taken
+        assert (await operator.get(taken.headers["Location"])).status == 200
+        # Whoever only holds the link is the patient, or whom they have shown it to.
+        assert (await Desk(admin.http).get(taken.headers["Location"])).status == 200
+        looks = await entries(admin, subject=taken.body["user_id"], action="ocr.get-result")
+        assert [look["actor"] for look in looks] == [operator.id, admin.id]
+
+
+async def test_who_did_what_to_an_account(admin: Desk) -> None:
+    mail = "riwayat@klinik.example"
+    second = await admin.hire("pemberi@klinik.example", "ADMIN_FASKES")
+    someone = await second.hire(mail)
+    assert (await someone.refresh()).status == 200
+    again = await someone.sign_in(mail, PASSWORD)
+    assert (await again.refresh()).status == 200
+    assert (await again.refresh()).problem == "token-reused"
+    change = {"current_password": PASSWORD, "new_password": "sepuluh huruf lain"}
+    assert (await someone.patch("/users/password", change)).status == 200
+    assert (await someone.post("/auth/logout-all")).status == 200
+    reset = {"new_password": PASSWORD}
+    assert (await second.patch(f"/users/{someone.id}/password", reset)).status == 200
+    again = await someone.sign_in(mail, PASSWORD)
+    assert (await again.get("/auth/logout")).status == 200
+    assert (await second.patch(f"/users/{someone.id}/role", {"role": "ADMIN_FASKES"})).status == 200
+    assert (await second.patch(f"/users/{someone.id}/role", {"role": "ADMIN_FASKES"})).status == 200, "nothing new"
+    assert (await second.delete(f"/users/{someone.id}")).status == 200
+    kept = [
+        (entry["action"], {second.id: "second", someone.id: "someone", None: None}[entry["actor"]], entry["why"])
+        for entry in reversed(await entries(admin, subject=someone.id))
+    ]
+    assert kept == [
+        ("user.create", "second", None),
+        ("auth.login", "someone", None),
+        ("auth.login", "someone", None),
+        ("auth.token-reused", None, None),
+        ("auth.change-password", "someone", None),
+        ("auth.logout-all", "someone", None),
+        ("auth.reset-password", "second", None),
+        ("auth.login", "someone", None),
+        ("auth.logout", "someone", None),
+        ("user.updateRole", "second", "ADMIN_FASKES"),
+        ("user.delete", "second", None),
+    ]
+
+
+class TestAClinicsDay:
+    """A house of its own, in which a day's acts were done; the tests read and add nothing but what they say."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def quiet(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+        base = tmp_path_factory.mktemp("quiet")
+        made_with_admin(base)
+        with running(base) as house:
+            yield house
+
+    @pytest.fixture
+    async def day(self, quiet: House) -> AsyncIterator[Desk]:
+        async with desk_at(quiet) as desk:
+            await desk.ready()
+            admin = await desk.sign_in()
+            if not (await admin.get("/audit?action=queue.ticket-completed")).body["data"]:
+                for _ in range(4):
+                    patient = await admin.register(new_nik())
+                    await admin.queue(patient)
+                    ticket = (await admin.patch("/queue/call-next", {"counter": "1"})).body
+                    await admin.patch(f"/queue/{ticket['id']}/complete", {"why": "selesai, =1+1"})
+                    await admin.get(f"/users/{patient}")
+            yield admin
+
+    async def test_both_trails_are_one(self, day: Desk) -> None:
+        whole = await entries(day)
+        times = [datetime.fromisoformat(entry["at"]) for entry in whole]
+        assert times == sorted(times, reverse=True)
+        told = [entry["action"] for entry in reversed(whole)]
+        # The administrator was made at the command line, by nobody who was signed in.
+        assert (told[0], whole[-1]["actor"], whole[-1]["why"]) == ("user.create", None, "admin create")
+        first = told.index("queue.ticket-issued")
+        assert told[first - 1] == "user.create"
+        of_the_queue = [name for name in told if name.startswith("queue.")]
+        assert of_the_queue.count("queue.ticket-completed") == 4
+        assert {entry["role"] for entry in whole if entry["actor"]} == {"ADMIN_FASKES"}
+
+    async def test_what_befell_one_patient(self, day: Desk) -> None:
+        issued = (await entries(day, action="queue.ticket-issued"))[0]
+        assert await actions(day, subject=issued["subject"]) == [
+            "user.create",
+            "queue.ticket-issued",
+            "queue.ticket-called",
+            "queue.ticket-completed",
+            "user.read",
+        ]
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 7])
+    async def test_pages_together_are_the_whole(self, day: Desk, limit: int) -> None:
+        whole = await entries(day)
+        assert await entries(day, limit=limit) == whole
+
+    async def test_paging_while_people_work(self, day: Desk) -> None:
+        whole = await entries(day)
+        patient = whole[-1]["subject"]
+        found: Entries = []
+        before: dict[str, str] = {}
+        while True:
+            page = await day.get("/audit", params={"limit": "3", **before})
+            found += page.body["data"]
+            if page.body["next"] is None:
+                break
+            before = {"before": page.body["next"]}
+            assert (await day.get(f"/users/{patient}")).status == 200
+        assert found == whole
+
+    async def test_what_is_wanted(self, day: Desk) -> None:
+        whole = await entries(day)
+        assert await entries(day, actor=day.id) == [entry for entry in whole if entry["actor"] == day.id]
+        for prefix in ("user.", "queue."):
+            assert await entries(day, action=prefix) == [e for e in whole if e["action"].startswith(prefix)]
+        assert await entries(day, action="user.read") == [e for e in whole if e["action"] == "user.read"]
+        assert await entries(day, actor="nobody") == await entries(day, action="no.such") == []
+
+    async def test_from_one_day_to_another(self, day: Desk) -> None:
+        whole = await entries(day)
+        days = {datetime.fromisoformat(entry["at"]).astimezone(JAKARTA).date() for entry in whole}
+        first, last = min(days), max(days)
+        assert await entries(day, **{"from": f"{first}", "to": f"{last}"}) == whole
+        assert await entries(day, **{"from": f"{last + timedelta(days=1)}"}) == []
+        assert await entries(day, to=f"{first - timedelta(days=1)}") == []
+        assert await entries(day, **{"from": "0001-01-01", "to": "9999-12-31"}) == whole
+
+    @pytest.mark.parametrize(
+        ("params", "field"),
+        [
+            ({"before": "yesterday"}, "before"),
+            ({"before": "1.2"}, "before"),
+            ({"before": "1.2.99999999999999999999"}, "before"),
+            ({"limit": "0"}, "limit"),
+            ({"limit": "201"}, "limit"),
+            ({"from": "2026-13-01"}, "from"),
+            ({"who": "x"}, "who"),
+        ],
+    )
+    async def test_what_cannot_be_wanted(self, day: Desk, params: dict[str, str], field: str) -> None:
+        refused = await day.get("/audit", params=params)
+        assert (refused.status, refused.fields) == (422, [field])
+
+    async def test_the_export_is_the_same_and_is_itself_kept(self, day: Desk) -> None:
+        whole = await entries(day)
+        table = await exported(day)
+        zone = datetime.fromisoformat(table[0]["at"]).utcoffset()
+        assert zone == timedelta(hours=7), "times are the clinic's own"
+
+        def same(row: dict[str, str]) -> dict[str, str | None]:
+            return {name: value or None for name, value in row.items() if name != "at"}
+
+        assert [same(row) for row in table] == [
+            {name: f"{value}" if value else None for name, value in entry.items() if name != "at"} for entry in whole
+        ]
+        assert [datetime.fromisoformat(row["at"]) for row in table] == [
+            datetime.fromisoformat(entry["at"]) for entry in whole
+        ]
+        [kept, *earlier] = await entries(day, action="audit.export")
+        assert (kept["actor"], kept["why"], earlier) == (day.id, None, [])
+        issued = (await entries(day, action="queue.ticket-issued"))[0]
+        assert len(await exported(day, subject=issued["subject"], **{"from": "2026-01-01"})) >= 4
+        kept = (await entries(day, action="audit.export"))[0]
+        assert kept["why"] == f"from=2026-01-01, subject={issued['subject']}"
+
+    async def test_a_long_export_comes_in_parts(self, day: Desk) -> None:
+        patient = await day.register(new_nik())
+        looks = [day.get(f"/users/{patient}") for _ in range(1300)]
+        for n in range(0, len(looks), 20):
+            assert {reply.status for reply in await asyncio.gather(*looks[n : n + 20])} == {200}
+        before = len(await entries(day, action="audit.export"))
+        table = await exported(day, subject=patient)
+        assert [row["action"] for row in table] == ["user.read"] * 1300 + ["user.create"]
+        assert len({row["ref"] for row in table}) == 1301
+        assert len(await entries(day, action="audit.export")) == before + 2, "each part is kept"
