@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check clean
+.PHONY: run test bench check clean
 
 run: $(VENV)/.run
 	$(BIN)/python -m mediq --role all
@@ -16,12 +16,19 @@ test: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
+# Every figure beside its references in the same run; `make bench GROW=1` shows what the work costs as it grows.
+bench: $(VENV)/.bench
+	$(BIN)/python -m bench $(if $(GROW),--grow)
+
 # A stamp is written last, so an interrupted set-up starts over; a changed pyproject.toml sets up anew.
 $(VENV)/.run: pyproject.toml scripts/setup
 	PYTHON=$(PYTHON) sh scripts/setup run
 
 $(VENV)/.dev: pyproject.toml scripts/setup
 	PYTHON=$(PYTHON) sh scripts/setup dev
+
+$(VENV)/.bench: pyproject.toml scripts/setup
+	PYTHON=$(PYTHON) sh scripts/setup bench
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

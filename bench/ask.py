@@ -6,17 +6,18 @@ Beside the bus with its encoding, deadline, metrics and breaker run the least th
 future by hand, which passes the message as it is, and an actor of pykka, whose mailbox is a thread.
 """
 
-import argparse
-import asyncio
 import sys
-import time
-from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import argparse
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
 
 import uvloop
 

@@ -8,17 +8,18 @@ last board has all of it. The house is asked to set a patient aside or to take t
 write to the disk too.
 """
 
-import argparse
-import asyncio
-import itertools
 import sys
-import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import cast
 
 sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import argparse
+import asyncio
+import itertools
+import time
+from collections.abc import Awaitable, Callable
+from typing import cast
 
 import aiohttp
 import uvloop

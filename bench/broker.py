@@ -8,64 +8,35 @@ confirmed and mandatory replies to a queue of the asker's own. The two take turn
 ratios hold although the machine is shared. Latencies are in milliseconds, costs in microseconds of CPU an ask.
 """
 
+import sys
+from pathlib import Path
+
+sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 import argparse
 import asyncio
 import resource
 import statistics
-import sys
 import time
 from abc import ABC, abstractmethod
-from pathlib import Path
 from uuid import uuid4
-
-sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import aio_pika
 import msgspec
 import uvloop
 from aio_pika.abc import AbstractIncomingMessage
 
-from mediq.kernel.actor import Actor, handles
+from bench.work import MAILBOXES, PREFETCH, Ask, BenchActor, View, answer
 from mediq.kernel.bus import Bus
 from mediq.kernel.cell import ActorCell
-from mediq.kernel.context import Context
-from mediq.messages.registry import Request, request
 from mediq.transport.rabbitmq import RabbitTransport
 from tests.fixtures.servers import RabbitMQ
 
 OURS, BY_HAND = "mediq", "by hand"
 TIMEOUT = 5.0
-PREFETCH = 128
 CAPACITY = 1000
-MAILBOXES = {"bench": "bench_service_queue"}
 BY_HAND_QUEUE = "by_hand_queue"
-
-
-class View(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    number: str
-    status: str
-    people_ahead: int
-
-
-@request("bench.view", idempotent=True)
-class Ask(Request[View], frozen=True, kw_only=True):
-    user_id: str
-    service: str
-
-
-def answer(message: Ask) -> View:
-    return View(id=message.user_id, number="A-012", status="WAITING", people_ahead=3)
-
-
-class BenchActor(Actor):
-    name = "bench"
-    concurrency = PREFETCH // 2
-
-    @handles(Ask)
-    async def view(self, message: Ask, context: Context) -> View:
-        return answer(message)
 
 
 async def serve_ours(url: str) -> None:

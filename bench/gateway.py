@@ -8,18 +8,19 @@ roles; `open` has validation, deadline, request id, metrics and access log, `gua
 calls as well. Below the line are routes of the house itself.
 """
 
+import sys
+from pathlib import Path
+
+sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 import argparse
 import asyncio
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
-
-sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import msgspec
 import uvloop
@@ -79,7 +80,7 @@ async def serve_by_hand(kind: str, port: int) -> None:
     await asyncio.gather(*workers)
 
 
-class BenchHouse(House):
+class RunningHouse(House):
     """A house that another process has started; the fixtures' client finds it by its port."""
 
     def __init__(self, port: int) -> None:
@@ -97,7 +98,7 @@ def the_house() -> Iterator[tuple[Served, dict[str, str], str]]:
 
 
 async def _signed_in(house: Served, patient: str) -> tuple[dict[str, str], str]:
-    async with desk_at(BenchHouse(int(house.said))) as desk:
+    async with desk_at(RunningHouse(int(house.said))) as desk:
         await desk.ready()
         async with asyncio.timeout(HANG):
             while (await desk.get("/health")).body["status"] != "up":

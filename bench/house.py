@@ -3,17 +3,18 @@
 `POST /guarded` is what every route of the table is; `POST /open` asks nobody who they are and counts no calls.
 """
 
-import argparse
-import asyncio
-import copy
 import sys
-import tempfile
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import argparse
+import asyncio
+import copy
+import tempfile
+from contextlib import suppress
+from typing import Any
 
 import uvloop
 from aiohttp import web

@@ -9,23 +9,24 @@ Beside that stands what the rules of an add would allow without any store. Then 
 cost as the log grows, in a process of its own for each size.
 """
 
+import sys
+from pathlib import Path
+
+sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 import argparse
 import asyncio
 import gc
 import itertools
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
-
-sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import msgspec
 import uvloop

@@ -1,0 +1,118 @@
+"""What a request costs that goes over the broker: HTTP → RabbitMQ → actor → RabbitMQ → HTTP.
+
+    python bench/split.py [--seconds 4] [--rounds 3] [--connections 64]
+
+Two processes on either side, a gateway and what answers, on one private broker with durable quorum queues, confirmed
+and persistent. Beside the house's own gateway, with everything on but the asking who it is, stands an aiohttp handler
+that asks by hand with aio-pika (see bench/broker.py). NestJS runs too where `npm` can install it (see bench/nest.py).
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import argparse
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+import msgspec
+import uvloop
+from aiohttp import web
+
+from bench.broker import ByHand
+from bench.measure import CONNECTIONS, machine, serving, show, take_turns, wrk
+from bench.work import JSON, Ask
+from tests.fixtures.house import free_port
+from tests.fixtures.servers import RabbitMQ
+
+BY_HAND, OURS = "aio-pika by hand", "mediq"
+
+
+async def serve_by_hand(port: int, url: str) -> None:
+    side = ByHand(url)
+    await side.start()
+    decode, encode = msgspec.json.Decoder(Ask).decode, msgspec.json.Encoder().encode
+
+    async def handle(request: web.Request) -> web.Response:
+        view = await side.ask(decode(await request.read()))
+        return web.Response(body=encode(view), content_type="application/json")
+
+    app = web.Application()
+    app.router.add_post("/open", handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    print(f"ready {port}", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await side.stop()
+
+
+@contextmanager
+def sides(broker: RabbitMQ) -> Iterator[dict[str, str]]:
+    """The addresses of both gateways, each with its own process that answers."""
+    with ExitStack() as stack:
+        by_hand = stack.enter_context(serving("bench/split.py", "--serve", str(free_port()), broker.url()))
+        url = broker.url()
+        stack.enter_context(serving("bench/broker.py", "--serve", "ours", url))
+        environ = {
+            "RABBITMQ_URL": url,
+            "JWT_SECRET": secrets.token_urlsafe(48),
+            "JWT_REFRESH_SECRET": secrets.token_urlsafe(48),
+        }
+        command = ("bench/house.py", "--role", "gateway", "--port", str(free_port()))
+        ours = stack.enter_context(serving(*command, env=environ))
+        yield {BY_HAND: f"{by_hand.address}/open", OURS: f"{ours.address}/open"}
+
+
+def run(rounds: int = 3, seconds: float = 4, connections: int = CONNECTIONS) -> None:
+    broker = RabbitMQ()
+    try:
+        broker.start()
+        with sides(broker) as addresses:
+            for url in addresses.values():
+                wrk(url, 1, **JSON)  # warm
+            many: dict[str, Callable[[], float]] = {
+                name: partial(_rate, url, seconds, connections) for name, url in addresses.items()
+            }
+            alone: dict[str, Callable[[], float]] = {
+                name: partial(_half, url, seconds) for name, url in addresses.items()
+            }
+            title = f"HTTP → RabbitMQ → actor → HTTP, durable and confirmed (wrk, {connections} connections)"
+            show(title, "requests/s", take_turns(many, rounds), goals={OURS: "≥ 5"})
+            show("The same, one request at a time", "p50, ms", take_turns(alone, rounds), goals={OURS: "≤ 1.3"})
+    finally:
+        broker.close()
+
+
+def _rate(url: str, seconds: float, connections: int) -> float:
+    return wrk(url, seconds, connections=connections, **JSON).rate
+
+
+def _half(url: str, seconds: float) -> float:
+    return wrk(url, seconds, connections=1, **JSON).half
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--connections", type=int, default=CONNECTIONS)
+    parser.add_argument("--serve", nargs=2, metavar=("PORT", "URL"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        port, url = given.serve
+        uvloop.run(serve_by_hand(int(port), url))
+        return
+    print(machine())
+    run(given.rounds, given.seconds, given.connections)
+
+
+if __name__ == "__main__":
+    main()
