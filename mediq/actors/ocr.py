@@ -13,12 +13,12 @@ from mediq import observe
 from mediq.actors.health import probe
 from mediq.domain.card import FIELDS, Field, Reading
 from mediq.domain.clinic import Clinic
+from mediq.domain.idempotency import derive, refuse_other_use, split
 from mediq.domain.roles import Role
 from mediq.domain.ticket import Priority
 from mediq.kernel.actor import Actor, handles
 from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context
-from mediq.kernel.idempotency import derive
 from mediq.kernel.interval import every
 from mediq.messages import ocr, queue, user
 from mediq.messages.audit import RecordAct
@@ -85,7 +85,7 @@ class Registration:
         """Leave a job whose registration was refused to an operator, unless it has come to an end meanwhile."""
         job = await self._jobs.get(job_id)
         if job is not None and job.status == JobStatus.PROCESSING:
-            await self.move(job, JobStatus.NEEDS_REVIEW, reason=reason)
+            await self.move(job, JobStatus.NEEDS_REVIEW, reason=reason, confirmed_under=None)
 
     async def keep(self, job: Job, **changes: object) -> Job:
         """Store what is newly known of a job, its status unchanged."""
@@ -133,6 +133,7 @@ class OcrActor(Actor):
         if not (principal and principal.staff) and (message.priority or message.priority_reason):
             raise Forbidden("Prioritas ditetapkan oleh petugas.", code="priority-by-staff")
         now = self._clock()
+        key, asked = split(context.key)
         job = Job(
             id=secrets.token_urlsafe(24),
             status=JobStatus.PENDING,
@@ -146,11 +147,10 @@ class OcrActor(Actor):
             priority=message.priority,
             priority_reason=message.priority_reason,
             auto=True,
+            asked=asked,
         )
-        digest = job.digest
-        job = await self._jobs.create(job, message.image, key=context.key)
-        if job.digest != digest:
-            raise Conflict("Kunci idempotensi ini sudah dipakai untuk foto lain.", code="key-reused")
+        job = await self._jobs.create(job, message.image, key=key)
+        refuse_other_use(job.asked, asked)
         await self._tell_reader(job.id)
         return CardStatus(id=job.id, status=JobStatus(job.status))
 
@@ -195,7 +195,7 @@ class OcrActor(Actor):
     async def confirm(self, message: ocr.ConfirmCard, context: Context) -> CardResult:
         await self._refuse_unknown(message.service)
         job = await self._job(message.id)
-        if job.status == JobStatus.REGISTERED:
+        if _answered(job, context.key) or job.status == JobStatus.REGISTERED:
             return await self._result(job)
         if job.status != JobStatus.NEEDS_REVIEW:
             raise Conflict(f"Kartu ini berstatus {job.status}, tidak menunggu pemeriksaan.", code="not-in-review")
@@ -211,6 +211,7 @@ class OcrActor(Actor):
             priority=message.priority or job.priority,
             priority_reason=message.priority_reason or job.priority_reason,
             reading=_encode(_confirmed(self._reading(job), message.fields)),
+            confirmed_under=context.key,
         )
         try:
             job = await self._registration.register(job, user.CreateFromOcr(**msgspec.structs.asdict(message.fields)))
@@ -292,6 +293,16 @@ class OcrActor(Actor):
 
 def _key(job: Job, message: msgspec.Struct) -> str:
     return derive(job.id, hashlib.sha256(_encode(message)).hexdigest()[:16])
+
+
+def _answered(job: Job, key: str) -> bool:
+    """Whether the job's confirmation was asked for under this idempotency key; refuses it for another one."""
+    first, asked = split(job.confirmed_under or "")
+    name, fingerprint = split(key)
+    if first != name:
+        return False
+    refuse_other_use(asked, fingerprint)
+    return True
 
 
 def _confirmed(reading: Reading | None, fields: ocr.ConfirmedFields) -> Reading:

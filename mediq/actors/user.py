@@ -17,7 +17,6 @@ from mediq.messages.errors import Conflict, FieldError, Invalid
 from mediq.messages.health import CheckUser, Part
 from mediq.messages.page import Page
 from mediq.messages.registry import Done
-from mediq.stores.users import fold
 
 _SEXES: Final = (*nik.Sex, "MALE", "FEMALE")
 
@@ -38,7 +37,6 @@ class UserActor(SignIn):
         new = self._new(**fields)
         act = self._act(context, "user.create", new.id)
         created = await self._users.create(new, password_hash=password_hash, key=context.key, act=act)
-        _refuse_other_use(created, message.nik, message.email)
         await self.bus.publish(user.UserCreated(user_id=created.id))
         return created
 
@@ -49,7 +47,6 @@ class UserActor(SignIn):
         new = self._new(**fields, role=Role.PASIEN)
         act = self._act(context, "user.create-from-ocr", new.id)
         found, created = await self._users.find_or_create(new, key=context.key, act=act)
-        _refuse_other_use(found, message.nik)
         if created:
             await self.bus.publish(user.UserCreated(user_id=found.id))
         elif context.principal is not None and context.principal.staff:
@@ -113,7 +110,7 @@ class UserActor(SignIn):
         if (await self._users.get(message.id)).role == Role.KIOSK:
             raise Conflict("Perangkat tidak dapat diberi peran lain.", code="role-of-device")
         act = self._act(context, "user.updateRole", message.id, why=message.role)
-        updated = await self._users.set_role(message.id, message.role, act=act)
+        updated = await self._users.set_role(message.id, message.role, key=context.key, act=act)
         await self.bus.publish(auth.SessionEnded(user_id=updated.id))
         await self.bus.publish(user.UserUpdated(user_id=updated.id))
         return updated
@@ -129,12 +126,6 @@ class UserActor(SignIn):
     async def health(self, message: CheckUser, context: Context) -> Part:
         database = await probe(self._ping)
         return Part(status=database.status, parts={"database": database})
-
-
-def _refuse_other_use(answer: User, number: str | None, email: str | None = None) -> None:
-    """A repeated idempotency key gives the first answer, but never for another person than the first time."""
-    if number != answer.nik or (email is not None and fold(email) != fold(answer.email or "")):
-        raise Conflict("Kunci idempotensi ini sudah dipakai untuk orang lain.", code="key-reused")
 
 
 def _parse_nik(text: str) -> nik.Nik:

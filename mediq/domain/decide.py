@@ -50,6 +50,7 @@ from mediq.domain.events import (
     TicketTransferred,
 )
 from mediq.domain.evolve import DAY_CLOSED, evolve
+from mediq.domain.idempotency import split
 from mediq.domain.priority import granted, lower, next_in_turn, turn_back
 from mediq.domain.state import Queue, active_key, number_key
 from mediq.domain.subject import subject_of_command
@@ -99,8 +100,9 @@ def decide(queue: Queue, command: Command, clinic: Clinic) -> Decision:
     """
     clinic = clinic.changed(queue.premises)
     if command.key is not None:
-        subject = subject_of_command(command, clinic)
-        answer = queue.answers.get(command.key)
+        key, asked = split(command.key)
+        subject = asked or subject_of_command(command, clinic)
+        answer = queue.answers.get(key)
         if answer is not None:
             if answer.subject != subject:
                 raise Conflict("Kunci idempotensi ini sudah dipakai untuk perintah lain.", code="key-reused")

@@ -30,6 +30,7 @@ from mediq.domain.events import (
     TicketTransferred,
     kind,
 )
+from mediq.domain.idempotency import split
 from mediq.domain.line import Call, place_of
 from mediq.domain.pace import clocked, unclocked, worked
 from mediq.domain.priority import high_run_after
@@ -82,12 +83,13 @@ def evolve(queue: Queue, recorded: Recorded) -> Queue:
             queue = _act(queue, event, recorded.actor, at, version)
     answers = queue.answers
     if recorded.key is not None:
+        key, asked = split(recorded.key)
         answer = Answer(
-            subject=subject_of_event(event),
+            subject=asked or subject_of_event(event),
             ticket_id=event.ticket_id if isinstance(event, TicketEvent) else None,
             day=queue.day or day or at.date(),
         )
-        answers = answers.set(recorded.key, answer)
+        answers = answers.set(key, answer)
     return queue.but(version=version, answers=answers)
 
 

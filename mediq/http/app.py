@@ -17,6 +17,7 @@ from .boards import Boards
 from .cards import CardDesk
 from .cors import Cors
 from .dispatch import Dispatcher
+from .keys import Keys
 from .limits import RateLimiter
 from .openapi import Api
 from .origin import Proxies
@@ -54,7 +55,7 @@ class Gateway(Site):
         self._doorman = Doorman(tokens, bus, on_ended=self._streams.end_session)
         self._cards = CardDesk(bus, max_size=upload_max_size, check=check_image)
         self._limiter = RateLimiter(settings.limits, redis_url)
-        self._dispatcher = Dispatcher(bus, self._doorman, self._limiter, self._cards)
+        self._dispatcher = Dispatcher(bus, self._doorman, self._limiter, self._cards, Keys(tokens.secret_for("keys")))
         self._boards = Boards(bus, clinic, clock)
         self.pages = Pages(self._doorman, lambda: self._boards.clinic)
 

@@ -17,40 +17,40 @@ from mediq.messages.principal import Principal
 from . import cookie
 from .auth import Doorman, authorise, bearer, refuse_other_sites
 from .cards import CardDesk, wanted_wait
+from .files import send
+from .keys import Keys
 from .limits import RateLimiter
-from .origin import origin_of
 from .routes import Body, Cookie, Limit, Route
 from .validation import convert
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
-KEY_LIMIT: Final = 128
 
 
 class Dispatcher:
     """Turns the rows of the route table into handlers."""
 
-    def __init__(self, bus: Bus, doorman: Doorman, limiter: RateLimiter, cards: CardDesk) -> None:
+    def __init__(self, bus: Bus, doorman: Doorman, limiter: RateLimiter, cards: CardDesk, keys: Keys) -> None:
         self._bus = bus
         self._doorman = doorman
         self._limiter = limiter
         self._cards = cards
+        self._keys = keys
 
     def handler(self, route: Route) -> Handler:
         """The aiohttp handler of one route."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             # Who signs in may still send the token of a session that has ended.
-            shows_token = route.body is not Body.REFRESH_TOKEN and route.limit is not Limit.LOGIN
             principal = await self.admit(
-                request, route.who, route.limit, shows_token=shows_token, harmless=route.harmless
+                request, route.who, route.limit, shows_token=not route.signs_in, harmless=route.harmless
             )
             if route.cookie is not None:
                 refuse_other_sites(request)
             message = await self._message(request, route)
             if not _owns(principal, route, message):
                 raise Forbidden("Pasien hanya boleh mengurus antreannya sendiri.")
-            key = _key(request, principal, route)
+            key = self._keys.key(request, principal, message) if route.keyed else None
             if route.account is None:
                 reply = await self._bus.ask(message, key=key)
             else:
@@ -59,9 +59,16 @@ class Dispatcher:
                 reply = self._cookie(request, route.cookie, reply)
             if route.body is Body.CARD:
                 return await self._card(request, reply.id)
-            return _answer(reply, route.status)
+            if isinstance(reply, Document):
+                return await send(request, reply, lambda before: self._part(message, before))
+            return _json(reply, route.status)
 
         return handle
+
+    async def _part(self, message: Any, before: str) -> Document:
+        """Another part of the file that `message` asks for."""
+        part: Document = await self._bus.ask(msgspec.structs.replace(message, before=before))
+        return part
 
     async def _attempt(self, request: web.Request, message: Any, account: str) -> Any:
         """Ask to sign in, and count it against the account if it fails."""
@@ -144,14 +151,6 @@ def _owns(principal: Principal | None, route: Route, message: Any) -> bool:
     return bool(getattr(message, route.own) == principal.user_id)
 
 
-def _answer(reply: Any, status: int) -> web.Response:
-    if not isinstance(reply, Document):
-        return _json(reply, status)
-    headers = {"Content-Disposition": f'attachment; filename="{reply.name}"'} if reply.name else {}
-    headers["Content-Type"] = reply.media_type
-    return web.Response(body=reply.content, status=status, headers=headers)
-
-
 def _json(reply: Any, status: int, headers: dict[str, str] | None = None) -> web.Response:
     return web.Response(body=_encode(reply), status=status, headers=headers, content_type="application/json")
 
@@ -169,13 +168,3 @@ async def _json_object(request: web.Request) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise Malformed("Isi permintaan harus berupa objek JSON.")
     return tree
-
-
-def _key(request: web.Request, principal: Principal | None, route: Route) -> str | None:
-    """The caller's Idempotency-Key, made theirs alone and good for this one route."""
-    key = request.headers.get("Idempotency-Key")
-    if key is None or request.method == "GET":
-        return None
-    if not 1 <= len(key) <= KEY_LIMIT or not key.isprintable():
-        raise Invalid(f"Idempotency-Key harus 1 sampai {KEY_LIMIT} huruf.")
-    return f"{principal.user_id if principal else origin_of(request).address}:{route.method} {route.path}:{key}"

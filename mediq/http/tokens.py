@@ -1,6 +1,7 @@
 """The tokens that a signed-in caller shows: access tokens and single-use refresh tokens (JWT, RFC 7519)."""
 
 import hashlib
+import hmac
 import secrets
 import time
 from collections.abc import Callable
@@ -60,6 +61,10 @@ class Tokens:
             "exp": now + (self.access_seconds if seconds is None else seconds),
         }
         return jwt.encode(claims, self._access_secret, _ALGORITHM)
+
+    def secret_for(self, purpose: str) -> bytes:
+        """A secret for another purpose, 32 bytes, the same on every gateway."""
+        return hmac.digest(self._access_secret.encode(), purpose.encode(), "sha256")
 
     def cookie_seconds(self, role: Role) -> int:
         """How long the cookie of a browser is good in which someone of this role has signed in."""

@@ -23,6 +23,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `digest` identifies the image: the same picture twice has the same digest. `requested_by` and `role` say who
     sent it, `service`, `priority` and `priority_reason` what ticket is wanted, `auto` whether a certain reading may
     register without an operator. `reading` is the encoded result, `reason` why the job was rejected or failed.
+    `asked` is the fingerprint of the request that made it, `confirmed_under` the idempotency key of its confirmation.
     """
 
     id: str
@@ -42,6 +43,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ticket_id: str | None = None
     reason: str | None = None
     attempts: int = 0
+    asked: str | None = None
+    confirmed_under: str | None = None
 
 
 class JobStore(Protocol):

@@ -80,6 +80,7 @@ request_keys = Table(
     "request_keys",
     metadata,
     Column("key", exact(TEXT_LIMIT), primary_key=True),
+    Column("fingerprint", exact(32)),
     # No foreign key: when the user is deleted the request has still been answered once.
     Column("user_id", exact(36), nullable=False),
     Column("created", Boolean, nullable=False),

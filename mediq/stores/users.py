@@ -18,7 +18,8 @@ from mediq.messages.audit import Entry
 from mediq.messages.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
 from mediq.stores.audit import note
 from mediq.stores.database import reading, repeated, writing
-from mediq.stores.tables import TEXT_LIMIT, request_keys, sessions, users
+from mediq.stores.keys import answered, forget, remember
+from mediq.stores.tables import TEXT_LIMIT, sessions, users
 
 __all__ = ["ADMIN", "User", "UserStore", "add_user", "count_admins", "fold", "locked_user"]
 
@@ -49,7 +50,7 @@ class UserStore:
         """Add `user`. A `key` used before adds nothing and returns the user of its first use, as it is now.
 
         Raises:
-            Conflict: `nik-taken` or `email-taken`, with the field.
+            Conflict: `nik-taken` or `email-taken`, with the field; `key-reused`.
             Invalid: a field is too long.
             NotFound: `user-deleted`, the user of the key's first use was deleted since.
         """
@@ -63,7 +64,7 @@ class UserStore:
         A `key` used before returns the same user and the same answer as at its first use.
 
         Raises:
-            Conflict: `email-taken`, with the field; the NIK is new but the email is not.
+            Conflict: `email-taken`, with the field; the NIK is new but the email is not. Or `key-reused`.
             Invalid: a field is too long.
             NotFound: `user-deleted`, the user of the key's first use was deleted since.
         """
@@ -130,23 +131,29 @@ class UserStore:
         raise Unavailable
 
     @repeated
-    async def set_role(self, user_id: str, role: str, *, act: Entry | None = None) -> User:
-        """Give the user another role; if it is another, their sessions end.
+    async def set_role(self, user_id: str, role: str, *, key: str | None = None, act: Entry | None = None) -> User:
+        """Give the user another role; if it is another, their sessions end. A `key` used before changes nothing.
 
         Raises:
             NotFound: `user-not-found`.
-            Conflict: `last-admin`, nobody else is ADMIN_FASKES.
+            Conflict: `last-admin`, nobody else is ADMIN_FASKES; `key-reused`.
         """
-        async with writing(self._engine) as connection:
-            user = await locked_user(connection, user_id)
-            if user.role == role:
-                return user
-            await _refuse_last_admin(connection, user)
-            changes = {"role": role, "updated_at": self._clock()}
-            await connection.execute(update(users).where(users.c.id == user_id).values(changes))
-            await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
-            await note(connection, act)
-            return await _required(connection, user_id)
+        for _ in range(_ATTEMPTS):
+            with suppress(IntegrityError):  # the same key at once elsewhere: look what it was
+                async with writing(self._engine) as connection:
+                    user = await locked_user(connection, user_id)
+                    if await answered(connection, key) is not None:
+                        return user
+                    await remember(connection, key, user_id, self._clock())
+                    if user.role == role:
+                        return user
+                    await _refuse_last_admin(connection, user)
+                    changes = {"role": role, "updated_at": self._clock()}
+                    await connection.execute(update(users).where(users.c.id == user_id).values(changes))
+                    await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+                    await note(connection, act)
+                    return await _required(connection, user_id)
+        raise Unavailable
 
     @repeated
     async def delete(self, user_id: str, *, act: Entry | None = None) -> None:
@@ -167,7 +174,7 @@ class UserStore:
     async def forget_keys(self, before: datetime) -> int:
         """Forget the idempotency keys first used before `before`; how many."""
         async with writing(self._engine) as connection:
-            return (await connection.execute(delete(request_keys).where(request_keys.c.at < before))).rowcount
+            return await forget(connection, before)
 
     @repeated
     async def _add(
@@ -179,25 +186,20 @@ class UserStore:
             with suppress(IntegrityError):
                 async with writing(self._engine) as connection:
                     await _insert(connection, user, password_hash)
-                    await self._remember(connection, key, user.id, created=True)
+                    await remember(connection, key, user.id, self._clock(), created=True)
                     await note(connection, act)
                 return user, True
             with suppress(IntegrityError):
                 async with writing(self._engine) as connection:
-                    if key is not None and (answered := await _answered(connection, key)) is not None:
-                        return answered
+                    if (first := await answered(connection, key)) is not None:
+                        return await _still_there(connection, first.user_id), first.created
                     if find and user.nik is not None and (known := await _by_nik(connection, user.nik)):
-                        await self._remember(connection, key, known.id, created=False)
+                        await remember(connection, key, known.id, self._clock())
                         return known, False
                     await _refuse_taken(connection, user)
                     await _refuse_id_taken(connection, user)
             # Who stood in the way has gone since, or another process was faster: once more.
         raise Unavailable
-
-    async def _remember(self, connection: AsyncConnection, key: str | None, user_id: str, *, created: bool) -> None:
-        if key is not None:
-            row = {"key": key, "user_id": user_id, "created": created, "at": self._clock()}
-            await connection.execute(insert(request_keys).values(row))
 
 
 async def add_user(connection: AsyncConnection, user: User, password_hash: str | None) -> None:
@@ -250,16 +252,11 @@ def _found(user: User | None) -> User:
     return user
 
 
-async def _answered(connection: AsyncConnection, key: str) -> tuple[User, bool] | None:
-    """What the first request under `key` got, or None when this is the first."""
-    query = select(request_keys.c.user_id, request_keys.c.created).where(request_keys.c.key == key)
-    row = (await connection.execute(query)).first()
-    if row is None:
-        return None
-    user = await _first(connection, _users().where(users.c.id == row.user_id))
+async def _still_there(connection: AsyncConnection, user_id: str) -> User:
+    user = await _first(connection, _users().where(users.c.id == user_id))
     if user is None:
         raise NotFound("Pengguna ini sudah dihapus.", code="user-deleted")
-    return user, row.created
+    return user
 
 
 async def _insert(connection: AsyncConnection, user: User, password_hash: str | None) -> None:

@@ -1,12 +1,15 @@
 """Idempotency-Key: the same key gives the same answer, also after a power cut."""
 
 import asyncio
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import House, made_with_admin, running
+from tests.fixtures.desk import PASSWORD, Desk, Reply, desk_at
+from tests.fixtures.house import ADMIN, House, made_with_admin, running
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
 
@@ -51,6 +54,116 @@ async def test_a_key_that_was_used_for_something_else(admin: Desk) -> None:
     assert (await admin.get(f"/queue/status/{two}")).status == 404
 
 
+@pytest.fixture
+async def alone(tmp_path: Path) -> AsyncIterator[Desk]:
+    """The administrator of a house in which nobody else waits."""
+    made_with_admin(tmp_path)
+    with running(tmp_path) as house:
+        async with desk_at(house) as desk:
+            await desk.ready()
+            yield await desk.sign_in()
+
+
+async def twice(desk: Desk, method: str, path: str, body: Any, other: Any) -> Reply:
+    """The answer to a request that is repeated, and refused when it asks for something else under the same key."""
+    name = key(f"{method} {path}")
+    first, again = [await desk.ask(method, path, json=body, headers=name) for _ in range(2)]
+    assert first.status in (200, 201), first
+    assert (again.status, again.body) == (first.status, first.body)
+    refused = await desk.ask(method, path, json=other, headers=name)
+    assert (refused.status, refused.problem) == (409, "key-reused"), (path, refused)
+    return first
+
+
+async def test_the_same_key_with_another_body(alone: Desk) -> None:
+    """Every route that takes a body and remembers what it did, one after the other."""
+    admin, nik = alone, new_nik()
+    patient = {"nik": nik, "nama": "SITI", "alamat": "JL. MAWAR 1"}
+    created = await twice(admin, "POST", "/users", patient, patient | {"alamat": "JL. MAWAR 2"})
+    read = {"nik": new_nik(), "nama": "BUDI"}
+    await twice(admin, "POST", "/users/create-from-ocr", read, read | {"nama": "BUDI S"})
+    user_id = created.body["id"]
+    draw = {"user_id": user_id, "service": "gigi"}
+    drawn = await twice(admin, "POST", "/queue/add", draw, draw | {"priority_reason": "hamil"})
+    ticket = f"/queue/{drawn.body['id']}"
+    high = {"priority": "HIGH", "priority_reason": "hamil"}
+    await twice(admin, "PATCH", f"{ticket}/priority", high, high | {"priority_reason": "disabilitas"})
+    await admin.patch("/queue/call-next", {"counter": "3"})
+    for verb, body in (
+        ("recall", {}),
+        ("start", {}),
+        ("hold", {}),
+        ("resume", {}),
+        ("transfer", {"service": "umum"}),
+    ):
+        await twice(admin, "PATCH", f"{ticket}/{verb}", body, body | {"why": "sebab lain"})
+    await admin.delete(ticket)
+    for verb in ("close", "open"):
+        await twice(admin, "POST", f"/queue/counters/3/{verb}", {}, {"why": "sebab lain"})
+
+    await admin.post("/queue/add", draw)
+    await twice(admin, "PATCH", "/queue/call-next", {"counter": "3"}, {"counter": "3", "service": "gigi"})
+    undone = await twice(admin, "POST", "/queue/undo", {"counter": "3"}, {"counter": "2"})
+    await admin.patch("/queue/call-next", {"counter": "3"})
+    called = f"/queue/{undone.body['id']}"
+    for verb in ("skip", "requeue"):
+        await twice(admin, "PATCH", f"{called}/{verb}", {}, {"why": "sebab lain"})
+    await admin.patch("/queue/call-next", {"counter": "3"})
+    await admin.patch(f"{called}/start")
+    await twice(admin, "PATCH", f"{called}/complete", {}, {"why": "sebab lain"})
+
+    staff = {"nama": "RINA", "email": "kunci-ganda@klinik.example", "password": PASSWORD, "role": "OPERATOR"}
+    hired = await twice(admin, "POST", "/users", staff, staff | {"password": f"{PASSWORD}-lain"})
+    role = f"/users/{hired.body['id']}/role"
+    await twice(admin, "PATCH", role, {"role": "ADMIN_FASKES"}, {"role": "PASIEN"})
+    # What has changed since is not changed back by a repetition that comes late.
+    assert (await admin.patch(role, {"role": "OPERATOR"})).status == 200
+    late = await admin.patch(role, {"role": "ADMIN_FASKES"}, headers=key(f"PATCH {role}"))
+    assert (late.status, late.body["role"]) == (200, "OPERATOR")
+
+
+async def test_the_same_key_with_another_picture_or_wish(admin: Desk) -> None:
+    first = await admin.upload(card(CLEAN[3]), headers=key("upload"), service="umum")
+    assert first.status == 202
+    again = await admin.upload(card(CLEAN[3]), headers=key("upload"), service="umum")
+    assert (again.status, again.body["id"]) == (202, first.body["id"])
+    for image, wish in ((CLEAN[4], {"service": "umum"}), (CLEAN[3], {"service": "gigi"}), (CLEAN[3], {})):
+        refused = await admin.upload(card(image), headers=key("upload"), **wish)
+        assert (refused.status, refused.problem) == (409, "key-reused")
+
+
+async def test_a_refused_request_leaves_its_key_unused(admin: Desk) -> None:
+    refused = await admin.post("/queue/add", {"user_id": "nobody"}, headers=key("refused"))
+    assert refused.status == 404
+    user_id = await admin.register(new_nik())
+    assert (await admin.post("/queue/add", {"user_id": user_id}, headers=key("refused"))).status == 201
+
+
+async def test_a_key_is_good_for_one_address(admin: Desk) -> None:
+    one, two = [await admin.register(new_nik()) for _ in range(2)]
+    tickets = [await admin.queue(user_id, service="umum") for user_id in (one, two)]
+    for ticket in tickets:
+        held = await admin.patch(f"/queue/{ticket['id']}/hold", {}, headers=key("hold"))
+        assert (held.status, held.body["id"]) == (200, ticket["id"])
+        await admin.delete(f"/queue/{ticket['id']}")
+
+
+async def test_nothing_of_a_key_or_of_what_was_asked_is_kept_in_the_clear(admin: Desk, house: House) -> None:
+    nik = new_nik()
+    assert (await admin.post("/users", {"nik": nik, "nama": "SITI"}, headers=key(f"daftar-{nik}"))).status == 201
+    with sqlite3.connect(f"file:{house.folder / 'users.db'}?mode=ro", uri=True) as database:
+        kept = [text for row in database.execute("SELECT key, fingerprint FROM request_keys") for text in row]
+    assert kept
+    assert not any("daftar" in text or nik in text for text in kept)
+
+
+async def test_signing_in_heeds_no_key(admin: Desk) -> None:
+    body = {"email": ADMIN[0], "password": ADMIN[1]}
+    one, two = [await admin.post("/auth/login/admin", body, headers=key("sign-in")) for _ in range(2)]
+    assert one.status == two.status == 200
+    assert one.body["refresh_token"] != two.body["refresh_token"]
+
+
 async def test_a_key_belongs_to_its_caller_and_route(admin: Desk) -> None:
     operator = await admin.hire("kunci@klinik.example")
     one, two = await admin.register(new_nik()), await admin.register(new_nik())
@@ -77,7 +190,7 @@ class TestAfterAPowerCut:
             yield house
 
     async def test_the_answers_are_the_same(self, house: House) -> None:
-        nik = new_nik()
+        nik, more = new_nik(), {"priority_reason": "hamil"}
         calls = [
             ("POST", "/users", {"nik": nik, "nama": "SITI"}, "a"),
             ("PATCH", "/queue/call-next", {"counter": "1"}, "c"),
@@ -103,6 +216,13 @@ class TestAfterAPowerCut:
             assert (again[1].body["id"], again[1].body["status"]) == (called.body["id"], "CALLED")
             redrawn = await admin.post("/queue/add", draw, headers=key("b"))
             assert (redrawn.status, redrawn.body["number"]) == (201, drawn.body["number"])
+            for method, path, body, k in calls:
+                refused = await admin.ask(method, path, json=body | {"nonsense": "x"}, headers=key(k))
+                assert refused.status == 422
+            others = [("POST", "/users", {"nik": nik, "nama": "DEWI"}, "a"), ("POST", "/queue/add", draw | more, "b")]
+            for method, path, body, k in others:
+                refused = await admin.ask(method, path, json=body, headers=key(k))
+                assert (refused.status, refused.problem) == (409, "key-reused"), path
             reloaded = await admin.upload(card(CLEAN[2]), headers=key("d"))
             assert (reloaded.status, reloaded.body["id"]) == (202, uploaded.body["id"])
             result = await admin.result_of(uploaded.body["id"])

@@ -53,7 +53,9 @@ async def test_the_operator_corrects_and_registers(admin: Desk, desk: Desk, wait
     assert (await admin.get(f"/ocr/status/{waiting['id']}")).body["status"] == "NEEDS_REVIEW", "still to be done"
     assert (await admin.get(f"/users/check-nik/{nik}")).body["exists"] is False
 
-    done = await admin.post(path, {"fields": reviewed, "service": "gigi", "priority_reason": "hamil"})
+    key = {"Idempotency-Key": "periksa"}
+    body = {"fields": reviewed, "service": "gigi", "priority_reason": "hamil"}
+    done = await admin.post(path, body, headers=key)
     assert (done.status, done.body["status"]) == (200, "REGISTERED"), done
     assert done.body["fields"]["nama"]["value"] == "SITI YANG DIPERIKSA"
     assert done.body["fields"]["nama"]["certain"] is True
@@ -61,8 +63,12 @@ async def test_the_operator_corrects_and_registers(admin: Desk, desk: Desk, wait
     user = (await admin.get(f"/users?search={nik}")).body["data"]
     assert [(each["id"], each["nama"]) for each in user] == [(done.body["user_id"], "SITI YANG DIPERIKSA")]
 
-    again = await admin.post(path, {"fields": reviewed})
+    again = await admin.post(path, body, headers=key)
     assert (again.status, again.body["ticket"]["id"]) == (200, done.body["ticket"]["id"])
+    refused = await admin.post(path, {"fields": reviewed}, headers=key)
+    assert (refused.status, refused.problem) == (409, "key-reused")
+    keyless = await admin.post(path, {"fields": reviewed})
+    assert (keyless.status, keyless.body["ticket"]["id"]) == (200, done.body["ticket"]["id"])
 
 
 async def test_the_operator_finds_what_waits_and_sees_its_picture(admin: Desk, waiting: dict[str, Any]) -> None:

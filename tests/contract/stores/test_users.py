@@ -109,6 +109,40 @@ async def test_a_key_creates_once(users: UserStore) -> None:
     assert (await users.page())[1] == 1
 
 
+async def test_a_key_for_something_else(users: UserStore) -> None:
+    first = await users.create(a_user(1), key="job-1~a")
+    assert await users.create(a_user(1), key="job-1~a") == first
+    for other in (users.create(a_user(2), key="job-1~b"), users.find_or_create(a_user(1), key="job-1~b")):
+        with pytest.raises(Conflict) as refused:
+            await other
+        assert refused.value.reason == "key-reused"
+    assert await users.page() == ([first], 1)
+
+
+async def test_a_role_given_under_a_key_is_given_once(users: UserStore) -> None:
+    user = await users.create(a_user(1))
+    assert (await users.set_role(user.id, "OPERATOR", key="give~a")).role == "OPERATOR"
+    assert (await users.set_role(user.id, "PASIEN")).role == "PASIEN"
+    assert (await users.set_role(user.id, "OPERATOR", key="give~a")).role == "PASIEN", "answered long ago"
+    with pytest.raises(Conflict) as refused:
+        await users.set_role(user.id, "ADMIN_FASKES", key="give~b")
+    assert refused.value.reason == "key-reused"
+
+
+async def test_one_key_for_two_at_the_same_time(users: UserStore, other_engine: AsyncEngine) -> None:
+    elsewhere = UserStore(other_engine)
+    people = [await users.create(a_user(n)) for n in range(2)]
+    answers = await asyncio.gather(
+        *((users, elsewhere)[n % 2].set_role(people[n % 2].id, "OPERATOR", key=f"give~{n % 2}") for n in range(20)),
+        return_exceptions=True,
+    )
+    refused = [answer for answer in answers if isinstance(answer, Conflict)]
+    assert {answer.reason for answer in refused} == {"key-reused"}
+    given = {answer.id for answer in answers if not isinstance(answer, BaseException)}
+    assert len(given) == 1
+    assert len(refused) == 10
+
+
 async def test_a_refused_creation_leaves_its_key_unused(users: UserStore) -> None:
     await users.create(a_user(1))
     with pytest.raises(Conflict):

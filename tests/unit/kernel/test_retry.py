@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediq.domain.errors import Conflict, NotFound
-from mediq.kernel.idempotency import derive
+from mediq.domain.idempotency import derive
 from mediq.kernel.retry import RetryPolicy, passing, retrying
 from mediq.messages.errors import (
     BreakerOpen,

@@ -1,0 +1,33 @@
+"""Keys: what a request is known by, apart from what it asks."""
+
+import pytest
+
+from mediq.domain.commands import CallNext, OpenCounter
+from mediq.domain.errors import Conflict
+from mediq.domain.idempotency import derive, marked, refuse_other_use, split
+from tests.unit.domain.journal import Journal
+
+
+def test_a_marked_key_comes_apart_again() -> None:
+    assert split(marked("9f", "a1")) == ("9f", "a1")
+    assert split(derive("job", "step")) == ("job:step", "")
+
+
+def test_another_fingerprint_is_another_use() -> None:
+    refuse_other_use("a1", "a1")
+    refuse_other_use(None, "")
+    for first, now in (("a1", "a2"), ("a1", ""), (None, "a1")):
+        with pytest.raises(Conflict) as refused:
+            refuse_other_use(first, now)
+        assert refused.value.reason == "key-reused"
+
+
+def test_the_queue_compares_what_was_asked_to_the_letter() -> None:
+    journal = Journal()
+    first = journal.do(OpenCounter, counter="1", key="k~1", why="pagi")
+    assert first.events
+    assert journal.do(OpenCounter, counter="1", key="k~1", why="pagi").events == ()
+    for command, fields in ((OpenCounter, {"why": "siang"}), (CallNext, {})):
+        with pytest.raises(Conflict) as refused:
+            journal.do(command, counter="1", key="k~2", **fields)
+        assert refused.value.reason == "key-reused"
