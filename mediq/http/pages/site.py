@@ -17,6 +17,7 @@ from mediq.domain.clinic import Clinic
 from mediq.domain.errors import NotFound
 from mediq.domain.roles import Role
 from mediq.http.auth import Doorman
+from mediq.http.routes import STAFF
 from mediq.messages.errors import Unauthenticated
 from mediq.messages.principal import Principal
 
@@ -36,7 +37,11 @@ class Page(msgspec.Struct, frozen=True):
     who: frozenset[Role] | None = None
 
 
-PAGES: Final = (Page("/setup", "setup.html"),)
+PAGES: Final = (
+    Page("/setup", "setup.html"),
+    Page("/signin", "signin.html"),
+    Page("/operator", "operator.html", STAFF),
+)
 
 
 class Pages:

@@ -29,13 +29,12 @@ form.addEventListener("submit", (event) => {
 show.addEventListener("click", () => {
   const shown = password.type === "password";
   password.type = shown ? "text" : "password";
-  show.setAttribute("aria-pressed", String(shown));
   show.textContent = t(shown ? "signin.hide" : "signin.show");
 });
 
 /** Where the visitor was going, if that is a page of this very site. */
 function wanted() {
   const next = new URLSearchParams(location.search).get("next") || "";
-  if (!next.startsWith("/") || next.startsWith("//") || next.includes("\\")) return "";
+  if (!/^\/(?!\/|signin)/.test(next) || next.includes("\\")) return "";
   return new URL(next, location.origin).origin === location.origin ? next : "";
 }

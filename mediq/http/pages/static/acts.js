@@ -1,0 +1,57 @@
+// What a counter can do, one act at a time: a key held down, a double click or a slow network never act twice.
+import { patch, post, remove } from "./api.js";
+import { toast } from "./ui.js";
+import { t } from "./words.js";
+
+const REST_MS = 350;
+
+const ASKED = {
+  call: ({ counter }) => patch("/queue/call-next", { counter }),
+  undo: ({ counter }) => post("/queue/undo", { counter }),
+  // The reason is one of a few fixed words: what stands in an address must say nothing of a patient.
+  cancel: ({ ticket, body }) => remove(`/queue/${ticket.id}?why=${encodeURIComponent(body.why)}`),
+};
+
+/** Acts for a counter's page. `done(name, ticket)` hears of each that was answered; `change(acting)` when one begins or ends. */
+export class Acts {
+  constructor({ done, change }) {
+    this.done = done;
+    this.change = change;
+    this.acting = false;
+    this.rested = 0;
+    this.online = false;
+  }
+
+  /**
+   * Do it, unless another is under way; resolves to the ticket, or undefined. What goes wrong is said as a toast, or in
+   * `told`. The second of two quick clicks is no wish of its own: `clicked` says that it was a click.
+   */
+  async act(name, { ticket, counter, body = {}, clicked = false, told } = {}) {
+    if (this.acting || (clicked && performance.now() - this.rested < REST_MS)) return undefined;
+    if (!this.online) {
+      say(t("operator.lost_act"), told);
+      return undefined;
+    }
+    this.acting = true;
+    this.change(true);
+    try {
+      const ask = ASKED[name] || (() => patch(`/queue/${ticket.id}/${name}`, body));
+      const answer = await ask({ ticket, counter, body });
+      this.done(name, answer);
+      return answer;
+    } catch (error) {
+      say(error.message, told);
+      if (error.status === undefined) throw error; // a fault of ours, for the console
+      return undefined;
+    } finally {
+      this.acting = false;
+      this.rested = performance.now();
+      this.change(false);
+    }
+  }
+}
+
+function say(words, told) {
+  if (told) told.textContent = words;
+  else toast(words, { bad: true });
+}

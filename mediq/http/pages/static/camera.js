@@ -1,0 +1,61 @@
+// Pictures of cards: from a camera, or a file made small enough to send.
+
+const WANTED = { video: { facingMode: { ideal: "environment" }, width: { ideal: 1920 }, height: { ideal: 1080 } }, audio: false };
+const QUALITY = 0.92;
+const MOST_BYTES = 5_000_000;
+const LONGEST_SIDE = 3000;
+const REASONS = { NotAllowedError: "denied", NotFoundError: "missing", OverconstrainedError: "missing", NotReadableError: "busy" };
+
+/** Why there is no camera: "insecure", "denied", "missing" or "busy". */
+export class NoCamera extends Error {
+  constructor(reason) {
+    super(reason);
+    this.reason = reason;
+  }
+}
+
+/** Show the camera in a video element; raises NoCamera. Returns what turns it off. */
+export async function startCamera(video) {
+  if (!navigator.mediaDevices) throw new NoCamera("insecure");
+  let stream;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia(WANTED);
+  } catch (error) {
+    throw new NoCamera(REASONS[error.name] || "busy");
+  }
+  video.srcObject = stream;
+  video.muted = true;
+  video.playsInline = true;
+  await video.play();
+  return () => {
+    for (const track of stream.getTracks()) track.stop();
+    video.srcObject = null;
+  };
+}
+
+/** What the camera sees now, as a JPEG. */
+export const takePicture = (video) => drawn(video, video.videoWidth, video.videoHeight);
+
+/** A picture that can be sent: the file itself, or a smaller copy of one that is too large. */
+export async function sendable(file) {
+  if (file.size <= MOST_BYTES || !file.type.startsWith("image/")) return file;
+  const image = new Image();
+  const address = URL.createObjectURL(file);
+  try {
+    image.src = address;
+    await image.decode();
+    const scale = Math.min(1, LONGEST_SIDE / Math.max(image.naturalWidth, image.naturalHeight));
+    return await drawn(image, image.naturalWidth * scale, image.naturalHeight * scale);
+  } catch {
+    return file; // MediQ says what is wrong with it
+  } finally {
+    URL.revokeObjectURL(address);
+  }
+}
+
+function drawn(source, width, height) {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [Math.round(width), Math.round(height)];
+  canvas.getContext("2d").drawImage(source, 0, 0, canvas.width, canvas.height);
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
+}

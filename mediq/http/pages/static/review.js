@@ -1,0 +1,112 @@
+// A card's fields beside its photo: what the reader was unsure of is marked, everything can be corrected.
+import { field, fill, h, select } from "./dom.js";
+import { REASONS, reasons } from "./visit.js";
+import { t } from "./words.js";
+
+const FIRST = ["nik", "nama", "tempat_lahir", "tgl_lahir", "jenis_kelamin", "alamat", "rt_rw", "kel_desa", "kecamatan"];
+const OTHER = ["kabupaten_kota", "provinsi", "gol_darah", "agama", "status_perkawinan", "pekerjaan", "kewarganegaraan", "berlaku_hingga"];
+const KINDS = ["ISLAM", "KRISTEN", "KATOLIK", "HINDU", "BUDDHA", "KHONGHUCU"];
+const STATUSES = ["BELUM KAWIN", "KAWIN", "CERAI HIDUP", "CERAI MATI"];
+const LISTED = { agama: KINDS, status_perkawinan: STATUSES };
+const MARGIN = 0.35;
+const LOUPE = { width: 720, height: 150 };
+
+/** Which service and priority a ticket gets; its values are read with `wishes`. */
+export function wishFields(clinic, chosen = {}) {
+  const services = clinic.services.map((each) => [each.id, each.name]);
+  const wanted = services.some(([id]) => id === chosen.service) ? chosen.service : services[0]?.[0];
+  return h("div", { class: "wishes" },
+    field(t("card.service"), select("service", services, wanted)),
+    h("div", { class: "field" }, h("span", { class: "label" }, t("card.priority")), reasons(chosen.priority_reason || "")));
+}
+
+/** The service and priority that a form's `wishFields` say. */
+export function wishes(form) {
+  const { service, priority_reason: reason } = Object.fromEntries(new FormData(form));
+  return { service, priority_reason: reason || null, priority: REASONS[reason] || null };
+}
+
+/** The fields of a card as inputs, filled in with what was read, if anything was. */
+export function cardFields(read = {}) {
+  const input = (name) => {
+    const value = read[name]?.value || "";
+    if (name === "jenis_kelamin") {
+      return select(name, [["", ""], ["LAKI-LAKI", t("card.male")], ["PEREMPUAN", t("card.female")]], value);
+    }
+    const required = name === "nik" || name === "nama";
+    const digits = name === "nik" || name === "tgl_lahir";
+    const made = h("input", { name, value, required, maxlength: name === "nik" ? 32 : 200, autocomplete: "off", spellcheck: "false", inputmode: digits ? "numeric" : null, list: LISTED[name] ? `list-${name}` : null });
+    return made;
+  };
+  const labelled = (name) => {
+    const made = field(t(name === "nik" ? "card.field_nik" : `card.${name}`), input(name));
+    const told = read[name];
+    if (told && !told.certain) {
+      made.classList.add("unsure");
+      made.querySelector("label").append(h("span", { class: "badge warn" }, t("card.unsure")));
+    }
+    return made;
+  };
+  const doubtful = OTHER.some((name) => read[name] && !read[name].certain);
+  return h("div", { class: "stack" },
+    h("div", { class: "fields" }, FIRST.map(labelled)),
+    h("details", { open: doubtful }, h("summary", {}, t("card.more_fields")), h("div", { class: "fields" }, OTHER.map(labelled))),
+    Object.entries(LISTED).map(([name, values]) => h("datalist", { id: `list-${name}` }, values.map((value) => h("option", { value })))),
+  );
+}
+
+/** What stands in the fields, as MediQ takes it: what is empty is left out. */
+export function fieldValues(form) {
+  const values = Object.fromEntries(new FormData(form));
+  return Object.fromEntries([...FIRST, ...OTHER].map((name) => [name, (values[name] || "").trim()]).filter(([, value]) => value));
+}
+
+/** The errors of a Problem under the names that the fields have here. */
+export const fieldErrors = (error) =>
+  Object.fromEntries(Object.entries(error.fields || {}).map(([name, words]) => [name.replace(/^fields\./, ""), words]));
+
+/**
+ * The photo of a card: the place of the field that has focus is framed on it and shown larger beneath, so that what is
+ * printed and what is stored can be compared with one look.
+ */
+export function photo(cardId, read, form) {
+  const image = h("img", { src: `/ocr/image/${cardId}`, alt: t("card.photo") });
+  const frame = h("span", { class: "frame", hidden: true });
+  const loupe = h("canvas", { class: "loupe", role: "img", hidden: true });
+  [loupe.width, loupe.height] = [LOUPE.width, LOUPE.height];
+  const boxes = Object.entries(read).filter(([, each]) => each.box && !each.certain).map(([, each]) => placed(h("span", { class: "doubt" }), each.box));
+  const figure = h("figure", { class: "photo" }, h("div", { class: "picture" }, image, boxes, frame), loupe);
+  image.addEventListener("error", () => fill(figure, h("p", { class: "notice warn" }, t("card.photo_gone"))));
+  form.addEventListener("focusin", (event) => {
+    const box = read[event.target.name]?.box;
+    frame.hidden = loupe.hidden = !box || !image.naturalWidth;
+    if (frame.hidden) return;
+    placed(frame, box);
+    magnify(loupe, image, box);
+    loupe.setAttribute("aria-label", t("card.loupe", { field: event.target.labels[0].firstChild.textContent }));
+  });
+  return figure;
+}
+
+function placed(element, box) {
+  element.style.left = `${box.x * 100}%`;
+  element.style.top = `${box.y * 100}%`;
+  element.style.width = `${box.width * 100}%`;
+  element.style.height = `${box.height * 100}%`;
+  return element;
+}
+
+/** Draw the part of the image around `box` as large as the canvas allows. */
+function magnify(canvas, image, box) {
+  const [wide, high] = [image.naturalWidth, image.naturalHeight];
+  const height = box.height * high * (1 + 2 * MARGIN);
+  const width = Math.max(box.width * wide + height * MARGIN, (height * canvas.width) / canvas.height / 3);
+  const scale = Math.min(canvas.width / width, canvas.height / height);
+  const [left, top] = [(box.x + box.width / 2) * wide - canvas.width / scale / 2, (box.y + box.height / 2) * high - canvas.height / scale / 2];
+  const brush = canvas.getContext("2d");
+  brush.clearRect(0, 0, canvas.width, canvas.height);
+  brush.drawImage(image, left, top, canvas.width / scale, canvas.height / scale, 0, 0, canvas.width, canvas.height);
+}
+
+/** Put focus on the first field that wants a look. */
+export const focusDoubt = (form) => (form.querySelector(".unsure input, .unsure select") || form.querySelector("input"))?.focus();
