@@ -111,7 +111,7 @@ OF_MESSAGE: Final[dict[str, tuple[str, ...]]] = {
     "auth.reset-password": ("user-not-found", "no-email", "own-password"),
     "auth.setup": ("setup-token-unknown", "already-set-up", "email-taken"),
     "user.create": ("nik-taken", "email-taken", "user-deleted"),
-    "user.create-from-ocr": ("user-deleted"),
+    "user.create-from-ocr": ("user-deleted",),
     "user.profile": ("user-not-found",),
     "user.read": ("user-not-found",),
     "user.updateRole": ("user-not-found", "last-admin", "role-of-device"),
