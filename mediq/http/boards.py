@@ -36,6 +36,14 @@ class OperatorList(msgspec.Struct, frozen=True, kw_only=True):
     tickets: list[views.StaffTicket]
 
 
+class OwnTicket(views.TicketView, frozen=True, kw_only=True):
+    """A patient's own ticket, with the names that their page shows and the number that their service called last."""
+
+    service_name: str
+    counter_name: str | None
+    last_called: str | None
+
+
 class Boards:
     """Folds the queue's events into frames, once for each board, however many screens show it."""
 
@@ -173,4 +181,15 @@ class Boards:
             view = views.ticket_view(state, views.by_token(state, token).id, self._clinic, self._clock())
         except NotFound as error:
             return frame("gone", state.version, {"detail": error.detail})
-        return frame("ticket", state.version, view)
+        return frame("ticket", state.version, self._own(view))
+
+    def _own(self, view: views.TicketView) -> OwnTicket:
+        services = {service.id: service.name for service in self._clinic.services}
+        counters = {counter.id: counter.name for counter in self._clinic.counters}
+        calls = self._state().line(view.service).calls
+        return OwnTicket(
+            **msgspec.structs.asdict(view),
+            service_name=services.get(view.service, view.service),
+            counter_name=counters.get(view.counter, view.counter) if view.counter else None,
+            last_called=calls[-1].number if calls else None,
+        )

@@ -1,12 +1,18 @@
 """Looking at pages: windows that report what goes wrong in them, and what a board has said and shown."""
 
+import io
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import cv2
+import numpy as np
+import pypdfium2 as pdfium
 from playwright.async_api import Browser, Page
 
+NAME = "klinik.test"
+"""A name of this machine that looks to pages like one which phones could reach."""
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = [
     "--headless",
@@ -16,9 +22,11 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--host-resolver-rules=MAP {NAME} 127.0.0.1",
 ]
-HARMLESS = ("Failed to load resource", "AudioContext was not allowed to start")
-"""What Chromium's console says of a server that is away, and of sound before the first tap."""
+PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
+HARMLESS = ("Failed to load resource", "AudioContext was not allowed to start", "Cross-Origin-Opener-Policy")
+"""What Chromium's console says of a server that is away, of sound before the first tap, and of a name without https."""
 
 LISTEN = """
 window.heard = { clips: 0, tones: 0, calls: [] };
@@ -48,4 +56,17 @@ async def watched(chromium: Browser, address: str, **options: Any) -> AsyncItera
         yield page
     finally:
         await context.close()
-    assert [words for words in wrong if not any(each in words for each in HARMLESS)] == []
+    serious = [words for words in wrong if not any(each in words for each in HARMLESS)]
+    assert not serious, serious
+
+
+class Paper:
+    """What was printed: `pages`, their `width` in millimetres, the `text`, and what the QR `code` on them says."""
+
+    def __init__(self, data: bytes) -> None:
+        document = pdfium.PdfDocument(io.BytesIO(data))
+        self.pages = len(document)
+        self.width = document[0].get_width() / 72 * 25.4
+        self.text = document[0].get_textpage().get_text_range()
+        picture = np.asarray(document[0].render(scale=4).to_pil().convert("L"))
+        self.code, _, _ = cv2.QRCodeDetector().detectAndDecode(picture)

@@ -7,6 +7,7 @@ import signal
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from tests.browser.counter import call, wait_in_line
 from tests.browser.screen import watched
 from tests.fixtures.desk import Desk
 from tests.fixtures.house import House
@@ -25,23 +26,6 @@ CLIPS = """async (calls) => {
   const recorded = new Set(await (await fetch(`${folder}/index.json`)).json());
   return calls.map(([ticket, counter]) => sentence(ticket, counter, recorded).map((each) => each.clip));
 }"""
-
-
-async def wait_in_line(staff: Desk, service: str, people: int) -> list[str]:
-    """So many patients take a number; the numbers."""
-    tickets = [await staff.queue(await staff.register(new_nik()), service=service) for _ in range(people)]
-    return [ticket["number"] for ticket in tickets]
-
-
-async def call(staff: Desk, counter: str) -> str:
-    """A counter ends with whom it has and calls the next; the number called."""
-    mine = (await staff.get("/queue", params={"counter": counter})).body["data"]
-    for ticket in mine:
-        if ticket["status"] in ("CALLED", "IN_PROGRESS"):
-            await staff.delete(f"/queue/{ticket['id']}")
-    called = await staff.patch("/queue/call-next", {"counter": counter})
-    assert called.status == 200, called
-    return str(called.body["number"])
 
 
 async def with_sound(page: Page, board: str = "all") -> None:

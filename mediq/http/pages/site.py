@@ -1,7 +1,7 @@
 """The routes of the pages, who may open them, in which language, and errors as people read them."""
 
+import io
 import json
-from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -9,14 +9,16 @@ from urllib.parse import quote
 
 import jinja2
 import msgspec
+import segno
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from mediq.domain import public
-from mediq.domain.clinic import Clinic
 from mediq.domain.errors import NotFound
 from mediq.domain.roles import Role
 from mediq.http.auth import Doorman
+from mediq.http.boards import Boards
+from mediq.http.origin import origin_of
 from mediq.http.routes import STAFF
 from mediq.messages.errors import Unauthenticated
 from mediq.messages.principal import Principal
@@ -45,11 +47,12 @@ PAGES: Final = (
 
 
 class Pages:
-    """Everything that a browser shows. `clinic` tells what the clinic is like now."""
+    """Everything that a browser shows. `public_url` is the address that patients' phones reach, if the clinic told."""
 
-    def __init__(self, doorman: Doorman, clinic: Callable[[], Clinic]) -> None:
+    def __init__(self, doorman: Doorman, boards: Boards, public_url: str) -> None:
         self._doorman = doorman
-        self._clinic = clinic
+        self._boards = boards
+        self._public_url = public_url.rstrip("/")
         self._words = words.load()
         self._assets = Assets(_HERE / "static")
         self._templates = jinja2.Environment(
@@ -67,6 +70,8 @@ class Pages:
         for page in PAGES:
             app.router.add_get(page.path, self._page(page))
         app.router.add_get("/display/{board}", self._board)
+        app.router.add_get("/t/{token}", self._ticket)
+        app.router.add_get("/t/{token}/qr.svg", self._qr)
         app.router.add_get("/language/{language}", self._choose)
         app.router.add_get("/favicon.ico", self._favicon)
         app.router.add_get("/static/{path:.+}", self._assets.serve)
@@ -75,7 +80,7 @@ class Pages:
         """A page in the language of whoever asks."""
         spoken = self._words[language_of(request)]
         text = self._templates.get_template(template).render(
-            t=spoken, lang=spoken.language, clinic=self._clinic(), path=request.path_qs, role=None, **values
+            t=spoken, lang=spoken.language, clinic=self._boards.clinic, path=request.path_qs, role=None, **values
         )
         return web.Response(text=text, status=status, content_type="text/html", headers={"Vary": "Cookie, Accept"})
 
@@ -97,8 +102,29 @@ class Pages:
 
     async def _board(self, request: web.Request) -> web.Response:
         board = request.match_info["board"]
-        services = public.board_services(board, self._clinic())
+        services = public.board_services(board, self._boards.clinic)
         return self.render(request, "board.html", board=board, services=services)
+
+    async def _ticket(self, request: web.Request) -> web.Response:
+        token = request.match_info["token"]
+        self._boards.ticket(token)
+        return self.render(request, "ticket.html", token=token, qr=self._reached(request) is not None)
+
+    async def _qr(self, request: web.Request) -> web.Response:
+        """The way to a ticket's page as a picture for phones."""
+        token = request.match_info["token"]
+        self._boards.ticket(token)
+        if (address := self._reached(request)) is None:
+            raise NotFound("Alamat MediQ untuk ponsel pasien belum diatur (public_url).", code="no-public-url")
+        picture = io.BytesIO()
+        segno.make_qr(f"{address}/t/{token}").save(picture, kind="svg", border=2, xmldecl=False)
+        return web.Response(body=picture.getvalue(), content_type="image/svg+xml")
+
+    def _reached(self, request: web.Request) -> str | None:
+        """The address under which patients' phones reach this house, or None when nobody has told one."""
+        host = request.url.host or ""
+        alone = host == "localhost" or host.startswith("127.") or host == "::1"
+        return self._public_url or (None if alone else f"{origin_of(request).scheme}://{request.host}")
 
     async def _choose(self, request: web.Request) -> web.Response:
         """Remember a language in this browser and go back to the page."""
