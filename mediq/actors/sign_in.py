@@ -163,6 +163,8 @@ class SignIn(Actor):
         known = await self._credentials.of_user(principal.user_id)
         if known is None:
             raise Forbidden("Akun ini tidak masuk dengan kata sandi.", code="no-password")
+        if await self._credentials.changed(context.key):
+            return Done()  # with what was the present one then
         if not await self._passwords.match(known.password_hash, message.current_password):
             wrong = FieldError("current_password", "salah")
             raise Invalid("Kata sandi yang sekarang salah.", code="password-wrong", errors=[wrong])
@@ -192,7 +194,8 @@ class SignIn(Actor):
 
     async def _change_password(self, user_id: str, password: str, context: Context, *, spare: str = "") -> None:
         act = self._act(context, "auth.change-password" if spare else "auth.reset-password", user_id)
-        await self._credentials.change(user_id, await self._passwords.hash(password), spare=spare, act=act)
+        password_hash = await self._passwords.hash(password)
+        await self._credentials.change(user_id, password_hash, spare=spare, key=context.key, act=act)
         await self.bus.publish(auth.SessionEnded(user_id=user_id))
 
     def _new(self, **fields: Any) -> User:

@@ -1,18 +1,24 @@
 """What staff sign in with: an e-mail address and a password, of which only a hash is kept."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Final
 
 import msgspec
 from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mediq.messages.audit import Entry
-from mediq.messages.errors import Conflict
+from mediq.messages.errors import Conflict, Unavailable
 from mediq.stores.audit import note
 from mediq.stores.database import reading, repeated, writing
+from mediq.stores.keys import answered, remember
 from mediq.stores.tables import sessions, users
 from mediq.stores.users import fold, locked_user
+
+_ATTEMPTS: Final = 3
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,21 +44,42 @@ class CredentialStore:
         """What signs the user in; None when there is no such user or they have no password."""
         return await self._where(users.c.id == user_id)
 
+    async def changed(self, key: str) -> bool:
+        """Whether `change` was done under this key.
+
+        Raises:
+            Conflict: `key-reused`.
+        """
+        async with reading(self._engine) as connection:
+            return await answered(connection, key) is not None
+
     @repeated
-    async def change(self, user_id: str, password_hash: str, *, spare: str = "", act: Entry | None = None) -> None:
+    async def change(
+        self, user_id: str, password_hash: str, *, spare: str = "", key: str | None = None, act: Entry | None = None
+    ) -> None:
         """Give the user another password and note the `act`; all their sessions end, but for the one with id `spare`.
+
+        A `key` used before changes nothing.
 
         Raises:
             NotFound: `user-not-found`.
-            Conflict: `no-email`, the user has none to sign in with.
+            Conflict: `no-email`, the user has none to sign in with; `key-reused`.
         """
         changes = {"password_hash": password_hash, "updated_at": self._clock()}
-        async with writing(self._engine) as connection:
-            if (await locked_user(connection, user_id)).email is None:
-                raise Conflict("Akun tanpa email tidak masuk dengan kata sandi.", code="no-email")
-            await connection.execute(update(users).where(users.c.id == user_id).values(changes))
-            await connection.execute(delete(sessions).where(sessions.c.user_id == user_id, sessions.c.id != spare))
-            await note(connection, act)
+        for _ in range(_ATTEMPTS):
+            with suppress(IntegrityError):  # the same key at once elsewhere: look what it was
+                async with writing(self._engine) as connection:
+                    if (await locked_user(connection, user_id)).email is None:
+                        raise Conflict("Akun tanpa email tidak masuk dengan kata sandi.", code="no-email")
+                    if await answered(connection, key) is not None:
+                        return
+                    await remember(connection, key, user_id, self._clock())
+                    await connection.execute(update(users).where(users.c.id == user_id).values(changes))
+                    others = (sessions.c.user_id == user_id, sessions.c.id != spare)
+                    await connection.execute(delete(sessions).where(*others))
+                    await note(connection, act)
+                    return
+        raise Unavailable
 
     @repeated
     async def rehash(self, user_id: str, old: str, new: str) -> None:

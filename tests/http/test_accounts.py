@@ -69,6 +69,18 @@ class TestChangingOnesPassword:
         refused = await admin.patch("/users/password", body)
         assert (refused.status, refused.fields) == (422, [field])
 
+    async def test_once_under_a_key(self, admin: Desk) -> None:
+        mail = "sekali-saja@klinik.example"
+        here = await admin.hire(mail)
+        body, key = {"current_password": PASSWORD, "new_password": FRESH}, {"Idempotency-Key": "ganti-1"}
+        for _ in range(2):
+            changed = await here.patch("/users/password", body, headers=key)
+            assert (changed.status, changed.body) == (200, {"done": True})
+        assert (await here.patch("/users/password", body)).problem == "password-wrong"
+        refused = await here.patch("/users/password", body | {"new_password": f"{FRESH}-lain"}, headers=key)
+        assert (refused.status, refused.problem) == (409, "key-reused")
+        assert await signs_in(here, mail, FRESH)
+
     async def test_is_not_for_whoever_has_none(self, admin: Desk) -> None:
         nik = new_nik()
         await admin.register(nik, "SITI")
@@ -78,6 +90,18 @@ class TestChangingOnesPassword:
 
 
 class TestAnAdministratorsReset:
+    async def test_that_comes_late_changes_nothing_back(self, admin: Desk) -> None:
+        mail = "terlambat@klinik.example"
+        someone = await admin.hire(mail)
+        path, key = f"/users/{someone.id}/password", {"Idempotency-Key": "atur-1"}
+        assert (await admin.patch(path, {"new_password": FRESH}, headers=key)).status == 200
+        again = await admin.sign_in(mail, FRESH)
+        change = {"current_password": FRESH, "new_password": f"{FRESH}-lain"}
+        assert (await again.patch("/users/password", change)).status == 200
+        assert (await admin.patch(path, {"new_password": FRESH}, headers=key)).status == 200
+        assert await goes_on(again) == [True]
+        assert await signs_in(admin, mail, f"{FRESH}-lain")
+
     async def test_ends_all_sessions_of_that_user(self, admin: Desk) -> None:
         mail = "lupa@klinik.example"
         here = await admin.hire(mail)

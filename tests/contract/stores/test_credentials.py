@@ -66,6 +66,27 @@ async def test_another_password_ends_the_sessions_but_the_one_to_spare(
     assert [await sessions.alive(name) for name in ("here", "other")] == [False, True]
 
 
+async def test_a_key_changes_once(
+    credentials: CredentialStore, sessions: SessionStore, admin: User, other_engine: AsyncEngine
+) -> None:
+    assert not await credentials.changed("key-1~a")
+    elsewhere = CredentialStore(other_engine)
+    await asyncio.gather(
+        *((credentials, elsewhere)[n % 2].change(admin.id, f"two-{n}", key="key-1~a") for n in range(8))
+    )
+    assert (await stored(credentials, admin) or "").startswith("two-")
+    assert await credentials.changed("key-1~a")
+    await credentials.change(admin.id, "three")
+    await signed_in(sessions, admin, "here")
+    await credentials.change(admin.id, "two again", key="key-1~a")
+    assert await stored(credentials, admin) == "three"
+    assert await sessions.alive("here")
+    for attempt in (credentials.change(admin.id, "four", key="key-1~b"), credentials.changed("key-1~b")):
+        with pytest.raises(Conflict) as refused:
+            await attempt
+        assert refused.value.reason == "key-reused"
+
+
 async def test_no_password_without_an_address(users: UserStore, credentials: CredentialStore) -> None:
     patient = await users.create(a_user(1))
     with pytest.raises(Conflict) as refused:
