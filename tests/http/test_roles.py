@@ -1,5 +1,6 @@
-"""Every route of the table, called by everyone: who gets through is what the contract says, and nothing else."""
+"""Everything the gateway serves, called by everyone: who gets through is what the contract says, and nothing else."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 import aiohttp
@@ -7,6 +8,7 @@ import pytest
 
 from mediq.http.routes import Body, Route, table
 from tests.fixtures.desk import PASSWORD, Desk, Reply, browser_at, desk_at
+from tests.fixtures.gateway import pages, routes
 from tests.fixtures.house import ADMIN as ADMINISTRATOR
 from tests.fixtures.house import GENEROUS, House, running
 from tests.fixtures.visitors import CLEAN, card, new_nik
@@ -70,13 +72,25 @@ CONTRACT = {
     "GET /queue/statistics": STAFF,
     "GET /queue/statistics.csv": ADMIN,
     "GET /events/operator": STAFF,
-    "GET /events/board/umum": ANYONE,
+    "GET /events/board/{board}": ANYONE,
+    "GET /events/ticket/{token}": ANYONE,
     "GET /ready": ANYONE,
     "GET /metrics": ANYONE,
+    "GET /openapi.json": ANYONE,
+    "GET /docs": ANYONE,
     "GET /setup": ANYONE,
+    "GET /signin": ANYONE,
+    "GET /operator": STAFF,
+    "GET /display/{board}": ANYONE,
+    "GET /t/{token}": ANYONE,
+    "GET /t/{token}/qr.svg": ANYONE,
+    "GET /language/{language}": ANYONE,
+    "GET /favicon.ico": ANYONE,
+    "GET /static/{path}": ANYONE,
 }
 """Who may call what, by contract.md; the empty role has not signed in."""
 
+PAGES = pages()
 ROUTES = {f"{route.method} {route.path}": route for route in table(open_registration=False)}
 
 People = Mapping[str, Desk]
@@ -108,8 +122,7 @@ async def people(admin: Desk, kiosk: Desk) -> People:
 
 
 def test_the_contract_speaks_of_every_route() -> None:
-    beside = {"GET /events/operator", "GET /events/board/umum", "GET /ready", "GET /metrics", "GET /setup"}
-    assert set(ROUTES) | beside == set(CONTRACT)
+    assert routes() == set(CONTRACT)
 
 
 def test_open_registration_opens_the_upload_and_nothing_else() -> None:
@@ -122,8 +135,12 @@ def test_open_registration_opens_the_upload_and_nothing_else() -> None:
 async def test_who_gets_through(people: People, name: str) -> None:
     for role, caller in people.items():
         reply = await _call(caller, name)
+        to_sign_in = reply.headers.get("Location", "").startswith("/signin?")
         if role in CONTRACT[name]:
             assert reply.status not in (401, 403) or _refused_for_another_reason(name, reply), (role, reply)
+            assert not to_sign_in, (role, reply)
+        elif name in PAGES:
+            assert (reply.status, to_sign_in) == (303, True), (role, reply)
         elif role:
             assert (reply.status, reply.problem) == (403, "forbidden"), (role, reply)
         else:
@@ -135,19 +152,18 @@ async def _call(caller: Desk, name: str) -> Reply:
     route = ROUTES.get(name)
     if name == "GET /auth/refresh":
         return await (caller.refresh() if "refresh_token" in caller.tokens else Desk(caller.http).get(path))
+    path = path.replace("{user_id}", caller.id if caller.tokens else "nobody").replace("{board}", "umum")
+    path = re.sub(r"\{\w+\}", "0000000000000000", path)
     if name.startswith("GET /events"):
         async with caller.http.get(path, headers=caller._headers(None)) as response:
             return Reply(response.status, response.headers, None if response.status == 200 else await response.json())
-    for parameter in ("{id}", "{nik}", "{counter}"):
-        path = path.replace(parameter, "0000000000000000")
-    path = path.replace("{user_id}", caller.id if caller.tokens else "nobody")
     if route is not None and route.body is Body.CARD:
         form = aiohttp.FormData()
         form.add_field("ktp_image", b"", filename="a.jpg")
         return await caller.ask(method, path, data=form)
     headers = {"Sec-Fetch-Site": "same-origin"} if route is not None and route.cookie else None
     body = _body(route, caller) if route and route.body is Body.JSON else None
-    return await caller.ask(method, path, json=body, headers=headers)
+    return await caller.ask(method, path, json=body, headers=headers, allow_redirects=False)
 
 
 def _body(route: Route, caller: Desk) -> dict[str, str]:
