@@ -46,6 +46,7 @@ MEANINGS: Final[dict[type[errors.DomainError | errors.Fault], dict[str, str]]] =
     errors.Conflict: {
         "already-queued": "The patient waits there already.",
         "already-set-up": "There is an administrator already.",
+        "being-served": "The patient is being served: only staff withdraw the ticket now.",
         "card-in-progress": "The card is being read: wait for its result.",
         "closed": "The service is closed at this hour.",
         "counter-busy": "The counter still has a patient.",
@@ -124,6 +125,7 @@ OF_MESSAGE: Final[dict[str, tuple[str, ...]]] = {
         "no-card",
         "job-not-found",
         "not-in-review",
+        "being-served": "The patient is being served: only staff withdraw the ticket now.",
         "card-in-progress",
         "job-moved-on",
         "closed",
@@ -141,7 +143,7 @@ OF_MESSAGE: Final[dict[str, tuple[str, ...]]] = {
     "queue.resume": _TICKET,
     "queue.prioritise": _TICKET,
     "queue.transfer": (*_TICKET, "already-queued"),
-    "queue.cancel": _TICKET,
+    "queue.cancel": (*_TICKET, "being-served"),
     "queue.undo": (
         "nothing-to-undo",
         "undo-too-late",
