@@ -125,7 +125,6 @@ OF_MESSAGE: Final[dict[str, tuple[str, ...]]] = {
         "no-card",
         "job-not-found",
         "not-in-review",
-        "being-served": "The patient is being served: only staff withdraw the ticket now.",
         "card-in-progress",
         "job-moved-on",
         "closed",
