@@ -12,7 +12,7 @@ from cachetools import TTLCache
 from mediq import observe
 from mediq.actors import figures
 from mediq.actors.health import probe
-from mediq.domain import commands, public, queue, views
+from mediq.domain import commands, day, public, queue, views
 from mediq.domain.clinic import Clinic, Premises
 from mediq.domain.commands import Command
 from mediq.domain.events import DayClosed, Recorded
@@ -115,6 +115,7 @@ class QueueActor(Actor):
                 priority=message.priority,
                 priority_reason=message.priority_reason,
                 born=born,
+                by_staff=by_staff,
             )
         )
 
@@ -223,11 +224,12 @@ class QueueActor(Actor):
     @handles(wire.Cancel)
     async def cancel(self, message: wire.Cancel, context: Context) -> TicketView:
         principal = context.principal
-        if principal is not None and principal.role is Role.PASIEN:
+        by_patient = principal is not None and principal.role is Role.PASIEN
+        if principal is not None and by_patient:
             ticket = (await self._state()).ticket(message.id)
             if ticket is None or ticket.user_id != principal.user_id:
                 raise NotFound("Nomor antrean ini tidak ada.", code="no-ticket")
-        return await self._on_ticket(message, context)
+        return await self._on_ticket(message, context, by_patient=by_patient)
 
     @handles(wire.GetStatus)
     async def get_status(self, message: wire.GetStatus, context: Context) -> TicketView:
@@ -353,10 +355,6 @@ class QueueActor(Actor):
         """End the day when it is over, so that nobody waits for ever, and tidy the log."""
         now = self._clock()
         state = await self._state()
-        if state.day is not None:
-            clinic = self._clinic(state)
-            closed = clinic.minutes_since_closing(now)
-            over = closed is not None and closed >= clinic.policy.close_after_minutes
-            if over or state.day < clinic.day(now):
-                await self._ledger.submit(commands.CloseDay(at=now, actor="system", why="day-over"))
+        if day.is_over(state, self._clinic(state), now):
+            await self._ledger.submit(commands.CloseDay(at=now, actor="system", why="day-over"))
         await self._ledger.tidy(now)

@@ -21,7 +21,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 class AddPatient(Asked, frozen=True, kw_only=True, tag="add-patient"):
     """Give a patient a number. `ticket_id` and the unguessable `token` are used only if a new ticket is made.
 
-    Without `service` it is the clinic's first. `born` gives lansia by itself. A reason alone sets its priority.
+    Without `service` it is the clinic's first. `born` gives lansia by itself. A reason alone sets its priority. What is
+    asked `by_staff`, who see the patient before them, is good outside the opening hours too.
     """
 
     ticket_id: str
@@ -31,6 +32,7 @@ class AddPatient(Asked, frozen=True, kw_only=True, tag="add-patient"):
     priority: Priority | None = None
     priority_reason: str | None = None
     born: date | None = None
+    by_staff: bool = False
 
 
 class CallNext(Asked, frozen=True, kw_only=True, tag="call-next"):
@@ -89,7 +91,9 @@ class Transfer(OnTicket, frozen=True, kw_only=True, tag="transfer"):
 
 
 class Cancel(OnTicket, frozen=True, kw_only=True, tag="cancel"):
-    """The patient leaves without being served."""
+    """The patient leaves without being served; says so, if `by_patient`, before it is their turn."""
+
+    by_patient: bool = False
 
 
 class Undo(Asked, frozen=True, kw_only=True, tag="undo"):

@@ -26,6 +26,7 @@ from mediq.domain.commands import (
     Transfer,
     Undo,
 )
+from mediq.domain.day import present, today
 from mediq.domain.errors import Conflict, Invalid, NotFound
 from mediq.domain.events import (
     ActionUndone,
@@ -60,9 +61,11 @@ from mediq.domain.ticket import ACTIVE, AT_COUNTER, Status, Ticket
 class Decision(msgspec.Struct, frozen=True):
     """The events to append, all or none, and the ticket the answer is about.
 
-    The first `prepared` events only make room for the command, such as the closing of the day before.
+    The first `prepared` events only make room for the command, such as the closing of the day before. `at` is the time
+    that they are of.
     """
 
+    at: datetime
     events: tuple[Event, ...] = ()
     ticket_id: str | None = None
     prepared: int = 0
@@ -75,7 +78,7 @@ class Decision(msgspec.Struct, frozen=True):
         return tuple(
             Recorded(
                 version=after + number,
-                at=command.at,
+                at=self.at,
                 actor=command.actor,
                 role=command.role,
                 why=command.why,
@@ -94,11 +97,12 @@ def decide(queue: Queue, command: Command, clinic: Clinic) -> Decision:
     Raises:
         NotFound: no such ticket; `nobody-waiting`.
         Conflict: `closed`, `counter-busy`, `wrong-status`, `recall-limit`, `already-queued`, `nothing-to-undo`,
-            `undo-too-late`, `undo-superseded`, `ticket-exists`, `key-reused`, `service-gone`; of a change of the
-            clinic `day-open`, `service-in-use`, `counter-in-use`, `letter-used`.
+            `undo-too-late`, `undo-superseded`, `ticket-exists`, `key-reused`, `service-gone`, `being-served`;
+            of a change of the clinic `day-open`, `service-in-use`, `counter-in-use`, `letter-used`.
         Invalid: on a field of the command.
     """
     clinic = clinic.changed(queue.premises)
+    command = msgspec.structs.replace(command, at=present(queue, command.at))
     if command.key is not None:
         key, asked = split(command.key)
         subject = asked or subject_of_command(command, clinic)
@@ -106,14 +110,14 @@ def decide(queue: Queue, command: Command, clinic: Clinic) -> Decision:
         if answer is not None:
             if answer.subject != subject:
                 raise Conflict("Kunci idempotensi ini sudah dipakai untuk perintah lain.", code="key-reused")
-            return Decision(ticket_id=answer.ticket_id)
+            return Decision(command.at, ticket_id=answer.ticket_id)
     turned: tuple[Event, ...] = ()
     if queue.day is not None and queue.day < clinic.day(command.at):
         turned = _close(queue, queue.day, command.at, clinic)
-        for recorded in Decision(turned).recorded(queue.version, command):
+        for recorded in Decision(command.at, turned).recorded(queue.version, command):
             queue = evolve(queue, recorded)
     events, ticket_id = _answer(queue, command, clinic)
-    return Decision((*turned, *events), ticket_id, len(turned))
+    return Decision(command.at, (*turned, *events), ticket_id, len(turned))
 
 
 _Answered = tuple[tuple[Event, ...], str | None]
@@ -129,15 +133,14 @@ def _answer(queue: Queue, command: Command, clinic: Clinic) -> _Answered:
             return _undo(queue, command, clinic)
         case OpenCounter():
             clinic.counter(command.counter)
-            day = _today(queue, command.at, clinic)
+            day = today(queue, command.at, clinic)
             return _unless(queue.desk(command.counter).open, CounterOpened(counter=command.counter, day=day))
         case CloseCounter():
             clinic.counter(command.counter)
             _refuse_if_busy(queue, command.counter, clinic)
             return _unless(not queue.desk(command.counter).open, CounterClosed(counter=command.counter))
         case Configure():
-            today = _today(queue, command.at, clinic)
-            refuse_change(queue, clinic, command.premises, today)
+            refuse_change(queue, clinic, command.premises, today(queue, command.at, clinic))
             return _unless(clinic.changed(command.premises) == clinic, ClinicChanged(premises=command.premises))
         case CloseDay():
             return (() if queue.day is None else _close(queue, queue.day, command.at, clinic)), None
@@ -156,10 +159,10 @@ def _add(queue: Queue, command: AddPatient, clinic: Clinic) -> _Answered:
         return (), there
     if queue.ticket(command.ticket_id) is not None or command.token in queue.tokens:
         raise Conflict("Nomor antrean dengan id atau tautan ini sudah ada.", code="ticket-exists")
-    if not clinic.is_open(service, command.at):
+    if not (command.by_staff or clinic.is_open(service, command.at)):
         raise Conflict(f"{service.name} sedang tutup. {_hours(service)}", code="closed")
     priority, reason = granted(command, clinic)
-    day = _today(queue, command.at, clinic)
+    day = today(queue, command.at, clinic)
     sequence = queue.numbers.get(number_key(day, service.letter), 0) + 1
     issued = TicketIssued(
         ticket_id=command.ticket_id,
@@ -190,7 +193,7 @@ def _call(queue: Queue, command: CallNext, clinic: Clinic) -> _Answered:
     )
     if queue.desk(command.counter).open:
         return (called,), ticket.id
-    day = _today(queue, command.at, clinic)
+    day = today(queue, command.at, clinic)
     return (CounterOpened(counter=command.counter, day=day), called), ticket.id
 
 
@@ -244,6 +247,8 @@ def _ticket_event(queue: Queue, command: Command, ticket: Ticket, clinic: Clinic
             return _about(TicketTransferred, ticket, service=service.id, from_service=ticket.service)
         case Cancel():
             _require(ticket, *ACTIVE)
+            if command.by_patient and ticket.status is Status.IN_PROGRESS:
+                raise Conflict(f"{ticket.number} sedang dilayani. Sampaikan kepada petugas.", code="being-served")
             return _about(TicketCancelled, ticket)
         case _:
             raise TypeError(f"{type(command).__name__} is not about a ticket")
@@ -291,12 +296,6 @@ def _close(queue: Queue, day: date, at: datetime, clinic: Clinic) -> tuple[Event
     ended = (_about(ends[ticket.status], ticket, reason=DAY_CLOSED) for ticket in left)
     forget = clinic.day(at) - timedelta(days=clinic.policy.retention_days)
     return (*ended, DayClosed(day=day, ended=len(left), forget_before=forget))
-
-
-def _today(queue: Queue, at: datetime, clinic: Clinic) -> date:
-    """The open day; a clock set back does not open a second one."""
-    today = clinic.day(at)
-    return today if queue.day is None else max(today, queue.day)
 
 
 def _ticket(queue: Queue, ticket_id: str) -> Ticket:

@@ -90,7 +90,7 @@ def evolve(queue: Queue, recorded: Recorded) -> Queue:
             day=queue.day or day or at.date(),
         )
         answers = answers.set(key, answer)
-    return queue.but(version=version, answers=answers)
+    return queue.but(version=version, at=at, answers=answers)
 
 
 def _issue(queue: Queue, event: TicketIssued, at: datetime, version: int) -> Queue:

@@ -1,6 +1,7 @@
 """The queue as bytes, so that a start need not replay the whole log."""
 
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 
 import msgspec
 from immutables import Map
@@ -24,6 +25,7 @@ class UnreadableSnapshot(Exception):
 class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     format: int
     version: int
+    at: datetime | None = None
     day: date | None
     premises: Premises | None = None
     tickets: dict[str, Ticket]
@@ -40,17 +42,17 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     hours: dict[str, tuple[float, ...]]
 
 
-_MAPS = tuple(name for name in _Snapshot.__struct_fields__ if name not in ("format", "version", "day", "premises"))
+_PLAIN = ("version", "at", "day", "premises")
+_MAPS = tuple(name for name in _Snapshot.__struct_fields__ if name not in ("format", *_PLAIN))
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Snapshot)
 
 
 def dump(queue: Queue) -> bytes:
     """The queue as MessagePack."""
-    maps = {name: dict(getattr(queue, name)) for name in _MAPS}
-    return _encoder.encode(
-        _Snapshot(format=FORMAT, version=queue.version, day=queue.day, premises=queue.premises, **maps)
-    )
+    values: dict[str, Any] = {name: getattr(queue, name) for name in _PLAIN}
+    values |= {name: dict(getattr(queue, name)) for name in _MAPS}
+    return _encoder.encode(_Snapshot(format=FORMAT, **values))
 
 
 def load(data: bytes) -> Queue:
@@ -65,5 +67,6 @@ def load(data: bytes) -> Queue:
         raise UnreadableSnapshot(str(error)) from error
     if snapshot.format not in _READABLE:
         raise UnreadableSnapshot(f"snapshot format {snapshot.format}, not {FORMAT}")
-    maps = {name: Map(getattr(snapshot, name)) for name in _MAPS}
-    return Queue(version=snapshot.version, day=snapshot.day, premises=snapshot.premises, **maps)
+    values: dict[str, Any] = {name: getattr(snapshot, name) for name in _PLAIN}
+    values |= {name: Map(getattr(snapshot, name)) for name in _MAPS}
+    return Queue(**values)

@@ -57,14 +57,15 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the queue knows after event `version`. Never changed: `evolve` makes the next one from it.
 
-    `day` is the open day, None between days. `tickets` are those of the open day that may still go on, no-shows
-    included; `finished` those that are over, of the open and the last day; `history` the visits of the days before, by
-    ISO date. `numbers` holds the last number by ISO date and letter, `active` the ticket of a patient at a service,
-    `hours` the service seconds by service and hour of the day in UTC. `premises` is the clinic as an administrator has
-    changed it, None while it is as its settings say.
+    `at` is when that event happened. `day` is the open day, None between days. `tickets` are those of the open day that
+    may still go on, no-shows included; `finished` those that are over, of the open and the last day; `history` the
+    visits of the days before, by ISO date. `numbers` holds the last number by ISO date and letter, `active` the ticket
+    of a patient at a service, `hours` the service seconds by service and hour of the day in UTC. `premises` is the
+    clinic as an administrator has changed it, None while it is as its settings say.
     """
 
     version: int = 0
+    at: datetime | None = None
     day: date | None = None
     premises: Premises | None = None
     tickets: Map[str, Ticket] = Map()

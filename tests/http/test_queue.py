@@ -110,3 +110,19 @@ async def test_lansia_is_held_against_the_date_of_birth(admin: Desk) -> None:
     refused = await admin.patch(f"/queue/{ticket['id']}/priority", wish)
     assert (refused.status, refused.fields) == (422, ["priority_reason"]), refused
     await admin.delete(f"/queue/{ticket['id']}")
+
+
+async def test_a_patient_leaves_before_it_is_their_turn_and_not_from_the_chair(admin: Desk) -> None:
+    nik = new_nik()
+    ticket = await admin.queue(await admin.register(nik, "DEWI"), service="gigi")
+    patient = await admin.sign_in_patient(nik, "DEWI")
+    await admin.patch("/queue/call-next", {"counter": "3"})
+    await admin.patch(f"/queue/{ticket['id']}/start")
+    refused = await patient.delete(f"/queue/{ticket['id']}")
+    assert (refused.status, refused.problem) == (409, "being-served")
+    assert (await patient.get(f"/queue/status/{patient.id}")).body["status"] == "IN_PROGRESS"
+    assert (await admin.delete(f"/queue/{ticket['id']}")).status == 200, "staff may"
+    another = await patient.queue(patient.id, service="gigi")
+    await admin.patch("/queue/call-next", {"counter": "3"})
+    left = await patient.delete(f"/queue/{another['id']}")
+    assert (left.status, left.body["status"]) == (200, "CANCELLED")

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -181,3 +182,18 @@ async def test_closing_the_day_ends_what_waits(admin: Desk) -> None:
         assert first.data["status"] == "CANCELLED"
     again = await admin.post("/queue/close-day", {"why": "listrik padam"})
     assert again.body == {"day": None, "ended": 0}
+
+
+async def test_outside_the_hours_patients_are_sent_away_and_staff_still_add(admin: Desk) -> None:
+    wanted = await form(admin)
+    hour = datetime.now(ZoneInfo(wanted["timezone"])).hour
+    wanted["services"][1] |= {"opens": f"{(hour + 2) % 24:02}:00:00", "closes": f"{(hour + 3) % 24:02}:00:00"}
+    saved = await save(admin, wanted)
+    assert [service["open"] for service in saved.body["services"]] == [True, False]
+    nik = new_nik()
+    patient_id = await admin.register(nik, "DEWI")
+    patient = await admin.sign_in_patient(nik, "DEWI")
+    refused = await patient.post("/queue/add", {"user_id": patient_id, "service": "gigi"})
+    assert (refused.status, refused.problem) == (409, "closed")
+    assert f"{(hour + 2) % 24:02}:00" in refused.body["detail"]
+    assert (await admin.queue(patient_id, service="gigi"))["number"] == "B-001"

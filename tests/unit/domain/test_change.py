@@ -216,12 +216,14 @@ def test_a_repeated_key_is_one_change(journal: Journal) -> None:
 
 def test_a_log_and_a_snapshot_from_before_there_were_changes_still_fold(journal: Journal) -> None:
     journal.add()
+    journal.add()
     journal.serve("1")
     old = msgspec.msgpack.decode(dump(journal.queue))
-    del old["premises"]
+    del old["premises"], old["at"]
     queue = load(msgspec.msgpack.encode(old | {"format": 1}))
-    assert queue == journal.queue == replayed(journal.log)
-    assert queue.premises is None
+    assert queue.but(at=journal.at) == journal.queue == replayed(journal.log)
+    assert (queue.premises, queue.at) == (None, None)
+    assert journal.call("2").number == "A-002"
 
 
 SERVICES = st.lists(

@@ -1,12 +1,12 @@
 """A counter's day, command by command: what is answered, and what is refused and why."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from mediq.domain.clinic import DEFAULT, Counter
+from mediq.domain.clinic import DEFAULT, Counter, Service
 from mediq.domain.commands import (
     AddPatient,
     CallNext,
@@ -26,6 +26,7 @@ from mediq.domain.commands import (
     Transfer,
     Undo,
 )
+from mediq.domain.day import is_over
 from mediq.domain.errors import Conflict, DomainError, Invalid, NotFound
 from mediq.domain.events import (
     ActionUndone,
@@ -114,6 +115,40 @@ def test_a_clock_set_back_over_midnight_gives_no_number_twice(journal: Journal) 
     assert (journal.add().number, journal.queue.day) == ("A-002", first.day)
 
 
+def test_a_clock_set_back_sends_nobody_to_the_front(journal: Journal) -> None:
+    """Whoever comes later waits behind, is counted as having come later, and no wait is less than nothing."""
+    journal.later(hours=2)
+    first = journal.add()
+    journal.later(hours=-1)
+    second, third = journal.add(), journal.add()
+    assert [ticket.number for ticket in (first, second, third)] == ["A-001", "A-002", "A-003"]
+    assert second.issued_at == first.issued_at
+    assert [journal.serve("1", minutes=1).id for _ in range(3)] == [first.id, second.id, third.id]
+    times = [recorded.at for recorded in journal.log]
+    assert times == sorted(times)
+    for ticket in (first, second, third):
+        (step,) = journal.ticket(ticket.id).visit().steps
+        assert step.waiting_seconds is not None
+        assert step.waiting_seconds >= 0
+        assert step.service_seconds is not None
+        assert step.service_seconds >= 0
+
+
+def test_a_clock_set_back_for_years_ends_no_day(journal: Journal) -> None:
+    """As that of a PC whose battery is empty, which begins in another century after a power cut."""
+    waiting = journal.add()
+    day = journal.queue.day
+    journal.at = datetime(2000, 1, 1, tzinfo=UTC)
+    assert journal.add().number == "A-002"
+    assert journal.call("1").id == waiting.id
+    assert journal.queue.day == day
+    journal.at = datetime(2026, 11, 23, 5, tzinfo=UTC)
+    assert journal.add().number == "A-003"
+    journal.do(CloseDay)
+    journal.at = datetime(2026, 11, 23, 4, tzinfo=UTC)
+    assert journal.add().number == "A-004", "closed early and reopened, it goes on counting"
+
+
 def test_without_a_service_it_is_the_first(journal: Journal) -> None:
     assert journal.add(None).service == "umum"  # type: ignore[arg-type]
 
@@ -157,6 +192,24 @@ def test_closed_outside_opening_hours(journal: Journal) -> None:
     assert "08:00" in refusal.detail
     assert journal.add("gigi", user_id="siti").id == ticket.id, "who is inside keeps the number"
     assert journal.call("2").id == ticket.id, "who is inside is served"
+
+
+def test_staff_see_who_stands_before_them_also_after_hours(journal: Journal) -> None:
+    journal.at = datetime(2026, 11, 23, 13, tzinfo=UTC)  # 21:00 in WITA
+    assert journal.add("gigi", by_staff=True).number == "B-001"
+
+
+def test_who_is_being_served_does_not_leave_unseen(journal: Journal) -> None:
+    ticket = journal.add()
+    journal.call("1")
+    journal.do(Start, ticket_id=ticket.id)
+    refusal = refused(journal, Cancel, ticket_id=ticket.id, by_patient=True)
+    assert (type(refusal), refusal.reason) == (Conflict, "being-served")
+    journal.do(Cancel, ticket_id=ticket.id)
+    called = journal.add()
+    journal.call("1")
+    journal.do(Cancel, ticket_id=called.id, by_patient=True)
+    assert journal.ticket(called.id).status is Status.CANCELLED
 
 
 @pytest.mark.parametrize(
@@ -375,6 +428,25 @@ def test_closing_the_day_ends_everything_with_a_reason(journal: Journal) -> None
     assert journal.do(CloseDay).events == ()
     assert refused(journal, Requeue, ticket_id=gone.id).reason == "wrong-status"
     assert journal.add().number == "A-006", "the same day goes on counting"
+
+
+def test_a_day_is_over_when_everyone_has_gone_home(journal: Journal) -> None:
+    gigi = Service(id="gigi", name="Poli Gigi", letter="B", opens=time(8), closes=time(14))
+    journal.clinic = replace(journal.clinic, services=(gigi,), counters=(Counter(id="2", name="Loket 2"),))
+
+    def over(hour: int, minute: int = 0) -> bool:
+        return is_over(journal.queue, journal.clinic, datetime(2026, 11, 23, hour - 8, minute, tzinfo=UTC))
+
+    assert not over(23), "no day is open"
+    journal.add("gigi")
+    assert [over(hour) for hour in (9, 13, 14)] == [False, False, False]
+    assert over(15), "an hour after the service closed"
+    journal.at = datetime(2026, 11, 23, 6, 30, tzinfo=UTC)  # 14:30: the doctor is late, the counter still calls
+    journal.call("2")
+    assert not over(15)
+    assert over(15, 30)
+    journal.later(days=1)
+    assert is_over(journal.queue, journal.clinic, journal.at), "past midnight in any case"
 
 
 def test_the_first_command_of_a_day_closes_the_last(journal: Journal) -> None:

@@ -169,6 +169,15 @@ class ClinicDays(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         self.journal.later(seconds=seconds)
 
+    @precondition(lambda self: self.journal.queue.day is not None)
+    @rule(seconds=st.sampled_from([1, 300, 40_000, 10**9]), user=PEOPLE, service=SERVICES, counter=COUNTERS)
+    def work_while_the_clock_is_back(self, seconds: int, user: str, service: str, counter: str) -> None:
+        now = self.journal.at
+        self.journal.later(seconds=-seconds)
+        self.arrive([user], service, None, False)
+        self.work(counter, [commands.Start, commands.Complete, commands.Undo], 1)
+        self.journal.at = now
+
     @precondition(lambda self: len(self.journal.log) > self.night + 15)
     @rule(days=st.integers(1, 2), tidy=st.booleans())
     def sleep(self, days: int, tidy: bool) -> None:
