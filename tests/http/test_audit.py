@@ -3,15 +3,18 @@
 import asyncio
 import csv
 import io
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from datetime import datetime, timedelta
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.fixtures.desk import PASSWORD, Desk, desk_at
-from tests.fixtures.house import House, made_with_admin, running
+from tests.fixtures.house import GENEROUS, HANG, House, made_with_admin, running
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
@@ -77,13 +80,13 @@ class TestWhoReadWhat:
 
     async def test_a_card(self, admin: Desk) -> None:
         operator = await admin.hire("kartu@klinik.example")
-        taken = await admin.upload(card(CLEAN[4]), wait=30)
-        assert (taken.status, taken.body["status"]) == (200, "REGISTERED"), taken
-        assert (await operator.get(taken.headers["Location"])).status == 200
+        taken = await admin.upload(card(CLEAN[4]))
         # Whoever only holds the link is the patient, or whom they have shown it to.
-        assert (await Desk(admin.http).get(taken.headers["Location"])).status == 200
-        looks = await entries(admin, subject=taken.body["user_id"], action="ocr.get-result")
-        assert [look["actor"] for look in looks] == [operator.id, admin.id]
+        result = await Desk(admin.http).result_of(taken.body["id"])
+        assert result["status"] == "REGISTERED", result
+        assert (await operator.get(taken.headers["Location"])).status == 200
+        looks = await entries(admin, subject=result["user_id"], action="ocr.get-result")
+        assert [look["actor"] for look in looks] == [operator.id]
 
 
 async def test_who_did_what_to_an_account(admin: Desk) -> None:
@@ -121,6 +124,25 @@ async def test_who_did_what_to_an_account(admin: Desk) -> None:
         ("user.updateRole", "second", "ADMIN_FASKES"),
         ("user.delete", "second", None),
     ]
+
+
+async def test_entries_are_kept_for_so_many_days(tmp_path: Path) -> None:
+    database = made_with_admin(tmp_path) / "users.db"
+    now = datetime.now(UTC)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        [kept] = connection.execute("SELECT * FROM audit").fetchall()
+        for n, days in enumerate((6.9, 7.1, 400)):
+            at = (now - timedelta(days=days)).replace(tzinfo=None).isoformat(" ")
+            row = (*kept[:1], at, *kept[2:6], f"hari ke-{days}", *kept[7:])
+            connection.execute(f"INSERT INTO audit VALUES ({','.join('?' * len(row))})", (100 + n, *row[1:]))
+    with running(tmp_path, f"{GENEROUS}\n[auth]\naudit_days = 7") as house:
+        async with desk_at(house) as desk:
+            await desk.ready()
+            admin = await desk.sign_in()
+            async with asyncio.timeout(HANG):
+                while len(left := await entries(admin, action="user.create")) > 2:
+                    pass  # it tidies as soon as it stands
+            assert [entry["why"] for entry in left] == ["admin create", "hari ke-6.9"]
 
 
 class TestAClinicsDay:

@@ -156,6 +156,55 @@ async def test_a_session_that_ends_at_one_gateway_ends_at_the_other(split: Split
         assert (await signed_in.get("/users/profile")).status == 401
 
 
+@pytest.mark.parametrize("how", ["sign out everywhere", "another password", "a reset", "another role"])
+async def test_all_sessions_of_someone_end_at_every_gateway(split: Split, how: str) -> None:
+    async with _both(split) as (a, b):
+        admin = await a.sign_in()
+        mail = f"{how.replace(' ', '-')}@klinik.example"
+        here = await admin.hire(mail)
+        there = await b.sign_in(mail, PASSWORD)
+        held = (here, there, Desk(b.http, here.tokens), Desk(a.http, there.tokens))
+        for desk in held:  # so that both gateways believe both sessions
+            assert (await desk.get("/users/profile")).status == 200
+        if how == "sign out everywhere":
+            done = await here.post("/auth/logout-all")
+        elif how == "another password":
+            change = {"current_password": PASSWORD, "new_password": f"{PASSWORD}-baru"}
+            done = await here.patch("/users/password", change)
+        elif how == "a reset":
+            done = await admin.patch(f"/users/{here.id}/password", {"new_password": f"{PASSWORD}-baru"})
+        else:
+            done = await admin.patch(f"/users/{here.id}/role", {"role": "ADMIN_FASKES"})
+        assert done.status == 200, done
+        spared = (here, held[2]) if how == "another password" else ()
+        for desk in held:
+            if desk in spared:
+                assert (await desk.get("/users/profile")).status == 200
+            else:
+                refused = await _until(lambda desk=desk: desk.get("/users/profile"), 401, within=2.0)  # type: ignore[misc]
+                assert refused.problem == "session-ended"
+
+
+async def test_both_trails_are_read_as_one(split: Split) -> None:
+    async with _both(split) as (a, b):
+        admin = await a.sign_in()
+        patient = await admin.register(new_nik())
+        ticket = await admin.queue(patient)
+        elsewhere = Desk(b.http, admin.tokens)
+        assert (await elsewhere.get(f"/users/{patient}")).status == 200
+        assert (await elsewhere.delete(f"/queue/{ticket['id']}")).status == 200
+        kept = await elsewhere.get(f"/audit?subject={patient}")
+        assert kept.status == 200, kept
+        assert [entry["action"] for entry in reversed(kept.body["data"])] == [
+            "user.create",
+            "queue.ticket-issued",
+            "user.read",
+            "queue.ticket-cancelled",
+        ]
+        table = await admin.get(f"/audit.csv?subject={patient}")
+        assert table.body.count("\n") == 1 + 4
+
+
 async def test_a_deleted_patient_is_forgotten_by_every_queue_process(split: Split) -> None:
     async with _both(split) as (a, b):
         admin = await a.sign_in()
