@@ -63,7 +63,7 @@ class Ledger:
         self._work = asyncio.Event()
         self._together = _BATCH
         self._snapshot_version = 0
-        self._snapshot_at: datetime | None = None
+        self._tidied_at: datetime | None = None
         self._in_doubt: deque[list[Recorded]] = deque(maxlen=_DOUBTS)
         self._catching_up = asyncio.Lock()
         self._look: asyncio.Task[None] | None = None
@@ -265,14 +265,20 @@ class Ledger:
         _log.error("the log has lost events that were safe", known=known, left=self.state.version)
 
     async def tidy(self, now: datetime) -> None:
-        """Save a snapshot once a day, and remove events that are older than the retention and behind it."""
+        """Save a snapshot once a day, and remove events that are older than the retention and behind it.
+
+        Whatever a crash leaves undone of this is done after the next start.
+        """
         behind = self.state.version - self._snapshot_version
-        due = self._snapshot_at is None or now - self._snapshot_at >= timedelta(days=1)
-        if behind and (due or behind >= _SNAPSHOT_EVERY):
+        due = self._tidied_at is None or now - self._tidied_at >= timedelta(days=1)
+        if not due and behind < _SNAPSHOT_EVERY:
+            return
+        if behind:
             state = self.state
             await self._log.save_snapshot(state.version, queue.dump(state))
-            self._snapshot_version, self._snapshot_at = state.version, now
-            await self._trim(now - timedelta(days=self._clinic.policy.retention_days))
+            self._snapshot_version = state.version
+        await self._trim(now - timedelta(days=self._clinic.policy.retention_days))
+        self._tidied_at = now
 
     async def _trim(self, before: datetime) -> None:
         """Remove the events behind the snapshot that are older than `before`."""
