@@ -10,29 +10,23 @@ from typing import Any, Final
 from cachetools import TTLCache
 
 from mediq import observe
-from mediq.actors import figures
-from mediq.actors.health import probe
-from mediq.domain import commands, day, public, queue, views
+from mediq.actors.queue_reading import QueueReading
+from mediq.domain import commands, day, public
 from mediq.domain.clinic import Clinic, Premises
 from mediq.domain.commands import Command
 from mediq.domain.events import DayClosed, Recorded
 from mediq.domain.public import BoardCounter, ClinicView
 from mediq.domain.roles import Role
-from mediq.domain.statistics import Statistics, statistics
 from mediq.domain.ticket import Priority
-from mediq.domain.views import StaffTicket, TicketView
-from mediq.kernel.actor import Actor, handles
+from mediq.domain.views import TicketView
+from mediq.kernel.actor import handles
 from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context, current
 from mediq.kernel.interval import every
 from mediq.messages import queue as wire
-from mediq.messages.audit import GetQueueAudit, QueueTrail
-from mediq.messages.document import Document
 from mediq.messages.errors import Fault, Forbidden, NotFound
-from mediq.messages.health import CheckQueue, Part
-from mediq.messages.page import Page
 from mediq.messages.user import GetUser, UserDeleted, UserUpdated
-from mediq.stores.eventlog import EventLog, Trimmed
+from mediq.stores.eventlog import EventLog
 from mediq.stores.history import History
 from mediq.stores.ledger import Ledger, Outcome
 from mediq.transport.base import Binding
@@ -55,14 +49,12 @@ _ON_TICKET: Final[dict[type[wire.TicketCommand], type[Any]]] = {
 }
 
 
-class QueueActor(Actor):
+class QueueActor(QueueReading):
     """Answers `queue.*`. Many commands are handled at once so that the ledger can commit them together.
 
-    `settings` is the clinic as the settings have it; what an administrator has changed since is in the log. `shared`
-    says that other processes append to that too.
+    `shared` says that other processes append to the log too.
     """
 
-    name = "queue"
     concurrency = 128
 
     def __init__(
@@ -75,12 +67,9 @@ class QueueActor(Actor):
         cleanup_seconds: float,
         clock: Callable[[], datetime],
     ) -> None:
-        super().__init__(bus)
-        self._settings = settings
+        ledger = Ledger(log, settings, on_recorded=self._publish, shared=shared)
+        super().__init__(bus, ledger, History(log), settings, clock)
         self._cleanup_seconds = cleanup_seconds
-        self._clock = clock
-        self._ledger = Ledger(log, settings, on_recorded=self._publish, shared=shared)
-        self._history = History(log)
         self._birth_dates: TTLCache[str, tuple[date | None]] = TTLCache(maxsize=10_000, ttl=_PATIENT_KNOWN)
         self._changes = 0
         self._bindings: list[Binding] = []
@@ -149,10 +138,6 @@ class QueueActor(Actor):
     ) -> BoardCounter:
         state, _ = await self._submit(command(**self._asked(context), why=message.why, counter=message.counter))
         return public.counter_view(state, message.counter, self._clinic(state))
-
-    @handles(wire.GetClinic)
-    async def get_clinic(self, message: wire.GetClinic, context: Context) -> ClinicView:
-        return self._clinic_view(await self._state())
 
     @handles(wire.Configure)
     async def configure(self, message: wire.Configure, context: Context) -> ClinicView:
@@ -231,78 +216,6 @@ class QueueActor(Actor):
                 raise NotFound("Nomor antrean ini tidak ada.", code="no-ticket")
         return await self._on_ticket(message, context, by_patient=by_patient)
 
-    @handles(wire.GetStatus)
-    async def get_status(self, message: wire.GetStatus, context: Context) -> TicketView:
-        state = await self._state()
-        return self._view(state, views.current_ticket(state, message.user_id).id)
-
-    @handles(wire.GetTicket)
-    async def get_ticket(self, message: wire.GetTicket, context: Context) -> TicketView:
-        return self._view(await self._state(), message.id)
-
-    @handles(wire.ListTickets)
-    async def list_tickets(self, message: wire.ListTickets, context: Context) -> Page[StaffTicket]:
-        filters = views.Filters(
-            status=(message.status,) if message.status else None,
-            service=message.service,
-            counter=message.counter,
-            user_id=message.user_id,
-        )
-        state = await self._state()
-        found = views.listing(state, self._clinic(state), self._clock(), filters)
-        first = (message.page - 1) * message.limit
-        return Page.of(found[first : first + message.limit], page=message.page, limit=message.limit, total=len(found))
-
-    @handles(wire.GetStatistics)
-    async def get_statistics(self, message: wire.GetStatistics, context: Context) -> Statistics:
-        state = await self._state()
-        clinic = self._clinic(state)
-        first, last = self._range(message, clinic)
-        return await asyncio.to_thread(statistics, state, clinic, first, last, message.service)
-
-    @handles(wire.ExportStatistics)
-    async def export_statistics(self, message: wire.ExportStatistics, context: Context) -> Document:
-        state = await self._state()
-        clinic = self._clinic(state)
-        first, last = self._range(message, clinic)
-        return await asyncio.to_thread(
-            figures.table, state, clinic, first, last, service=message.service, before=message.before
-        )
-
-    def _range(self, message: wire.GetStatistics | wire.ExportStatistics, clinic: Clinic) -> tuple[date, date]:
-        """The first and the last day that are meant."""
-        today = clinic.day(self._clock())
-        last = message.to or max(today, message.from_ or today)
-        return message.from_ or min(today, last), last
-
-    @handles(wire.GetSnapshot)
-    async def get_snapshot(self, message: wire.GetSnapshot, context: Context) -> wire.QueueSnapshot:
-        state = await self._state()
-        return wire.QueueSnapshot(version=state.version, state=queue.dump(state))
-
-    @handles(wire.GetEvents)
-    async def get_events(self, message: wire.GetEvents, context: Context) -> wire.EventList:
-        version = (await self._state()).version
-        if message.after_version >= version:
-            return wire.EventList(version=version)
-        try:
-            return wire.EventList(version=version, events=tuple(await self._ledger.events(message.after_version)))
-        except Trimmed:
-            return wire.EventList(version=version, trimmed=True)
-
-    @handles(GetQueueAudit)
-    async def get_audit(self, message: GetQueueAudit, context: Context) -> QueueTrail:
-        return await self._history.search(message)
-
-    @handles(CheckQueue)
-    async def health(self, message: CheckQueue, context: Context) -> Part:
-        log = await probe(self._ledger.ping)
-        return Part(status=log.status, parts={"event-log": log})
-
-    async def _state(self) -> queue.Queue:
-        """The queue as the log has it; where others append to the log too, what they added is read first."""
-        return await self._ledger.fresh()
-
     async def _born(self, user_id: str) -> date | None:
         """A patient's date of birth, asked for once and then remembered until told that they changed.
 
@@ -333,15 +246,6 @@ class QueueActor(Actor):
         state, decision = await self._submit(command)
         assert decision.ticket_id is not None, "the command is about a ticket"
         return self._view(state, decision.ticket_id)
-
-    def _view(self, state: queue.Queue, ticket_id: str) -> TicketView:
-        return views.ticket_view(state, ticket_id, self._clinic(state), self._clock())
-
-    def _clinic(self, state: queue.Queue) -> Clinic:
-        return self._settings.changed(state.premises)
-
-    def _clinic_view(self, state: queue.Queue) -> ClinicView:
-        return public.clinic_view(state, self._clinic(state), self._clock())
 
     async def _publish(self, recorded: Sequence[Recorded]) -> None:
         """Tell what is safe in the log; whoever misses it finds it there."""
