@@ -9,25 +9,15 @@ from mediq.domain.clinic import Clinic, Service
 from mediq.domain.commands import (
     AddPatient,
     CallNext,
-    Cancel,
     CloseCounter,
     CloseDay,
     Command,
-    Complete,
     Configure,
-    Hold,
     OpenCounter,
-    Prioritise,
-    Recall,
-    Requeue,
-    Resume,
-    Skip,
-    Start,
-    Transfer,
     Undo,
 )
 from mediq.domain.day import present, today
-from mediq.domain.errors import Conflict, Invalid, NotFound
+from mediq.domain.errors import Conflict, NotFound
 from mediq.domain.events import (
     ActionUndone,
     ClinicChanged,
@@ -36,26 +26,19 @@ from mediq.domain.events import (
     DayClosed,
     Event,
     Recorded,
-    ServiceStarted,
     TicketCalled,
     TicketCancelled,
     TicketCompleted,
-    TicketEvent,
-    TicketHeld,
     TicketIssued,
-    TicketPrioritised,
-    TicketRecalled,
-    TicketRequeued,
-    TicketResumed,
     TicketSkipped,
-    TicketTransferred,
 )
 from mediq.domain.evolve import DAY_CLOSED, evolve
 from mediq.domain.idempotency import split
-from mediq.domain.priority import granted, lower, next_in_turn, turn_back
+from mediq.domain.on_ticket import about, decide_ticket, refuse_if_gone, refuse_if_queued
+from mediq.domain.priority import granted, next_in_turn
 from mediq.domain.state import Queue, active_key, number_key
 from mediq.domain.subject import subject_of_command
-from mediq.domain.ticket import ACTIVE, AT_COUNTER, Status, Ticket
+from mediq.domain.ticket import ACTIVE, Status
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -144,12 +127,8 @@ def _answer(queue: Queue, command: Command, clinic: Clinic) -> _Answered:
             return _unless(clinic.changed(command.premises) == clinic, ClinicChanged(premises=command.premises))
         case CloseDay():
             return (() if queue.day is None else _close(queue, queue.day, command.at, clinic)), None
-        case Prioritise():
-            return _prioritise(_ticket(queue, command.ticket_id), command, clinic)
         case _:
-            ticket = _ticket(queue, command.ticket_id)
-            event = _ticket_event(queue, command, ticket, clinic)
-            return (event,), ticket.id
+            return decide_ticket(queue, command, clinic)
 
 
 def _add(queue: Queue, command: AddPatient, clinic: Clinic) -> _Answered:
@@ -197,63 +176,6 @@ def _call(queue: Queue, command: CallNext, clinic: Clinic) -> _Answered:
     return (CounterOpened(counter=command.counter, day=day), called), ticket.id
 
 
-def _prioritise(ticket: Ticket, command: Prioritise, clinic: Clinic) -> _Answered:
-    _require(ticket, Status.WAITING, Status.ON_HOLD)
-    priority, reason = granted(command, clinic)
-    if (priority, reason) == (ticket.priority, ticket.priority_reason):
-        return (), ticket.id
-    if lower(priority, ticket.priority) and not command.why:
-        raise Invalid.field("why", "Sebutkan mengapa prioritas pasien ini diturunkan.")
-    return (_about(TicketPrioritised, ticket, priority=priority, priority_reason=reason),), ticket.id
-
-
-def _ticket_event(queue: Queue, command: Command, ticket: Ticket, clinic: Clinic) -> Event:
-    match command:
-        case Recall():
-            _require(ticket, Status.CALLED)
-            if ticket.recalls >= clinic.policy.recall_limit:
-                raise Conflict(
-                    f"{ticket.number} sudah dipanggil ulang {ticket.recalls} kali. Lewati pasien ini.",
-                    code="recall-limit",
-                )
-            return _about(TicketRecalled, ticket, recalls=ticket.recalls + 1)
-        case Start():
-            _require(ticket, Status.CALLED)
-            return _about(ServiceStarted, ticket)
-        case Complete():
-            _require(ticket, *AT_COUNTER)
-            return _about(TicketCompleted, ticket)
-        case Skip():
-            _require(ticket, Status.CALLED)
-            return _about(TicketSkipped, ticket)
-        case Requeue():
-            _require(ticket, Status.NO_SHOW)
-            _refuse_if_gone(ticket, clinic)
-            _refuse_if_queued(queue, ticket.user_id, ticket.service, clinic)
-            turn, order = turn_back(queue.line(ticket.service), ticket, command.at, queue.version + 1, clinic.policy)
-            return _about(TicketRequeued, ticket, counter=None, turn=turn, order=order)
-        case Hold():
-            _require(ticket, Status.WAITING, *AT_COUNTER)
-            return _about(TicketHeld, ticket)
-        case Resume():
-            _require(ticket, Status.ON_HOLD)
-            return _about(TicketResumed, ticket, counter=None)
-        case Transfer():
-            _require(ticket, Status.WAITING, *AT_COUNTER)
-            service = clinic.service(command.service)
-            if service.id == ticket.service:
-                raise Conflict(f"{ticket.number} sudah di {service.name}.", code="already-queued")
-            _refuse_if_queued(queue, ticket.user_id, service.id, clinic)
-            return _about(TicketTransferred, ticket, service=service.id, from_service=ticket.service)
-        case Cancel():
-            _require(ticket, *ACTIVE)
-            if command.by_patient and ticket.status is Status.IN_PROGRESS:
-                raise Conflict(f"{ticket.number} sedang dilayani. Sampaikan kepada petugas.", code="being-served")
-            return _about(TicketCancelled, ticket)
-        case _:
-            raise TypeError(f"{type(command).__name__} is not about a ticket")
-
-
 def _undo(queue: Queue, command: Undo, clinic: Clinic) -> _Answered:
     counter = clinic.counter(command.counter)
     last = queue.desk(counter.id).last
@@ -266,9 +188,9 @@ def _undo(queue: Queue, command: Undo, clinic: Clinic) -> _Answered:
     now = queue.ticket(before.id)
     if now is None or now.version != last.version:
         raise Conflict(f"{before.number} sudah diubah setelah tindakan itu.", code="undo-superseded")
-    _refuse_if_gone(before, clinic)
+    refuse_if_gone(before, clinic)
     if (before.status in ACTIVE and now.status not in ACTIVE) or before.service != now.service:
-        _refuse_if_queued(queue, before.user_id, before.service, clinic)
+        refuse_if_queued(queue, before.user_id, before.service, clinic)
     undone = ActionUndone(
         ticket_id=before.id,
         number=before.number,
@@ -293,23 +215,9 @@ def _close(queue: Queue, day: date, at: datetime, clinic: Clinic) -> tuple[Event
         (ticket for ticket in queue.tickets.values() if ticket.status in ends),
         key=lambda ticket: (ticket.issued_at, ticket.number),
     )
-    ended = (_about(ends[ticket.status], ticket, reason=DAY_CLOSED) for ticket in left)
+    ended = (about(ends[ticket.status], ticket, reason=DAY_CLOSED) for ticket in left)
     forget = clinic.day(at) - timedelta(days=clinic.policy.retention_days)
     return (*ended, DayClosed(day=day, ended=len(left), forget_before=forget))
-
-
-def _ticket(queue: Queue, ticket_id: str) -> Ticket:
-    ticket = queue.ticket(ticket_id)
-    if ticket is None:
-        raise NotFound("Nomor antrean ini tidak ada atau sudah lewat harinya.", code="no-ticket")
-    if ticket_id not in queue.tickets:
-        raise Conflict(f"{ticket.number} sudah berakhir ({ticket.status.label}).", code="wrong-status")
-    return ticket
-
-
-def _require(ticket: Ticket, *statuses: Status) -> None:
-    if ticket.status not in statuses:
-        raise Conflict(f"{ticket.number} berstatus {ticket.status.label}.", code="wrong-status")
 
 
 def _refuse_if_busy(queue: Queue, counter_id: str, clinic: Clinic) -> None:
@@ -317,19 +225,6 @@ def _refuse_if_busy(queue: Queue, counter_id: str, clinic: Clinic) -> None:
     if busy is not None:
         number, name = queue.tickets[busy].number, clinic.counter(counter_id).name
         raise Conflict(f"{name} masih menangani {number}. Selesaikan atau lewati lebih dahulu.", code="counter-busy")
-
-
-def _refuse_if_gone(ticket: Ticket, clinic: Clinic) -> None:
-    if all(service.id != ticket.service for service in clinic.services):
-        raise Conflict(
-            f"Poli dari {ticket.number} sudah tidak ada. Ambil nomor baru di poli lain.", code="service-gone"
-        )
-
-
-def _refuse_if_queued(queue: Queue, user_id: str, service_id: str, clinic: Clinic) -> None:
-    there = queue.active.get(active_key(user_id, service_id))
-    if there is not None:
-        raise Conflict(f"Pasien sudah mengantre dengan nomor {queue.tickets[there].number}.", code="already-queued")
 
 
 def _hours(service: Service) -> str:
@@ -340,15 +235,3 @@ def _hours(service: Service) -> str:
 
 def _unless(done: bool, event: Event) -> _Answered:
     return (() if done else (event,)), None
-
-
-def _about(kind: type[TicketEvent], ticket: Ticket, **more: object) -> Event:
-    """An event of that kind about a ticket where it stands."""
-    fields: dict[str, object] = {
-        "ticket_id": ticket.id,
-        "number": ticket.number,
-        "service": ticket.service,
-        "counter": ticket.counter,
-        **more,
-    }
-    return kind(**fields)  # type: ignore[arg-type, return-value]
