@@ -8,7 +8,7 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from tests.browser.screen import CHROMIUM, FLAGS, watched
 from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import GENEROUS, House, made_with_admin, running
+from tests.fixtures.house import House, made_with_admin, running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -21,10 +21,10 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="session")
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house of the browser tests' own, where anyone may upload a card."""
+    """A house of the browser tests' own."""
     base = tmp_path_factory.mktemp("clinic")
     made_with_admin(base)
-    with running(base, f'registration = "open"\n{GENEROUS}') as house:
+    with running(base) as house:
         yield house
         assert house.stop() == 0, house.log
 

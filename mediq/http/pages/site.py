@@ -13,13 +13,14 @@ import segno
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from mediq.config import Http
 from mediq.domain import public
 from mediq.domain.errors import NotFound
 from mediq.domain.roles import Role
 from mediq.http.auth import Doorman
 from mediq.http.boards import Boards
 from mediq.http.origin import origin_of
-from mediq.http.routes import STAFF
+from mediq.http.routes import ADMIN, STAFF
 from mediq.messages.errors import Unauthenticated
 from mediq.messages.principal import Principal
 
@@ -43,16 +44,22 @@ PAGES: Final = (
     Page("/setup", "setup.html"),
     Page("/signin", "signin.html"),
     Page("/operator", "operator.html", STAFF),
+    Page("/admin", "report.html", ADMIN),
+    Page("/admin/users", "users.html", ADMIN),
+    Page("/admin/devices", "devices.html", ADMIN),
+    Page("/admin/clinic", "clinic.html", ADMIN),
+    Page("/admin/audit", "audit.html", ADMIN),
 )
 
 
 class Pages:
-    """Everything that a browser shows. `public_url` is the address that patients' phones reach, if the clinic told."""
+    """Everything that a browser shows."""
 
-    def __init__(self, doorman: Doorman, boards: Boards, public_url: str) -> None:
+    def __init__(self, doorman: Doorman, boards: Boards, settings: Http) -> None:
         self._doorman = doorman
         self._boards = boards
-        self._public_url = public_url.rstrip("/")
+        self._public_url = settings.public_url.rstrip("/")
+        self._open_registration = settings.registration == "open"
         self._words = words.load()
         self._assets = Assets(_HERE / "static")
         self._templates = jinja2.Environment(
@@ -70,6 +77,7 @@ class Pages:
         for page in PAGES:
             app.router.add_get(page.path, self._page(page))
         app.router.add_get("/display/{board}", self._board)
+        app.router.add_get("/kiosk", self._kiosk)
         app.router.add_get("/t/{token}", self._ticket)
         app.router.add_get("/t/{token}/qr.svg", self._qr)
         app.router.add_get("/language/{language}", self._choose)
@@ -104,6 +112,13 @@ class Pages:
         board = request.match_info["board"]
         services = public.board_services(board, self._boards.clinic)
         return self.render(request, "board.html", board=board, services=services)
+
+    async def _kiosk(self, request: web.Request) -> web.Response:
+        """Whoever may upload a card alone gets the kiosk; an administrator may pair the device, others are told how."""
+        principal = await self._identify(request)
+        role = principal.role if principal else None
+        paired = self._open_registration or role is Role.KIOSK
+        return self.render(request, "kiosk.html", paired=paired, may_pair=role is Role.ADMIN_FASKES)
 
     async def _ticket(self, request: web.Request) -> web.Response:
         token = request.match_info["token"]
