@@ -196,6 +196,7 @@ class OcrActor(Actor):
         await self._refuse_unknown(message.service)
         job = await self._job(message.id)
         if _answered(job, context.key) or job.status == JobStatus.REGISTERED:
+            await self._note_look(job, "ocr.get-result", context)
             return await self._result(job)
         if job.status != JobStatus.NEEDS_REVIEW:
             raise Conflict(f"Kartu ini berstatus {job.status}, tidak menunggu pemeriksaan.", code="not-in-review")

@@ -163,9 +163,9 @@ class SignIn(Actor):
         known = await self._credentials.of_user(principal.user_id)
         if known is None:
             raise Forbidden("Akun ini tidak masuk dengan kata sandi.", code="no-password")
-        if await self._credentials.changed(context.key):
-            return Done()  # with what was the present one then
-        if not await self._passwords.match(known.password_hash, message.current_password):
+        # Asked again under the same key, the password of then is no longer the present one.
+        again = await self._credentials.changed(context.key)
+        if not again and not await self._passwords.match(known.password_hash, message.current_password):
             wrong = FieldError("current_password", "salah")
             raise Invalid("Kata sandi yang sekarang salah.", code="password-wrong", errors=[wrong])
         await self._change_password(principal.user_id, message.new_password, context, spare=principal.session_id)

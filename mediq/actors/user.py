@@ -57,6 +57,7 @@ class UserActor(SignIn):
         """What staff have seen on the card replaces what was known; a card alone, unseen, changes nobody."""
         changes = {name: value for name, value in fields.items() if value not in (None, getattr(known, name))}
         if not changes:
+            await self._note_look(context, known)
             return known
         act = self._act(context, "user.update-from-ocr", known.id)
         updated = await self._users.update(msgspec.structs.replace(known, **changes), act=act)
@@ -93,8 +94,12 @@ class UserActor(SignIn):
     @handles(user.ReadUser)
     async def read(self, message: user.ReadUser, context: Context) -> User:
         found = await self._users.get(message.id)
-        await self._audit.record(self._act(context, "user.read", found.id))
+        await self._note_look(context, found)
         return found
+
+    async def _note_look(self, context: Context, person: User) -> None:
+        """Note that the caller is about to see a record that is there already."""
+        await self._audit.record(self._act(context, "user.read", person.id))
 
     @handles(user.FindUsers)
     async def find_all(self, message: user.FindUsers, context: Context) -> Page[User]:
@@ -107,12 +112,15 @@ class UserActor(SignIn):
     @handles(user.UpdateRole)
     async def update_role(self, message: user.UpdateRole, context: Context) -> User:
         _refuse_device_role(message.role)
-        if (await self._users.get(message.id)).role == Role.KIOSK:
+        before = await self._users.get(message.id)
+        if before.role == Role.KIOSK:
             raise Conflict("Perangkat tidak dapat diberi peran lain.", code="role-of-device")
         act = self._act(context, "user.updateRole", message.id, why=message.role)
         updated = await self._users.set_role(message.id, message.role, key=context.key, act=act)
         await self.bus.publish(auth.SessionEnded(user_id=updated.id))
         await self.bus.publish(user.UserUpdated(user_id=updated.id))
+        if updated == before:
+            await self._note_look(context, updated)
         return updated
 
     @handles(user.DeleteUser)

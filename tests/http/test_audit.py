@@ -61,6 +61,21 @@ class TestWhoReadWhat:
         assert (unknown.status, unknown.problem) == (404, "user-not-found")
         assert await actions(admin, actor=operator.id) == ["auth.login", "user.read"]
 
+    async def test_a_record_that_comes_as_an_answer(self, admin: Desk) -> None:
+        """Whoever registers someone who is known, or gives them the role that they have, sees their record too."""
+        operator = await admin.hire("terdaftar@klinik.example")
+        nik = new_nik()
+        patient = await admin.register(nik, "SITI")
+        known = await operator.post("/users/create-from-ocr", {"nik": nik, "nama": "SITI"})
+        assert (known.status, known.body["id"]) == (201, patient)
+        assert (await admin.patch(f"/users/{patient}/role", {"role": "PASIEN"})).status == 200
+        looks = await entries(admin, subject=patient)
+        assert [(look["action"], look["actor"]) for look in looks] == [
+            ("user.read", admin.id),
+            ("user.read", operator.id),
+            ("user.create", admin.id),
+        ]
+
     async def test_a_nik_that_is_looked_up(self, admin: Desk) -> None:
         operator = await admin.hire("mencari@klinik.example")
         nik = new_nik()
@@ -105,7 +120,9 @@ async def test_who_did_what_to_an_account(admin: Desk) -> None:
     again = await someone.sign_in(mail, PASSWORD)
     assert (await again.get("/auth/logout")).status == 200
     assert (await second.patch(f"/users/{someone.id}/role", {"role": "ADMIN_FASKES"})).status == 200
-    assert (await second.patch(f"/users/{someone.id}/role", {"role": "ADMIN_FASKES"})).status == 200, "nothing new"
+    assert (await second.patch(f"/users/{someone.id}/role", {"role": "ADMIN_FASKES"})).status == 200, (
+        "nothing new but a look"
+    )
     assert (await second.delete(f"/users/{someone.id}")).status == 200
     kept = [
         (entry["action"], {second.id: "second", someone.id: "someone", None: None}[entry["actor"]], entry["why"])
@@ -122,6 +139,7 @@ async def test_who_did_what_to_an_account(admin: Desk) -> None:
         ("auth.login", "someone", None),
         ("auth.logout", "someone", None),
         ("user.updateRole", "second", "ADMIN_FASKES"),
+        ("user.read", "second", None),
         ("user.delete", "second", None),
     ]
 
