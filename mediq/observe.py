@@ -4,14 +4,26 @@ No log line, label or header here may hold a NIK, a name, an e-mail address, a t
 """
 
 import logging
+import re
+import secrets
 import sys
 import traceback
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Final, Literal
 
 import structlog
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
 LogFormat = Literal["console", "json"]
+
+_TRACEPARENT: Final = re.compile(
+    r"(?P<version>(?!ff)[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<parent>(?!0{16})[0-9a-f]{16})-"
+    r"(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
+)
+_headers: ContextVar[Mapping[str, str]] = ContextVar("headers", default=MappingProxyType({}))
 
 _LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -42,7 +54,7 @@ registry = REGISTRY
 def configure_logging(fmt: LogFormat, level: str) -> None:
     """Send every log line to standard error, one event a line; standard output is for a command's own result."""
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _whose,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.ExceptionRenderer(_where),
@@ -61,6 +73,36 @@ def configure_logging(fmt: LogFormat, level: str) -> None:
     # It would quote malformed requests, tokens and all; what our own handlers raise is logged by them.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+
+
+def traceparent(shown: str | None) -> str:
+    """The trace that a caller has shown, or a new one (W3C Trace Context, version 00).
+
+    We record no spans, so that whoever is asked next hears of the caller as the parent, as the standard allows.
+    """
+    found = _TRACEPARENT.fullmatch(shown or "")
+    if found is None or (found["version"] == "00" and found["more"]):
+        return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
+    return f"00-{found['trace']}-{found['parent']}-{found['flags']}"
+
+
+@contextmanager
+def following(headers: Mapping[str, str]) -> Iterator[None]:
+    """Let every log line in here say whose request it is about, by the `headers` that travel with messages."""
+    token = _headers.set(headers)
+    try:
+        yield
+    finally:
+        _headers.reset(token)
+
+
+def _whose(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    headers = _headers.get()
+    if "request_id" in headers:
+        event.setdefault("request_id", headers["request_id"])
+    if "traceparent" in headers:
+        event.setdefault("trace_id", headers["traceparent"].split("-")[1])
+    return event
 
 
 def _where(exc_info: structlog.typing.ExcInfo) -> str:

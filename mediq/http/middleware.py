@@ -10,12 +10,14 @@ from aiohttp.typedefs import Handler
 from prometheus_client import exposition
 
 from mediq import observe
+from mediq.kernel.context import Context, current
 from mediq.messages.errors import DomainError, Fault, Internal
 
 from . import cookie, problem
 
 _log = observe.logger("http")
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_REQUEST_ID: Final = re.compile(r"(?!.*\d{16})[A-Za-z0-9._-]{8,64}")
+"""What a caller may name a request; so many digits may be a NIK, which no log may hold."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"})
 """What metrics tell apart; a caller can make up any other."""
 _ASKED_ALL_THE_TIME: Final = frozenset({"/ready", "/metrics"})
@@ -43,6 +45,20 @@ async def access_log(request: web.Request, handler: Handler) -> web.StreamRespon
     shown = request.headers.get("X-Request-Id", "")
     request_id = shown if _REQUEST_ID.fullmatch(shown) else secrets.token_hex(8)
     request["request_id"] = request_id
+    request["headers"] = {
+        "request_id": request_id,
+        "traceparent": observe.traceparent(request.headers.get("traceparent")),
+    }
+    # Of this request alone, and not of the one before it on the same connection.
+    token = current.set(Context(headers=request["headers"]))
+    try:
+        with observe.following(request["headers"]):
+            return await _logged(request, handler)
+    finally:
+        current.reset(token)
+
+
+async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
     began = time.perf_counter()
     status = 499  # the caller went away
     response: web.StreamResponse | None = None
@@ -61,7 +77,6 @@ async def access_log(request: web.Request, handler: Handler) -> web.StreamRespon
         tell = _log.debug if route in _ASKED_ALL_THE_TIME else _log.info
         tell(
             "request",
-            request_id=request_id,
             method=request.method,
             route=route,
             status=status,
@@ -88,7 +103,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except ConnectionError:
         raise
     except Exception:
-        _log.exception("request failed", request_id=request_id)
+        _log.exception("request failed")
         return problem.response(Internal(), request_id)
 
 

@@ -118,7 +118,8 @@ class ActorCell(Child):
         except (ValueError, RecursionError) as error:  # msgspec's own, bad UTF-8, or nested too deep
             await self._fail(delivery, Malformed(f"{envelope.pattern}: {error}"), f"undecodable: {error}")
             return
-        await self._run(delivery, spec, getattr(self.actor, method), message)
+        with observe.following(envelope.headers):
+            await self._run(delivery, spec, getattr(self.actor, method), message)
 
     async def _run(
         self, delivery: Delivery, spec: Spec[Any], method: Callable[[Any, Context], Any], message: Any
@@ -154,7 +155,9 @@ class ActorCell(Child):
             await delivery.ack()
         finally:
             current.reset(token)
-            observe.message_seconds.labels(spec.pattern, outcome).observe(time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            observe.message_seconds.labels(spec.pattern, outcome).observe(seconds)
+            _log.debug("message", pattern=spec.pattern, outcome=outcome, ms=round(seconds * 1000, 1))
 
     async def _fault(self, delivery: Delivery, error: Fault) -> None:
         """An asker decides for itself whether to ask again; what was merely told is tried again here."""
@@ -171,12 +174,7 @@ class ActorCell(Child):
         What came to a private mailbox counts as settled and cannot come again.
         """
         envelope = delivery.envelope
-        _log.exception(
-            "handler crashed",
-            pattern=envelope.pattern,
-            attempt=envelope.attempt,
-            request_id=envelope.headers.get("request_id"),
-        )
+        _log.exception("handler crashed", pattern=envelope.pattern, attempt=envelope.attempt)
         delay = self._retry.delay(envelope.attempt)
         in_time = envelope.deadline is None or self._clock() + delay < envelope.deadline
         if envelope.attempt < MAX_ATTEMPTS and in_time and not self._private:

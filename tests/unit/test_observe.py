@@ -1,9 +1,65 @@
 """Logs say where something went wrong, never with whose data."""
 
+import json
+
 import pytest
 import structlog
 
 from mediq import observe
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [f"00-{TRACE}-{PARENT}-01", f"cc-{TRACE}-{PARENT}-01", f"cc-{TRACE}-{PARENT}-01-what-comes-after"],
+)
+def test_a_trace_is_continued(shown: str) -> None:
+    assert observe.traceparent(shown) == f"00-{TRACE}-{PARENT}-01"
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        None,
+        "",
+        "nonsense",
+        f"ff-{TRACE}-{PARENT}-01",
+        f"00-{'0' * 32}-{PARENT}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"00-{TRACE.upper()}-{PARENT}-01",
+        f"00-{TRACE[1:]}-{PARENT}-01",
+        f"00-{TRACE}-{PARENT}-01-more",
+        f"00-{TRACE}-{PARENT}-1",
+        f"00-{TRACE}-{PARENT}-01\n",
+        f" 00-{TRACE}-{PARENT}-01",
+    ],
+)
+def test_what_is_no_trace_begins_one(shown: str | None) -> None:
+    made = observe.traceparent(shown)
+    assert observe.traceparent(made) == made
+    assert TRACE not in made
+    assert made != observe.traceparent(shown), "each its own"
+
+
+def test_every_line_says_whose_request_it_is_about(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        observe.configure_logging("json", "info")
+        log = observe.logger("test")
+        headers = {"request_id": "r-1", "traceparent": f"00-{TRACE}-{PARENT}-01"}
+        with observe.following(headers):
+            log.info("within")
+            with observe.following({}):
+                log.info("of the house itself")
+        log.info("without")
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    finally:
+        structlog.reset_defaults()
+    assert [(line["event"], line.get("request_id"), line.get("trace_id")) for line in lines] == [
+        ("within", "r-1", TRACE),
+        ("of the house itself", None, None),
+        ("without", None, None),
+    ]
 
 
 @pytest.mark.parametrize("fmt", ["console", "json"])
