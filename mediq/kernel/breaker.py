@@ -50,8 +50,10 @@ class Breaker:
         observe.breaker_open.labels(service).set(0)
 
     @contextmanager
-    def call(self) -> Iterator[None]:
+    def call(self, *, patient: bool = True) -> Iterator[None]:
         """Run one call under the breaker.
+
+        A caller who is not `patient` has less time than a service that works may need: that it ran out says nothing.
 
         Raises:
             BreakerOpen: the call was not made; its `retry_after` says when the next probe is due.
@@ -60,7 +62,9 @@ class Breaker:
         try:
             yield
         except (Expired, Unavailable, Internal) as fault:
-            if fault.service in (None, self.service):
+            if isinstance(fault, Expired) and not patient:
+                self._probing = self._probing and not probe
+            elif fault.service in (None, self.service):
                 self._failed(probe)
             else:
                 self._succeeded(probe)  # it answers: what it needs is away, and has a breaker of its own

@@ -7,7 +7,7 @@ waits for them by correlation id.
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -27,6 +27,8 @@ R = TypeVar("R")
 _encode = msgspec.msgpack.Encoder().encode
 _decode_error = msgspec.msgpack.Decoder(WireError).decode
 _log = observe.logger("bus")
+_PATIENCE: Final = 0.5
+"""Part of the bus's timeout that an attempt must have for its running out to count against the service."""
 
 
 class Bus(Child):
@@ -109,7 +111,7 @@ class Bus(Child):
 
         async def once() -> R:
             try:
-                with breaker.call():
+                with breaker.call(patient=deadline - self.clock() >= _PATIENCE * self.timeout):
                     return await self._exchange(spec, envelope)
             except Fault as fault:
                 fault.service = fault.service or spec.service
@@ -168,10 +170,11 @@ class Bus(Child):
             except (ValueError, RecursionError):
                 _log.warning("event not understood", pattern=envelope.pattern)
                 return
-            try:
-                on_event(event)
-            except Exception:
-                _log.exception("event not handled", pattern=envelope.pattern)
+            with observe.following(envelope.headers):
+                try:
+                    on_event(event)
+                except Exception:
+                    _log.exception("event not handled", pattern=envelope.pattern)
 
         return await self.transport.subscribe(pattern, decode)
 

@@ -1,4 +1,8 @@
-"""Ask again after a fault that may pass: a few times, ever later, never past the deadline."""
+"""Ask again after a fault that may pass: a few times, ever later, never past the deadline.
+
+One deadline holds for all attempts. So a service that does not answer at all is asked once: to give up on it sooner,
+and ask anew, would make a service that is slow under load do the same work several times over.
+"""
 
 import random
 import time

@@ -125,6 +125,27 @@ def test_what_a_service_asks_in_vain_is_no_failure_of_its_own(bench: Bench) -> N
     assert bench.breaker.state is State.OPEN
 
 
+def test_running_out_of_little_time_says_nothing_of_the_service(bench: Bench) -> None:
+    for _ in range(50):
+        with suppress(Expired), bench.breaker.call(patient=False):
+            raise Expired
+    bench.calls("-" * 10)
+    assert bench.breaker.state is State.CLOSED, "they are no calls at all"
+    for _ in range(11):
+        with suppress(Unavailable), bench.breaker.call(patient=False):
+            raise Unavailable
+    assert bench.breaker.state is State.OPEN, "to be away takes no time"
+
+
+def test_an_impatient_probe_that_runs_out_leaves_the_turn_to_the_next(bench: Bench) -> None:
+    bench.opened().clock.advance(POLICY.rest)
+    with suppress(Expired), bench.breaker.call(patient=False):
+        raise Expired
+    assert bench.breaker.state is State.HALF_OPEN
+    bench.calls("+")
+    assert bench.breaker.state is State.CLOSED
+
+
 def test_a_refusal_is_a_success_of_the_service(bench: Bench) -> None:
     for _ in range(10):
         bench.call(NotFound("x"))

@@ -344,6 +344,18 @@ async def test_every_attempt_of_an_ask_counts_for_the_breaker() -> None:
         assert len(calls) == 2
 
 
+@pytest.mark.parametrize(("left", "state"), [(2.0, State.CLOSED), (3.0, State.OPEN)])
+async def test_an_ask_with_little_time_left_counts_for_the_breaker_only_if_it_had_enough(
+    left: float, state: State
+) -> None:
+    async with House(breaker=BreakerPolicy(calls=2, failures=3, rest=60.0)) as house:
+        await house.employ_script(Calls(*[Expired("late")] * 9))
+        for _ in range(9):
+            with acting(Context(deadline=house.clock() + left)), pytest.raises((Expired, BreakerOpen)):
+                await house.bus.ask(Echo())
+        assert house.bus.breakers["test"].state is state
+
+
 async def test_pending_asks_fail_when_the_bus_stops(house: House) -> None:
     gate = asyncio.Event()
 
