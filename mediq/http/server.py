@@ -57,7 +57,11 @@ class HttpServer(Child):
             PortTaken: somebody else does already.
         """
         runner = web.AppRunner(
-            self._site.application(), access_log=None, shutdown_timeout=self._grace, keepalive_timeout=_KEEP_ALIVE
+            self._site.application(),
+            access_log=None,
+            shutdown_timeout=self._grace,
+            keepalive_timeout=_KEEP_ALIVE,
+            handler_cancellation=True,  # what nobody waits for any more is not worked on
         )
         await runner.setup()
         try:

@@ -2,9 +2,15 @@
 
 import asyncio
 
+import aiohttp
 import pytest
+from aiohttp import web
 
-from mediq.http.sse import Channel, Stream, frame
+from mediq.http import sse
+from mediq.http.origin import Proxies
+from mediq.http.server import HttpServer, Site
+from mediq.http.sse import Channel, Stream, Streams, frame
+from tests.fixtures.house import free_port
 
 
 class Board:
@@ -129,3 +135,48 @@ def test_a_gap_in_the_versions_of_a_board_is_no_loss() -> None:
     board.happen(3, 5, 8)
     assert board.channel.since(5) == [b"<8>"]
     assert board.channel.since(6) == [b"<8>"]
+
+
+class OneChannel(Site):
+    """Serves one channel to whoever comes."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.streams = Streams(10)
+        self.left = asyncio.Event()
+
+    def application(self) -> web.Application:
+        async def serve(request: web.Request) -> web.StreamResponse:
+            try:
+                return await self.streams.serve(request, self.channel, "test")
+            finally:
+                self.left.set()
+
+        app = web.Application(middlewares=[Proxies().middleware])
+        app.router.add_get("/", serve)
+        return app
+
+    def drain(self) -> None:
+        self.streams.end()
+
+
+async def test_a_client_that_leaves_is_forgotten_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "_PING_SECONDS", 3600.0)
+    board = Board()
+    site = OneChannel(board.channel)
+    port = free_port()
+    server = HttpServer(site, "127.0.0.1", port, 5.0)
+    await server.start()
+    running = asyncio.create_task(server.run())
+    try:
+        async with asyncio.timeout(30), aiohttp.ClientSession() as http:
+            async with http.get(f"http://127.0.0.1:{port}/") as response:
+                await response.content.readuntil(b"snapshot 1")
+                assert len(board.channel.streams) == 1
+            response.close()
+            await site.left.wait()
+            assert not board.channel.streams
+            assert not site.streams._count
+    finally:
+        await server.stop()
+        await running
