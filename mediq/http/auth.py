@@ -76,6 +76,19 @@ class Doorman:
             cookie.give(request, self._tokens.access(principal, seconds), seconds)
         return principal
 
+    def named(self, request: web.Request) -> Principal | None:
+        """Whom the caller's token or cookie names, going by its signature alone: enough to count calls, not to let
+        anyone in; raises as :meth:`identify`."""
+        token = bearer(request)
+        try:
+            shown = token or cookie.shown(request)
+            return self._tokens.principal(shown)[0] if shown is not None else None
+        except Unauthenticated:
+            if token is not None:
+                raise
+            cookie.take(request)
+            return None
+
     def give_cookie(self, request: web.Request, signed_in: auth.Tokens) -> None:
         """Let the browser keep a session by its cookie instead of the tokens that signing in gave."""
         principal, _ = self._tokens.principal(signed_in.access_token)

@@ -42,9 +42,17 @@ class Dispatcher:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             # Who signs in may still send the token of a session that has ended.
+            began = self._bus.clock()
             principal = await self.admit(
-                request, route.who, route.limit, shows_token=not route.signs_in, harmless=route.harmless
+                request,
+                route.who,
+                route.limit,
+                shows_token=not route.signs_in,
+                impersonal=route.impersonal,
+                harmless=route.harmless,
             )
+            # Of one time for all; what the caller takes to send the rest of a large request is not counted.
+            left = self._bus.timeout - (self._bus.clock() - began)
             if route.cookie is not None:
                 refuse_other_sites(request)
             message = await self._message(request, route)
@@ -52,9 +60,9 @@ class Dispatcher:
                 raise Forbidden("Pasien hanya boleh mengurus antreannya sendiri.")
             key = self._keys.key(request, principal, message) if route.keyed else None
             if route.account is None:
-                reply = await self._bus.ask(message, key=key)
+                reply = await self._bus.ask(message, key=key, timeout=left)
             else:
-                reply = await self._attempt(request, message, route.account(message))
+                reply = await self._attempt(request, message, route.account(message), left)
             if route.cookie is not None:
                 reply = self._cookie(request, route.cookie, reply)
             if route.body is Body.CARD:
@@ -70,11 +78,11 @@ class Dispatcher:
         part: Document = await self._bus.ask(msgspec.structs.replace(message, before=before))
         return part
 
-    async def _attempt(self, request: web.Request, message: Any, account: str) -> Any:
+    async def _attempt(self, request: web.Request, message: Any, account: str, timeout: float) -> Any:
         """Ask to sign in, and count it against the account if it fails."""
         await self._limiter.refuse_guessing(request, account)
         try:
-            return await self._bus.ask(message)
+            return await self._bus.ask(message, timeout=timeout)
         except Unauthenticated:
             await self._limiter.note_failure(request, account)
             raise
@@ -86,24 +94,29 @@ class Dispatcher:
         limit: Limit,
         *,
         shows_token: bool = True,
+        impersonal: bool = False,
         harmless: bool = True,
     ) -> Principal | None:
         """Count the call, check that the caller may make it, and remember on whose behalf it runs.
 
-        What is not `harmless` is done for a browser's cookie only if one of our own pages asks.
+        What is `impersonal` is for nobody in particular: a token then says only whose calls to count, and nobody is
+        asked whether its session goes on. What is not `harmless` is done for a browser's cookie only if one of our own
+        pages asks.
         """
+        principal = None
         try:
-            principal = await self._doorman.identify(request, harmless=harmless) if shows_token else None
+            if impersonal:
+                await self._limiter.count(request, self._doorman.named(request), limit)
+            elif shows_token:
+                principal = await self._doorman.identify(request, harmless=harmless)
         except (Unauthenticated, Forbidden):
             await self._limiter.count(request, None, limit)
             raise
         request["principal"] = principal
-        await self._limiter.count(request, principal, limit)
+        if not impersonal:
+            await self._limiter.count(request, principal, limit)
         authorise(principal, who)
-        headers = {"request_id": request["request_id"]}
-        if (trace := request.headers.get("traceparent")) is not None:
-            headers["traceparent"] = trace[:64]
-        current.set(Context(principal=principal, headers=headers))
+        current.set(Context(principal=principal, headers=request["headers"]))
         return principal
 
     def _cookie(self, request: web.Request, change: Cookie, reply: Any) -> Any:

@@ -46,7 +46,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     `who` are the roles that may call it, None for anyone. `own` names the message's field that must hold the caller's
     own id when the caller is a patient. `account` picks from the message what a stricter limit counts beside the
     address. A message answered with `status` 202 or 201 was accepted or created. A route that gives or takes away the
-    browser's `cookie` is for our own pages alone; it answers who is signed in, never with tokens.
+    browser's `cookie` is for our own pages alone; it answers who is signed in, never with tokens. An `impersonal` one
+    answers everyone alike, and so even while nobody can be asked who calls.
     """
 
     method: str
@@ -59,6 +60,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     limit: Limit = Limit.GENERAL
     account: Callable[[Any], str] | None = None
     cookie: Cookie | None = None
+    impersonal: bool = False
 
     @property
     def signs_in(self) -> bool:
@@ -85,8 +87,8 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
         return Route(method="PATCH", path=f"/queue/{{id}}/{verb}", message=message, who=STAFF, body=json)
 
     return (
-        Route(method="GET", path="/", message=health.CheckHealth, who=None),
-        Route(method="GET", path="/health", message=health.CheckHealthInDetail, who=None),
+        Route(method="GET", path="/", message=health.CheckHealth, who=None, impersonal=True),
+        Route(method="GET", path="/health", message=health.CheckHealthInDetail, who=None, impersonal=True),
         Route(
             method="POST",
             path="/auth/login/admin",
@@ -201,7 +203,7 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
         Route(method="POST", path="/queue/undo", message=queue.Undo, who=STAFF, body=json),
         Route(method="DELETE", path="/queue/{id}", message=queue.Cancel, who=PEOPLE),
         Route(method="GET", path="/queue", message=queue.ListTickets, who=STAFF),
-        Route(method="GET", path="/clinic", message=queue.GetClinic, who=None),
+        Route(method="GET", path="/clinic", message=queue.GetClinic, who=None, impersonal=True),
         Route(method="PUT", path="/clinic", message=queue.Configure, who=ADMIN, body=json),
         Route(method="GET", path="/queue/statistics", message=queue.GetStatistics, who=STAFF),
         Route(method="GET", path="/queue/statistics.csv", message=queue.ExportStatistics, who=ADMIN),

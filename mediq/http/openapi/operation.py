@@ -9,7 +9,7 @@ from mediq.messages.ocr import CardResult
 from mediq.messages.registry import spec_of
 
 from .. import cookie
-from ..dispatch import KEY_LIMIT
+from ..keys import LIMIT as KEY_LIMIT
 from ..routes import Body, Cookie, Route
 from . import refusals
 from .samples import Samples, Schema
@@ -172,7 +172,7 @@ class Operations:
             ]
         if route.body is Body.CARD:
             found.append({"$ref": "#/components/parameters/Prefer"})
-        if route.method != "GET" and route.account is None:
+        if route.keyed:
             found.append({"$ref": "#/components/parameters/Idempotency-Key"})
         return found
 
