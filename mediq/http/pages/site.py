@@ -90,7 +90,10 @@ class Pages:
         text = self._templates.get_template(template).render(
             t=spoken, lang=spoken.language, clinic=self._boards.clinic, path=request.path_qs, role=None, **values
         )
-        return web.Response(text=text, status=status, content_type="text/html", headers={"Vary": "Cookie, Accept"})
+        headers = {"Vary": "Cookie, Accept, Accept-Encoding"}
+        response = web.Response(text=text, status=status, content_type="text/html", headers=headers)
+        response.enable_compression()
+        return response
 
     def _page(self, page: Page) -> Handler:
         async def show(request: web.Request) -> web.StreamResponse:
