@@ -30,7 +30,7 @@ export class Desk {
     fill(at("now"), ticket ? this.present(ticket, clinic) : this.idle(waiting));
     this.buttons(ticket, waiting, still);
     const said = ticket ? `${ticket.number}: ${t(`line.${ticket.status}`)}` : t("operator.idle");
-    if (at("said").textContent !== said) at("said").textContent = said;
+    if (at("spoken").textContent !== said) at("spoken").textContent = said;
     if (this.shown !== (ticket ? ticket.id : null)) this.arrived(ticket);
   }
 
@@ -38,7 +38,7 @@ export class Desk {
     const since = ticket.status === "CALLED" ? ["operator.since_call", ticket.called_at] : ["operator.since_start", ticket.started_at];
     return [
       h("p", { class: "state" }, t(`line.${ticket.status}`), " · ", nameOf(clinic, ticket.service)),
-      h("p", { class: "number", id: "number" }, ticket.number),
+      h("p", { class: "number" }, ticket.number),
       h("p", { class: "row facts-row" }, priorityBadge(ticket), h("span", {}, t("operator.waited", { time: lasting(waited(ticket)) })), h("span", {}, t(since[0], { time: lasting(minutesSince(since[1] || ticket.issued_at)) }))),
     ];
   }
@@ -73,7 +73,6 @@ export class Desk {
       "data-act": name,
       click: (event) => {
         if (event.currentTarget.getAttribute("aria-disabled") === "true" || event.detail > 1) return;
-        if (event.detail === 1) event.currentTarget.blur(); // a mouse leaves the keys to the counter
         this.does(name, event.detail === 1);
       },
     }, t(`operator.${name}`), label && h("kbd", { "aria-hidden": "true" }, label));

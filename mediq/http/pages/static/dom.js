@@ -20,7 +20,7 @@ export function fill(element, ...children) {
 
 export const at = (id) => document.getElementById(id);
 
-const present = (children) => children.flat().filter((child) => child !== null && child !== undefined && child !== false);
+const present = (children) => children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 
 let made = 0;
 

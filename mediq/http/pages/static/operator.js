@@ -147,6 +147,11 @@ addEventListener("keydown", (event) => {
   else does(name);
 });
 
+/** What a mouse has clicked keeps no focus: the keys stay the counter's. */
+at("desk").addEventListener("click", (event) => {
+  if (event.detail > 0 && !event.target.closest("input, select")) document.activeElement.blur();
+}, true);
+
 at("keys").addEventListener("click", () => {
   const keys = [[t("operator.key_space"), "call"], ["Enter", "enter"], ["R", "recall"], ["L", "skip"], ["T", "transfer"], ["H", "hold"], ["U", "undo"], ["Ctrl+K", "search"], ["D", "register"]];
   dialog(t("operator.keys_title"), {}, h("dl", { class: "facts keys" }, keys.flatMap(([key, name]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, t(`operator.key_${name}`))])));

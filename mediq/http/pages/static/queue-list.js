@@ -12,7 +12,7 @@ const ALL = " all";
 const SHOWN = 200;
 
 export class QueueList {
-  /** `open(ticket)` shows a ticket; `act(name, more)` does something with one. `tick` draws the waiting times anew. */
+  /** `open(ticket)` shows a ticket; `act(name, more)` does something with one. */
   constructor({ line, open, act }) {
     this.line = line;
     this.open = open;
@@ -20,6 +20,11 @@ export class QueueList {
     this.tab = "waiting";
     this.clinic = null;
     this.mine = [];
+    this.rows = new Map();
+    this.list = h("ol", { class: "tickets" });
+    this.empty = h("p", { class: "empty" });
+    fill(at("list"), this.list, this.empty);
+    fill(at("tabs"), Object.keys(TABS).map((name) => this.tabButton(name)));
     at("filter").addEventListener("change", () => this.draw());
     at("search").addEventListener("input", () => this.draw());
     at("search").addEventListener("keydown", (event) => this.searched(event));
@@ -42,53 +47,66 @@ export class QueueList {
 
   draw() {
     if (this.clinic === null) return;
-    const search = at("search").value;
-    this.drawTabs();
-    // Whoever looks for a number means that number, wherever it stands.
-    const statuses = search ? Object.values(TABS).flat() : TABS[this.tab];
-    const found = this.line.with(statuses, search ? null : this.services(), search);
-    const focused = document.activeElement?.closest("[data-ticket]")?.dataset.ticket;
-    const empty = search ? "operator.empty_search" : `operator.empty_${this.tab}`;
-    fill(
-      at("list"),
-      found.length
-        ? h("ol", { class: "tickets" }, found.slice(0, SHOWN).map((each) => this.row(each)))
-        : h("p", { class: "empty" }, t(empty)),
-    );
-    if (focused) at("list").querySelector(`[data-ticket="${focused}"] button`)?.focus();
-  }
-
-  drawTabs() {
-    const tabs = Object.keys(TABS).map((name) => {
-      const count = this.line.with(TABS[name], this.services()).length;
-      const chosen = name === this.tab;
-      return h("button", {
-        type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "list", "aria-selected": String(chosen), tabindex: chosen ? 0 : -1,
-        click: () => this.choose(name),
-      }, t(`operator.tab_${name}`), h("span", { class: "count" }, String(count)));
-    });
-    const inside = at("tabs").contains(document.activeElement);
-    fill(at("tabs"), tabs);
+    for (const tab of at("tabs").children) {
+      const chosen = tab.dataset.tab === this.tab;
+      tab.setAttribute("aria-selected", String(chosen));
+      tab.tabIndex = chosen ? 0 : -1;
+      tab.lastChild.textContent = this.line.with(TABS[tab.dataset.tab], this.services()).length;
+    }
     at("list").setAttribute("aria-labelledby", `tab-${this.tab}`);
-    if (inside) at(`tab-${this.tab}`).focus();
+    // Whoever looks for a number means that number, wherever it stands.
+    const search = at("search").value;
+    const statuses = search ? Object.values(TABS).flat() : TABS[this.tab];
+    const found = this.line.with(statuses, search ? null : this.services(), search).slice(0, SHOWN);
+    this.empty.hidden = found.length > 0;
+    this.empty.textContent = t(search ? "operator.empty_search" : `operator.empty_${this.tab}`);
+    this.place(found.map((each) => this.row(each)));
   }
 
+  /** Put these rows in the list, moving none that is where it belongs: it may have focus, or be about to be clicked. */
+  place(rows) {
+    let next = this.list.firstElementChild;
+    for (const row of rows) {
+      if (row === next) next = next.nextElementSibling;
+      else this.list.insertBefore(row, next);
+    }
+    while (next) {
+      const after = next.nextElementSibling;
+      this.rows.delete(next.dataset.ticket);
+      next.remove();
+      next = after;
+    }
+  }
+
+  tabButton(name) {
+    return h("button", { type: "button", role: "tab", id: `tab-${name}`, "data-tab": name, "aria-controls": "list", click: () => this.choose(name) },
+      t(`operator.tab_${name}`), h("span", { class: "count" }, "0"));
+  }
+
+  /** The row of a ticket: the one that is there already, written anew. */
   row(ticket) {
-    const where = this.clinic.counters.find((each) => each.id === ticket.counter)?.name;
-    const open = h(
-      "button",
-      { class: "ticket", type: "button", "aria-haspopup": "dialog", click: () => this.open(ticket) },
+    let made = this.rows.get(ticket.id);
+    if (!made || made.status !== ticket.status) {
+      made = this.newRow(ticket);
+      this.rows.set(ticket.id, made);
+    }
+    made.ticket = ticket;
+    const where = AT_COUNTER.includes(ticket.status) && this.clinic.counters.find((each) => each.id === ticket.counter)?.name;
+    fill(made.open,
       h("span", { class: "number" }, ticket.number),
-      h("span", { class: "of" }, nameOf(this.clinic, ticket.service), AT_COUNTER.includes(ticket.status) && where ? ` · ${t("operator.at_counter", { counter: where })}` : ""),
+      h("span", { class: "of" }, nameOf(this.clinic, ticket.service), where && ` · ${t("operator.at_counter", { counter: where })}`),
       priorityBadge(ticket),
-      waitBadge(ticket),
-    );
-    const back = BACK[ticket.status];
-    const again = back && h("button", {
-      class: "button quiet", type: "button", "aria-label": `${t(`operator.${back}`)} ${ticket.number}`,
-      click: (event) => busy(event.currentTarget, () => this.act(back, { ticket })),
-    }, t(`operator.${back}`));
-    return h("li", { "data-ticket": ticket.id }, open, again);
+      waitBadge(ticket));
+    return made.element;
+  }
+
+  newRow({ id, number, status }) {
+    const made = { status };
+    made.open = h("button", { class: "ticket", type: "button", "aria-haspopup": "dialog", click: () => this.open(made.ticket) });
+    const back = BACK[status];
+    const again = back && h("button", { class: "button quiet", type: "button", "aria-label": `${t(`operator.${back}`)} ${number}`, click: (event) => busy(event.currentTarget, () => this.act(back, { ticket: made.ticket })) }, t(`operator.${back}`));
+    made.element = h("li", { "data-ticket": id }, made.open, again);
+    return made;
   }
 
   choose(name) {
@@ -103,6 +121,7 @@ export class QueueList {
     event.preventDefault();
     const names = Object.keys(TABS);
     this.choose(names[(names.indexOf(this.tab) + step + names.length) % names.length]);
+    at(`tab-${this.tab}`).focus();
   }
 
   /** Enter opens the first number found; Escape ends the search. */
