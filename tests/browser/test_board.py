@@ -5,7 +5,7 @@ import os
 import signal
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, CDPSession, Page, expect
 
 from tests.browser.counter import call, wait_in_line
 from tests.browser.screen import watched
@@ -19,6 +19,11 @@ TONES = 6
 """Two strokes of the chime, of three partials each."""
 REAL_MINUTE = "MEDIQ_REAL_MINUTE" in os.environ
 """Wait by the clock on the wall where the page's clock would do."""
+
+EVENTS = int(os.environ.get("MEDIQ_BOARD_EVENTS", "1000"))
+"""Events for which a board is watched growing; 10,000 take minutes."""
+GROWTH = 1_000_000
+"""Bytes of memory that a board may take more after them: caches of the browser's own."""
 
 CLIPS = """async (calls) => {
   const folder = document.documentElement.dataset.voice;
@@ -164,3 +169,36 @@ async def test_a_board_has_no_names_and_an_unknown_board_is_said_to_be_one(page:
     assert nik not in content
     assert (await page.goto("/display/kandungan")).status == 404
     await expect(page.locator("h1")).to_have_text("Halaman tidak ditemukan")
+
+
+async def events(staff: Desk, ticket_id: str, count: int) -> None:
+    """So many events at the clinic, many at once: a ticket is held and resumed, over and over."""
+    for _ in range(count // 2):
+        assert (await staff.patch(f"/queue/{ticket_id}/hold")).status == 200
+        assert (await staff.patch(f"/queue/{ticket_id}/resume")).status == 200
+
+
+async def held(page: Page, tools: CDPSession) -> dict[str, float]:
+    """What the page holds when what it no longer needs has been collected."""
+    await page.evaluate("() => new Promise((done) => setTimeout(done, 300))")
+    await tools.send("HeapProfiler.collectGarbage")
+    await tools.send("Performance.enable")
+    metrics = (await tools.send("Performance.getMetrics"))["metrics"]
+    return {each["name"]: each["value"] for each in metrics}
+
+
+async def test_a_board_does_not_grow(chromium: Browser, clinic: House, staff: Desk) -> None:
+    """A thousand events later it holds no more elements than before, and hardly more memory."""
+    async with watched(chromium, clinic.address) as page:
+        tools = await page.context.new_cdp_session(page)
+        await page.goto("/display/all")
+        await expect(page.locator("#link")).to_have_text("Terhubung")
+        ticket = await staff.queue(await staff.register(new_nik()), service="gigi")
+        await events(staff, ticket["id"], 200)
+        before = await held(page, tools)
+        await events(staff, ticket["id"], EVENTS)
+        after = await held(page, tools)
+        await staff.delete(f"/queue/{ticket['id']}")
+    assert after["Nodes"] <= before["Nodes"] + 5
+    assert after["JSEventListeners"] <= before["JSEventListeners"]
+    assert after["JSHeapUsedSize"] < before["JSHeapUsedSize"] + GROWTH
