@@ -13,7 +13,7 @@ from enum import StrEnum
 import msgspec
 
 from mediq import observe
-from mediq.messages.errors import BreakerOpen, DomainError, Expired, Internal, Unavailable
+from mediq.messages.errors import BreakerOpen, DomainError, Expired, Internal, MailboxFull, Unavailable
 
 
 class State(StrEnum):
@@ -64,6 +64,8 @@ class Breaker:
         except (Expired, Unavailable, Internal) as fault:
             if isinstance(fault, Expired) and not patient:
                 self._probing = self._probing and not probe
+            elif isinstance(fault, MailboxFull) and not probe:
+                pass  # it works as fast as it can, and answers others
             elif fault.service in (None, self.service):
                 self._failed(probe)
             else:

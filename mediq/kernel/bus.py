@@ -27,6 +27,8 @@ R = TypeVar("R")
 _encode = msgspec.msgpack.Encoder().encode
 _decode_error = msgspec.msgpack.Decoder(WireError).decode
 _log = observe.logger("bus")
+_ROOM_SECONDS: Final = 1.0
+"""How long an ask waits for room in a mailbox: behind so many that wait already it would hardly be answered in time."""
 _PATIENCE: Final = 0.5
 """Part of the bus's timeout that an attempt must have for its running out to count against the service."""
 
@@ -182,7 +184,11 @@ class Bus(Child):
         reply: asyncio.Future[Envelope] = asyncio.get_running_loop().create_future()
         self._pending[envelope.id] = reply
         try:
-            await self.transport.send(self.mailboxes[spec.service], envelope)  # ends by the deadline by itself
+            try:
+                async with asyncio.timeout(_ROOM_SECONDS):
+                    await self.transport.send(self.mailboxes[spec.service], envelope)
+            except TimeoutError:
+                raise MailboxFull(retry_after=1.0) from None
             async with asyncio.timeout((envelope.deadline or 0.0) - self.clock()):
                 answer = await reply
         except TimeoutError:

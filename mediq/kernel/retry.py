@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 import stamina
 
-from mediq.messages.errors import BreakerOpen, Expired, Internal, Unavailable
+from mediq.messages.errors import BreakerOpen, Expired, Internal, MailboxFull, Unavailable
 
 T = TypeVar("T")
 
@@ -32,8 +32,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def passing(error: BaseException) -> bool:
-    """Whether a fault may pass by itself, so that it counts for the breaker and may be retried."""
-    return isinstance(error, (Expired, Unavailable, Internal)) and not isinstance(error, BreakerOpen)
+    """Whether a fault may pass by itself within a few seconds. Who is too busy is not helped by being asked more."""
+    return isinstance(error, (Expired, Unavailable, Internal)) and not isinstance(error, (BreakerOpen, MailboxFull))
 
 
 async def retrying(

@@ -1,9 +1,11 @@
 """The gateway over services that follow a script: one time for everything, and no questions where none are needed."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from mediq.actors.gateway import GatewayActor
@@ -12,19 +14,41 @@ from mediq.domain.clinic import DEFAULT
 from mediq.domain.roles import Role
 from mediq.http.app import Gateway
 from mediq.http.tokens import Tokens
+from mediq.kernel import bus as buses
 from mediq.kernel.actor import Actor, handles
+from mediq.kernel.breaker import Breaker
 from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context
 from mediq.messages import auth, user
-from mediq.messages.errors import NotFound
+from mediq.messages.errors import NotFound, Unavailable
 from mediq.messages.principal import Principal
 from mediq.roles import now
-from mediq.transport.memory import MemoryTransport
-from tests.unit.kernel.support import House
+from tests.unit.kernel.support import AT_ONCE, House
 
 TOKENS = Tokens("a" * 32, "b" * 32)
 SITI = Principal("siti", Role.ADMIN_FASKES, "s-1")
 BEARER = {"Authorization": f"Bearer {TOKENS.access(SITI)}"}
+
+
+class Users(Actor):
+    """Answers a profile as its script says, and finds every session alive."""
+
+    name = "user"
+    concurrency = 1
+
+    def __init__(self, bus: Bus, script: Callable[[], Awaitable[Any]]) -> None:
+        super().__init__(bus)
+        self.script = script
+        self.asked = 0
+
+    @handles(auth.CheckSession)
+    async def check_session(self, message: auth.CheckSession, context: Context) -> auth.SessionState:
+        return auth.SessionState(alive=True)
+
+    @handles(user.GetProfile)
+    async def profile(self, message: user.GetProfile, context: Context) -> Any:
+        self.asked += 1
+        return await self.script()
 
 
 class SlowUsers(Actor):
@@ -53,8 +77,8 @@ class SlowUsers(Actor):
 async def house() -> AsyncIterator[House]:
     house = House()
     mailboxes = {name: name for name in ("user", "queue", "ocr", "gateway")}
-    house.transport = MemoryTransport(house.broker)
-    house.bus = Bus(house.transport, mailboxes, clock=house.clock)
+    house.bus = Bus(house.transport, mailboxes, retry=AT_ONCE, clock=house.clock)
+    house.bus.breakers["user"] = Breaker("user", clock=house.clock)
     async with house:
         await house.employ(GatewayActor(house.bus))
         yield house
@@ -113,3 +137,99 @@ async def test_health_counts_by_account_whose_token_is_shown(client: TestClient[
     assert forged.status == 401, "what is shown must be true"
     stale = await client.get("/", headers={"Cookie": "mediq_session=nonsense"})
     assert (stale.status, "Max-Age=0" in stale.headers["Set-Cookie"]) == (200, True)
+
+
+async def circuit(client: TestClient[Any, Any]) -> str:
+    parts = (await (await client.get("/health")).json())["parts"]
+    return str(parts.get("circuit:user", {}).get("detail", "closed"))
+
+
+async def problem(answer: ClientResponse) -> tuple[int, str]:
+    return answer.status, (await answer.json())["type"].removeprefix("urn:mediq:")
+
+
+async def test_a_service_that_fails_is_left_alone_until_it_works_again(
+    house: House, client: TestClient[Any, Any]
+) -> None:
+    works = False
+
+    async def profile() -> Any:
+        if works:
+            raise NotFound("Pengguna tidak ditemukan.")
+        raise Unavailable
+
+    users = Users(house.bus, profile)
+    await house.employ(users)
+    assert await circuit(client) == "closed"
+    answer = await client.get("/users/profile", headers=BEARER)
+    assert (answer.status, users.asked) == (503, 3), "what only reads is asked three times"
+    while await circuit(client) == "closed":
+        assert (await client.get("/users/profile", headers=BEARER)).status == 503
+        assert users.asked < 50
+    asked = users.asked
+    refused = await client.get("/users/profile", headers=BEARER)
+    assert await problem(refused) == (503, "breaker-open")
+    assert (int(refused.headers["Retry-After"]), users.asked) == (10, asked)
+    assert await circuit(client) == "open"
+
+    house.clock.advance(10.0)
+    assert (await client.get("/users/profile", headers=BEARER)).status == 503
+    assert (users.asked, await circuit(client)) == (asked + 1, "open"), "one probe"
+    works = True
+    house.clock.advance(10.0)
+    assert (await client.get("/users/profile", headers=BEARER)).status == 404
+    assert await circuit(client) == "closed"
+
+
+async def test_a_service_that_hangs_costs_each_caller_their_time_until_it_is_left_alone(
+    house: House, client: TestClient[Any, Any]
+) -> None:
+    gate = asyncio.Event()
+
+    async def profile() -> Any:
+        await gate.wait()
+        raise NotFound("Pengguna tidak ditemukan.")
+
+    await house.employ(Users(house.bus, profile))
+    house.bus.timeout = 0.05
+    answers = [await client.get("/users/profile", headers=BEARER) for _ in range(20)]
+    told = [await problem(answer) for answer in answers]
+    assert set(told) == {(504, "timeout"), (503, "breaker-open")}
+    assert told == sorted(told, reverse=True), "first the one, then the other"
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in answers)
+    house.bus.timeout = 5.0
+    gate.set()
+    house.clock.advance(10.0)
+    assert (await client.get("/users/profile", headers=BEARER)).status == 404
+    assert await circuit(client) == "closed"
+
+
+async def test_a_service_with_too_much_to_do_turns_callers_away_soon(
+    house: House, client: TestClient[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = asyncio.Event()
+    gate.set()
+
+    async def profile() -> Any:
+        await gate.wait()
+        raise NotFound("Pengguna tidak ditemukan.")
+
+    await house.employ(Users(house.bus, profile))
+    assert (await client.get("/users/profile", headers=BEARER)).status == 404
+    gate.clear()
+    monkeypatch.setattr(buses, "_ROOM_SECONDS", 0.05)
+    house.broker.capacity = 2
+    crowd = [asyncio.create_task(client.get("/users/profile", headers=BEARER)) for _ in range(30)]
+    turned_away = 0
+    for coming in asyncio.as_completed(crowd):
+        answer = await coming
+        if answer.status == 503:
+            assert await problem(answer) == (503, "mailbox-full")
+            assert int(answer.headers["Retry-After"]) == 1
+            turned_away += 1
+        else:
+            assert answer.status == 404
+        if turned_away == 26:  # two waited in the mailbox, and two were taken from it
+            gate.set()
+    assert turned_away == 26
+    assert await circuit(client) == "closed", "it works, and who was let in got their answers"

@@ -102,7 +102,7 @@ def test_what_lies_before_the_window_is_forgotten(bench: Bench, seconds: float, 
     assert bench.breaker.state is state
 
 
-@pytest.mark.parametrize("fault", [Expired(), Unavailable(), Internal(), MailboxFull()])
+@pytest.mark.parametrize("fault", [Expired(), Unavailable(), Internal()])
 def test_faults_of_the_service_count(bench: Bench, fault: Exception) -> None:
     for _ in range(11):
         bench.call(fault)
@@ -123,6 +123,15 @@ def test_what_a_service_asks_in_vain_is_no_failure_of_its_own(bench: Bench) -> N
     for _ in range(21):
         bench.call(Unavailable(service="test"))
     assert bench.breaker.state is State.OPEN
+
+
+def test_a_full_mailbox_says_nothing_of_a_service_that_works(bench: Bench) -> None:
+    for _ in range(50):
+        bench.call(MailboxFull())
+    bench.calls("-" * 10)
+    assert bench.breaker.state is State.CLOSED
+    end(bench.half_open(), MailboxFull())
+    assert bench.breaker.state is State.OPEN, "but of one that did not, that it still does not"
 
 
 def test_running_out_of_little_time_says_nothing_of_the_service(bench: Bench) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from mediq.domain.errors import FieldError
 from mediq.domain.roles import Role
+from mediq.kernel import bus
 from mediq.kernel.breaker import BreakerPolicy, State
 from mediq.kernel.context import Context
 from mediq.kernel.retry import RetryPolicy
@@ -183,6 +184,18 @@ async def test_an_ask_of_a_full_mailbox_says_so_and_not_merely_that_time_is_up(h
     await house.bus.tell(Echo())
     with pytest.raises(MailboxFull):
         await house.bus.ask(Echo(), timeout=SOON)
+
+
+async def test_an_ask_waits_for_room_no_longer_than_is_worth_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus, "_ROOM_SECONDS", SOON)
+    house.broker.capacity = 1
+    await (await house.transport.bind("test", lambda delivery: None, 1)).close()
+    await house.bus.tell(Echo())
+    for request in (Echo(), Look()):
+        with pytest.raises(MailboxFull) as refusal:
+            await house.bus.ask(request, timeout=3600.0)
+        assert refusal.value.retry_after == 1.0
+    assert house.bus._pending == {}
 
 
 async def test_an_ask_without_time_left_is_not_run(house: House) -> None:

@@ -104,7 +104,7 @@ async def test_what_does_not_pass_is_raised_at_once(slept: list[float], error: B
         (Expired(), True),
         (Unavailable(), True),
         (Unroutable(), True),
-        (MailboxFull(), True),
+        (MailboxFull(), False),
         (Internal(), True),
         (BreakerOpen(), False),
         (StorageFull(), False),
