@@ -6,6 +6,7 @@ python -m bench [--grow] [--only gateway ask ...]
 import argparse
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
 
@@ -38,11 +39,18 @@ def main() -> None:
         sys.exit("bench: wrk is not installed: scripts/setup bench")
     print(machine())
     print("A line is the median of the rounds; ratios are to the first line of a table, round by round.")
-    begun = time.monotonic()
+    begun, failed = time.monotonic(), list[str]()
     for name, run in (TABLE | GROWING if given.only else GROWING if given.grow else TABLE).items():
-        if not given.only or name in given.only:
+        if given.only and name not in given.only:
+            continue
+        try:
             run()
+        except Exception:  # the others are still worth seeing
+            traceback.print_exc()
+            failed.append(name)
     print(f"\n{machine()}\n{time.monotonic() - begun:.0f} s")
+    if failed:
+        sys.exit(f"bench: failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

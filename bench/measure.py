@@ -82,21 +82,12 @@ def wrk(
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write("\n".join(lines))
         script.flush()
-        command = [
-            "wrk",
-            "-t1",
-            f"-c{connections}",
-            f"-d{max(1, round(seconds))}s",
-            "--latency",
-            "-s",
-            script.name,
-            url,
-        ]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        many = ("-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout=30s", "--latency")
+        said = subprocess.run(["wrk", *many, "-s", script.name, url], capture_output=True, text=True, check=True).stdout
     count, rate = re.search(r"(\d+) requests in", said), re.search(r"Requests/sec:\s+([\d.]+)", said)
     if "Non-2xx" in said or "Socket errors" in said or count is None or rate is None:
         raise RuntimeError(f"not every request was answered well:\n{said}")
-    found = {share: _milliseconds(text) for share, text in re.findall(r"^\s+(50|99)%\s+(\S+)$", said, re.MULTILINE)}
+    found = {share: _milliseconds(text) for share, text in re.findall(r"^\s+(50|99)%\s+(\S+)\s*$", said, re.MULTILINE)}
     return Load(int(count[1]), float(rate[1]), found["50"], found["99"])
 
 
