@@ -37,6 +37,9 @@ message_seconds = Histogram(
     "mediq_message_seconds", "Time of a message in its handler", ["pattern", "outcome"], buckets=_LATENCY
 )
 mailbox_depth = Gauge("mediq_mailbox_depth", "Messages taken from the transport and not yet handled", ["mailbox"])
+mailbox_waiting = Gauge(
+    "mediq_mailbox_waiting", "Messages that wait in a mailbox of this process; a broker tells of its own", ["mailbox"]
+)
 dead_letters = Counter("mediq_dead_letters_total", "Messages given up", ["mailbox", "reason"])
 events_dropped = Counter("mediq_events_dropped_total", "Events that a slow subscriber lost", ["topic"])
 restarts = Counter("mediq_restarts_total", "Restarts of a supervised child", ["child"])

@@ -89,6 +89,8 @@ class MemoryTransport(Transport):
             box = self.broker.mailboxes[mailbox] = _Mailbox(mailbox, self.broker)
         if private:
             self._private.add(mailbox)
+        else:
+            observe.mailbox_waiting.labels(mailbox).set_function(box.waiting)
         consumer = _Consumer(box, on_delivery, prefetch, private)
         self._consumers.append(consumer)
         box.add(consumer)
@@ -135,6 +137,10 @@ class _Mailbox:
         self._consumers: deque[_Consumer] = deque()
         self._senders: dict[asyncio.Future[None], tuple[bytes, MemoryTransport]] = {}
         self._pump_due = False
+
+    def waiting(self) -> int:
+        """How many messages nobody has taken yet."""
+        return len(self._ready) + len(self._senders)
 
     def add(self, consumer: "_Consumer") -> None:
         self._consumers.append(consumer)

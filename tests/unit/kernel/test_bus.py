@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from mediq import observe
 from mediq.domain.errors import FieldError
 from mediq.domain.roles import Role
 from mediq.kernel import bus
@@ -423,6 +424,19 @@ async def test_a_told_request_is_refused_when_there_is_no_room_in_time() -> None
         await house.bus.tell(Echo())
         with pytest.raises(MailboxFull):
             await house.bus.tell(Echo())
+
+
+async def test_what_waits_in_a_mailbox_is_told(house: House) -> None:
+    def waiting() -> float | None:
+        return observe.registry.get_sample_value("mediq_mailbox_waiting", {"mailbox": "test"})
+
+    await (await house.transport.bind("test", lambda delivery: None, 1)).close()
+    for _ in range(3):
+        await house.bus.tell(Echo())
+    assert waiting() == 3
+    await house.employ_script(Calls())
+    await settle()
+    assert waiting() == 0
 
 
 async def test_a_told_request_to_nobody_is_unroutable(house: House) -> None:
