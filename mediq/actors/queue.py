@@ -76,6 +76,8 @@ class QueueActor(QueueReading):
 
     async def on_start(self) -> None:
         await self._ledger.restore()
+        if self._ledger.state.premises is not None:
+            _log.info("services and counters are those that an administrator saved, not those of the settings")
         for topic in ("user.updated", "user.deleted"):
             self._bindings.append(await self.bus.subscribe(topic, self._forget))
 
@@ -260,5 +262,6 @@ class QueueActor(QueueReading):
         now = self._clock()
         state = await self._state()
         if day.is_over(state, self._clinic(state), now):
-            await self._ledger.submit(commands.CloseDay(at=now, actor="system", why="day-over"))
+            # Decided once more in its turn: someone may have come in the meantime.
+            await self._ledger.submit(commands.CloseDay(at=now, actor="system", why="day-over", if_over=True))
         await self._ledger.tidy(now)

@@ -37,7 +37,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `requeue`: where a skipped patient who comes back goes. `undo_seconds`: how long a counter may take back its last
     action. `high_in_a_row`: so many HIGH, then a waiting NORMAL. `retention_days`: how long finished visits stay.
     `elderly_age`: years from which a patient is lansia. `close_after_minutes`: how long after the last service closed
-    the day may be closed without anyone asking, so that those already waiting are still served.
+    and anything happened the day is closed without anyone asking, so that those already waiting are still served.
     """
 
     max_wait_minutes: int = 60

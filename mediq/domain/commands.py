@@ -121,7 +121,9 @@ class Configure(Asked, frozen=True, kw_only=True, tag="configure"):
 
 
 class CloseDay(Asked, frozen=True, kw_only=True, tag="close-day"):
-    """End what is still open and put the day away."""
+    """End what is still open and put the day away; `if_over`, only once everyone has gone home."""
+
+    if_over: bool = False
 
 
 Command = (

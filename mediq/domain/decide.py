@@ -16,7 +16,7 @@ from mediq.domain.commands import (
     OpenCounter,
     Undo,
 )
-from mediq.domain.day import present, today
+from mediq.domain.day import is_over, present, today
 from mediq.domain.errors import Conflict, NotFound
 from mediq.domain.events import (
     ActionUndone,
@@ -126,7 +126,9 @@ def _answer(queue: Queue, command: Command, clinic: Clinic) -> _Answered:
             refuse_change(queue, clinic, command.premises, today(queue, command.at, clinic))
             return _unless(clinic.changed(command.premises) == clinic, ClinicChanged(premises=command.premises))
         case CloseDay():
-            return (() if queue.day is None else _close(queue, queue.day, command.at, clinic)), None
+            if queue.day is None or (command.if_over and not is_over(queue, clinic, command.at)):
+                return (), None
+            return _close(queue, queue.day, command.at, clinic), None
         case _:
             return decide_ticket(queue, command, clinic)
 

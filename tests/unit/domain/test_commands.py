@@ -445,6 +445,10 @@ def test_a_day_is_over_when_everyone_has_gone_home(journal: Journal) -> None:
     journal.call("2")
     assert not over(15)
     assert over(15, 30)
+    journal.at = datetime(2026, 11, 23, 7, 29, tzinfo=UTC)
+    assert journal.do(CloseDay, if_over=True).events == (), "someone may have come since it was looked at"
+    journal.later(minutes=1)
+    assert is_over(journal.queue, journal.clinic, journal.at)
     journal.later(days=1)
     assert is_over(journal.queue, journal.clinic, journal.at), "past midnight in any case"
 
