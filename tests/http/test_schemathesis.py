@@ -15,7 +15,7 @@ from mediq.http import cookie
 from mediq.http.openapi import document
 from mediq.http.routes import table
 from tests.fixtures.desk import PASSWORD
-from tests.fixtures.house import ADMIN, HANG, House, made_with_admin, running
+from tests.fixtures.house import ADMIN, GENEROUS, HANG, House, made_with_admin, running
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
 DOCUMENT: dict[str, Any] = json.loads(document(table(open_registration=False)))
@@ -50,10 +50,13 @@ class Asked:
     """A house of these tests' own, since they leave nothing as it was, and those who ask it."""
 
     def __init__(self, house: House) -> None:
+        self.house = house
         self.address = house.address
+        self.secrets = {NAME, STAFF_MAIL, PASSWORD, *ADMIN, "SITI CONTOH", "3201155503900001", "sepuluh huruf"}
         self._signed_in: dict[str, dict[str, Any]] = {}
         self._staff_made = False
         self._nik = new_nik()
+        self.secrets.add(self._nik)
         self._patient = self.post("/users", self.headers("ADMIN_FASKES"), {"nik": self._nik, "nama": NAME})["id"]
         self._other = self.post("/users", self.headers("ADMIN_FASKES"), {"nik": new_nik(), "nama": NAME})["id"]
         ticket = self.post("/queue/add", self.headers("ADMIN_FASKES"), {"user_id": self._other})["id"]
@@ -92,7 +95,8 @@ class Asked:
 
     def _tokens(self, role: str) -> dict[str, Any]:
         if role not in self._signed_in:
-            self._signed_in[role] = self._sign_in(role)
+            tokens = self._signed_in[role] = self._sign_in(role)
+            self.secrets |= {token for name in ("access_token", "refresh_token") if (token := tokens.get(name))}
         return self._signed_in[role]
 
     def _sign_in(self, role: str) -> dict[str, Any]:
@@ -118,7 +122,7 @@ class Asked:
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
     base = tmp_path_factory.mktemp("asked")
     made_with_admin(base)
-    with running(base) as house:
+    with running(base, f'{GENEROUS}\n[log]\nlevel = "debug"') as house:
         with requests.Session() as http:
             while not http.get(f"{house.address}/ready", timeout=HANG).ok:
                 pass
@@ -165,3 +169,10 @@ def test_whoever_may_got_through() -> None:
         if not set(answers[operation["operationId"], role]) - {401, 403}
     }
     assert turned_away == set()
+
+
+def test_the_log_of_it_all_names_nobody(asked: Asked) -> None:
+    log = asked.house.log
+    assert log.count("\n") > sum(counter.total() for counter in answers.values()), "every request has its line"
+    assert sorted(secret for secret in asked.secrets if secret in log) == []
+    assert "Traceback" not in log
