@@ -32,6 +32,7 @@ class Limits(_Section, frozen=True, kw_only=True):
     window_ms: Positive = 60_000
     login_requests: Positive = 10
     card_requests: Positive = 20
+    nik_requests: Positive = 30
     streams: Positive = 2000
 
 

@@ -36,6 +36,7 @@ class RateLimiter:
             Limit.GENERAL: RateLimitItemPerSecond(limits.requests, window, "general"),
             Limit.LOGIN: RateLimitItemPerSecond(limits.login_requests, window, "login"),
             Limit.CARD: RateLimitItemPerSecond(limits.card_requests, window, "card"),
+            Limit.NIK: RateLimitItemPerSecond(limits.nik_requests, window, "nik"),
         }
 
     async def count(self, request: web.Request, principal: Principal | None, limit: Limit) -> None:

@@ -22,6 +22,7 @@ class Limit(StrEnum):
     GENERAL = "general"
     LOGIN = "login"
     CARD = "card"
+    NIK = "nik"
 
 
 class Body(StrEnum):
@@ -137,7 +138,7 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
             body=json,
             status=201,
         ),
-        Route(method="GET", path="/users/check-nik/{nik}", message=user.CheckNik, who=STAFF),
+        Route(method="GET", path="/users/check-nik/{nik}", message=user.CheckNik, who=STAFF, limit=Limit.NIK),
         Route(method="GET", path="/users/profile", message=user.GetProfile, who=PEOPLE),
         Route(
             method="PATCH",

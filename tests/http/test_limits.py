@@ -1,12 +1,21 @@
 """A house with tight limits: whoever asks too often is told when to come back, by address or by account."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
+from mediq.config import Limits
+from mediq.http.limits import RateLimiter
+from mediq.http.origin import Origin
+from mediq.http.routes import Limit
+from mediq.messages.errors import TooMany
 from tests.fixtures.desk import Desk, desk_at
 from tests.fixtures.house import ADMIN, House, made_with_admin, running
+from tests.fixtures.servers import Redis
 from tests.fixtures.visitors import new_nik
 
 TIGHT = """
@@ -14,6 +23,7 @@ TIGHT = """
 requests = 40
 login_requests = 8
 card_requests = 3
+nik_requests = 4
 streams = 6
 """
 
@@ -43,6 +53,10 @@ async def test_whoever_asks_too_often(desk: Desk) -> None:
     assert int(answers[3].headers["Retry-After"]) >= 1
     assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["2", "1", "0", "0"]
     assert (await admin.get("/users/profile")).status == 200, "other requests are counted apart"
+
+    # Looking up who is known: nobody tries all numbers, not even from the desk.
+    looked = [await admin.get(f"/users/check-nik/{new_nik()}") for _ in range(5)]
+    assert [each.status for each in looked] == [200] * 4 + [429]
 
     # Signing in, counted by account even if each attempt came from elsewhere.
     wrong = {"email": "Sasaran@klinik.example", "password": "tebakan-tebakan"}
@@ -76,3 +90,48 @@ async def test_what_operations_ask_counts_for_nobody(desk: Desk) -> None:
     for path in ("/ready", "/metrics", "/setup"):
         statuses = {(await desk.get(path)).status for _ in range(50)}
         assert statuses == {200}, path
+
+
+class TestSeveralGateways:
+    """Gateways that share a Redis count together, and each for itself while it is away."""
+
+    def request(self, address: str) -> web.Request:
+        request = make_mocked_request("GET", "/")
+        request["origin"] = Origin(address, "http")
+        return request
+
+    async def left(self, gateway: RateLimiter, address: str) -> int:
+        request = self.request(address)
+        await gateway.count(request, None, Limit.GENERAL)
+        return int(request["ratelimit"]["RateLimit-Remaining"])
+
+    async def test_count_together(self, redis_url: str) -> None:
+        one, two = [RateLimiter(Limits(requests=6), redis_url) for _ in range(2)]
+        assert [await self.left((one, two)[n % 2], "203.0.113.1") for n in range(6)] == [5, 4, 3, 2, 1, 0]
+        for gateway in (one, two):
+            with pytest.raises(TooMany):
+                await self.left(gateway, "203.0.113.1")
+        assert await self.left(two, "203.0.113.2") == 5
+
+    async def test_count_failed_sign_ins_together(self, redis_url: str) -> None:
+        one, two = [RateLimiter(Limits(login_requests=2), redis_url) for _ in range(2)]
+        for gateway in (one, two):
+            await gateway.refuse_guessing(self.request("203.0.113.3"), "sasaran@klinik.example")
+            await gateway.note_failure(self.request("203.0.113.3"), "sasaran@klinik.example")
+        for gateway in (one, two):
+            with pytest.raises(TooMany):
+                await gateway.refuse_guessing(self.request("203.0.113.3"), "sasaran@klinik.example")
+            await gateway.refuse_guessing(self.request("203.0.113.4"), "sasaran@klinik.example")
+
+    async def test_count_each_for_itself_while_redis_is_away(self) -> None:
+        redis = Redis()
+        try:
+            await asyncio.to_thread(redis.start)
+            gateway = RateLimiter(Limits(requests=3), redis.url())
+            assert await self.left(gateway, "203.0.113.5") == 2
+            await asyncio.to_thread(redis.kill)
+            assert [await self.left(gateway, "203.0.113.5") for _ in range(3)] == [2, 1, 0]
+            with pytest.raises(TooMany):
+                await self.left(gateway, "203.0.113.5")
+        finally:
+            await asyncio.to_thread(redis.close)

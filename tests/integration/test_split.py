@@ -20,6 +20,7 @@ LIMITS = f"""
 requests = 1000000
 login_requests = {LOGINS}
 card_requests = 1000000
+nik_requests = 1000000
 """
 PERSON = person(CLEAN[0])
 
