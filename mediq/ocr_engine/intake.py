@@ -2,21 +2,23 @@
 trusted."""
 
 import io
-import threading
 import warnings
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 
 import msgspec
 import numpy as np
-import pypdfium2
 from PIL import Image, ImageOps
 
+from mediq.ocr_engine import pdf
 from mediq.ocr_engine.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
 from mediq.ocr_engine.picture import Picture
 
 _PAGE_LONGEST = 2000
 """Pixels of the longer side to which a PDF page is rendered; a card scanned on A4 is then about 800 wide."""
+_SCAN = b"\xff\xda"
+"""What every scan of a JPEG begins with; a progressive one has about ten, each of which goes over all pixels."""
+_MOST_WORK = 600_000_000
+"""Pixels times scans: a file of thousands of scans, a few bytes each, would keep the decoder busy for minutes."""
 _LONGEST = 2600
 """Pixels of the longer side beyond which a picture is scaled down after decoding: no card needs more."""
 
@@ -58,17 +60,16 @@ def inspect(data: bytes, *, allowed: Collection[str], max_pixels: int) -> ImageI
     if kind is None or kind not in wanted:
         raise UnsupportedImage(f"content is {kind or 'of no known kind'}")
     if kind == "pdf":
-        info = _inspect_pdf(data)
+        pages, width, height = pdf.page_size(data, longest=_PAGE_LONGEST)
+        info = ImageInfo(kind="pdf", width=width, height=height, pages=pages)
     else:
         with _open(data, kind, max_pixels) as image:
             info = ImageInfo(kind=kind, width=image.width, height=image.height)
+        if kind == "jpg" and data.count(_SCAN) * info.width * info.height > _MOST_WORK:
+            raise ImageTooLarge("too many scans")
     if info.width * info.height > max_pixels:
         raise ImageTooLarge(f"{info.width} x {info.height} pixels")
     return info
-
-
-_pdfium = threading.Lock()
-"""PDFium is not to be used by two threads at once."""
 
 
 def decode(data: bytes, *, max_pixels: int) -> Picture:
@@ -81,9 +82,9 @@ def decode(data: bytes, *, max_pixels: int) -> Picture:
         UnreadableImage, UnsupportedImage, ImageTooLarge: as :func:`inspect`, and for damage that only
         unpacking shows.
     """
-    info = inspect(data, allowed=("jpg", "png", "pdf"), max_pixels=max_pixels)
-    if info.kind == "pdf":
-        return _render_pdf(data)
+    if _kind(data) == "pdf":
+        return pdf.render(data, longest=_PAGE_LONGEST)
+    info = inspect(data, allowed=("jpg", "png"), max_pixels=max_pixels)
     with _open(data, info.kind, max_pixels) as image:
         try:
             if info.kind == "jpg" and max(image.size) > 2 * _LONGEST:
@@ -150,47 +151,3 @@ def _bgr(image: Image.Image) -> Picture:
         image = Image.alpha_composite(white, layered)
     rgb = np.asarray(image.convert("RGB"), np.uint8)
     return np.ascontiguousarray(rgb[:, :, ::-1])
-
-
-@contextmanager
-def _pdfium_document(data: bytes) -> Iterator[pypdfium2.PdfDocument]:
-    with _pdfium:
-        try:
-            document = pypdfium2.PdfDocument(data)
-            try:
-                yield document
-            finally:
-                document.close()
-        except pypdfium2.PdfiumError as error:
-            raise UnreadableImage("PdfiumError") from error
-
-
-def _inspect_pdf(data: bytes) -> ImageInfo:
-    with _pdfium_document(data) as document:
-        pages = len(document)
-        if pages == 0:
-            raise UnreadableImage("a PDF without pages")
-        width, height = document[0].get_size()
-    width, height = _page_size(width, height)
-    return ImageInfo(kind="pdf", width=width, height=height, pages=pages)
-
-
-def _page_size(width: float, height: float) -> tuple[int, int]:
-    if not (0 < width < 1e6 and 0 < height < 1e6) or max(width, height) / min(width, height) > 50:
-        raise UnreadableImage("a page of impossible size")
-    scale = _PAGE_LONGEST / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def _render_pdf(data: bytes) -> Picture:
-    with _pdfium_document(data) as document:
-        page = document[0]
-        width, height = page.get_size()
-        _page_size(width, height)
-        bitmap = page.render(scale=_PAGE_LONGEST / max(width, height), rev_byteorder=False)
-        picture = np.array(bitmap.to_numpy(), np.uint8)
-    if picture.ndim == 2:
-        picture = picture[:, :, None]
-    if picture.shape[2] == 1:
-        picture = np.repeat(picture, 3, axis=2)
-    return np.ascontiguousarray(picture[:, :, :3])
