@@ -14,6 +14,7 @@ from aiohttp import web
 
 _TYPES: Final = {
     ".css": "text/css",
+    ".jpg": "image/jpeg",
     ".js": "text/javascript",
     ".json": "application/json",
     ".mp3": "audio/mpeg",

@@ -88,7 +88,8 @@ export function photo(cardId, read, form) {
   return figure;
 }
 
-function placed(element, box) {
+/** Put an element over a box of the picture that it lies on. */
+export function placed(element, box) {
   element.style.left = `${box.x * 100}%`;
   element.style.top = `${box.y * 100}%`;
   element.style.width = `${box.width * 100}%`;

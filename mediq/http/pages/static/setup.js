@@ -1,31 +1,179 @@
-// The first administrator. The link's token stands behind the # of the address, which browsers send to nobody.
-import { post } from "./api.js";
+// Setting MediQ up, step by step. What is typed is kept in this browser until it is stored, so that going back, a reload
+// or another day loses nothing but a password. The link's token stands behind the #, which browsers send to nobody.
+import { get, post, put } from "./api.js";
+import { at, field, fill, h } from "./dom.js";
+import { markPremises, Premises, premisesOf } from "./premises.js";
+import { testCard } from "./setup-card.js";
 import { busy, mark } from "./ui.js";
 import { t } from "./words.js";
 
-const form = document.querySelector("form");
-const told = document.querySelector("[role=alert]");
-const token = location.hash.slice(1);
+const DRAFT = "mediq.setup";
+const TOKEN = "mediq.setup.token"; // for as long as the tab is open: another language's page has another address
+const STEPS = ["account", "clinic", "services", "counters", "card", "done"];
+const GONE = ["setup-token-unknown", "already-set-up"];
+const { role } = document.documentElement.dataset;
+const token = location.hash.slice(1) || sessionStorage.getItem(TOKEN) || "";
+const draft = JSON.parse(localStorage.getItem(DRAFT) || "{}");
 
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  const { nama, email, password, again } = Object.fromEntries(new FormData(form));
-  mark(form);
-  if (password !== again) {
-    mark(form, { again: t("setup.differ") });
+const keep = () => localStorage.setItem(DRAFT, JSON.stringify(draft));
+
+/** Show a step, and let the browser's own way back lead to the one before. */
+function go(step, { remember = true } = {}) {
+  draft.step = step;
+  keep();
+  if (remember) history.pushState({ step }, "", location.pathname);
+  draw();
+}
+
+function draw() {
+  const { step } = draft;
+  for (const each of at("steps").children) {
+    const [here, now] = [STEPS.indexOf(each.dataset.step), STEPS.indexOf(step)];
+    each.className = here < now ? "past" : "";
+    if (here === now) each.setAttribute("aria-current", "step");
+    else each.removeAttribute("aria-current");
+  }
+  SHOWN[step]();
+  at("step").querySelector("h2").focus();
+}
+
+/** What every step has: where it stands, its title and why it is asked. */
+function head(step) {
+  return h("div", { class: "stack tight" },
+    h("p", { class: "muted small" }, t("setup.step", { step: STEPS.indexOf(step) + 1, steps: STEPS.length })),
+    h("h2", { tabindex: -1 }, t(`setup.${step}_title`)),
+    h("p", { class: "muted" }, t(`setup.${step}_intro`)));
+}
+
+const told = () => h("p", { class: "notice bad", role: "alert" });
+const back = (step) => h("button", { class: "button large", type: "button", click: () => go(step) }, t("setup.back"));
+
+// The administrator
+
+function account() {
+  const problem = told();
+  const input = (name, type, autocomplete, more = {}) => {
+    const made = h("input", { name, type, autocomplete, required: true, value: type === "password" ? null : draft[name], ...more });
+    if (type !== "password") made.addEventListener("input", () => {
+      draft[name] = made.value;
+      keep();
+    });
+    return made;
+  };
+  const create = h("button", { class: "button primary large" }, t("setup.create"));
+  const form = h("form", { class: "stack" },
+    field(t("setup.name"), input("nama", "text", "name", { maxlength: 200 })),
+    field(t("setup.email"), input("email", "email", "username", { maxlength: 254 })),
+    field(t("setup.password"), input("password", "password", "new-password", { minlength: 10, maxlength: 256 }), { hint: t("setup.password_hint") }),
+    field(t("setup.again"), input("again", "password", "new-password", { minlength: 10, maxlength: 256 })),
+    problem,
+    h("div", { class: "row end" }, create));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const { nama, email, password, again } = Object.fromEntries(new FormData(form));
+    mark(form, password === again ? {} : { again: t("setup.differ") });
+    if (password !== again) return;
+    busy(create, async () => {
+      try {
+        await post("/auth/setup", { token, nama, email, password }, { stay: true });
+      } catch (error) {
+        if (GONE.includes(error.code)) {
+          sessionStorage.removeItem(TOKEN);
+          return closed("setup.used");
+        }
+        mark(form, error.fields);
+        throw error;
+      }
+      sessionStorage.removeItem(TOKEN);
+      await post("/session", { email, password }, { stay: true });
+      await begin();
+      return go("clinic");
+    }, problem);
+  });
+  fill(at("step"), head("account"), form);
+  if (!token) closed("setup.no_token");
+}
+
+/** There is nothing to be done here without another link, or without signing in. */
+function closed(words) {
+  fill(at("step"), head("account"), h("p", { class: "notice warn", role: "alert" }, t(words)),
+    h("div", { class: "row" }, h("a", { class: "button primary", href: "/signin?next=/setup" }, t("setup.signin"))));
+}
+
+// The clinic
+
+/** The clinic as it was left here, or as MediQ has it. */
+async function begin() {
+  draft.premises ||= premisesOf(await get("/clinic"));
+}
+
+/** A step that asks a part of the clinic; `next` gets on with what was filled in. */
+function part(step, before, next) {
+  const place = h("div", { class: "stack" });
+  const problem = told();
+  const on = h("button", { class: "button primary large" }, t("setup.next"));
+  const form = h("form", { class: "stack loose" }, place, problem, h("div", { class: "row end" }, before && back(before), on));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    busy(on, () => next(form), problem);
+  });
+  fill(at("step"), head(step), form);
+  const forms = new Premises(draft.premises, keep);
+  if (step === "clinic") forms.about(place);
+  else forms[step](place);
+}
+
+/** Store the clinic; what is wrong with it is said where it was asked. */
+async function store() {
+  try {
+    await put("/clinic", draft.premises);
+  } catch (error) {
+    const [first = ""] = Object.keys(error.fields || {});
+    const step = first.startsWith("services") && !first.endsWith(".id") ? "services" : /^(name|timezone)/.test(first) ? "clinic" : "counters";
+    if (step !== draft.step) go(step);
+    markPremises(at("step"), error.fields);
+    at("step").querySelector("[role=alert]").textContent = error.message;
     return;
   }
-  busy(form.querySelector("button"), async () => {
-    try {
-      await post("/auth/setup", { token, nama, email, password }, { stay: true });
-    } catch (error) {
-      mark(form, error.fields);
-      throw error;
-    }
-    history.replaceState(null, "", location.pathname);
-    form.hidden = true;
-    document.getElementById("done").hidden = false;
-  }, told);
+  go("card");
+}
+
+// The card, and the end
+
+function card() {
+  const on = h("button", { class: "button primary large", type: "button", click: () => go("done") }, t("setup.next"));
+  fill(at("step"), head("card"), testCard(), h("div", { class: "row end" }, back("counters"), on));
+}
+
+function done() {
+  const link = (name, href) => h("a", { class: "card", href }, h("h3", {}, t(`setup.done_${name}`)), h("p", { class: "muted" }, t(`setup.done_${name}_does`)));
+  fill(at("step"), head("done"),
+    h("div", { class: "grid" }, link("board", "/display/all"), link("operator", "/operator"), link("kiosk", "/admin/devices"), link("staff", "/admin/users")),
+    h("div", { class: "row end" }, back("card"), h("a", { class: "button primary large", href: "/admin", click: () => localStorage.removeItem(DRAFT) }, t("setup.finish"))));
+}
+
+const SHOWN = {
+  account,
+  clinic: () => part("clinic", null, () => go("services")),
+  services: () => part("services", "clinic", () => go("counters")),
+  counters: () => part("counters", "services", store),
+  card,
+  done,
+};
+
+addEventListener("popstate", ({ state }) => {
+  if (state?.step) go(state.step, { remember: false });
+  else if (role !== "ADMIN_FASKES" && !draft.premises) draw();
+  else history.forward(); // the account is made: there is no way back to that
 });
 
-if (!token) told.textContent = t("setup.no_token");
+if (role === "ADMIN_FASKES") {
+  await begin();
+  const step = STEPS.includes(draft.step) && draft.step !== "account" ? draft.step : "clinic";
+  history.replaceState({ step }, "", location.pathname);
+  go(step, { remember: false });
+} else {
+  if (token) sessionStorage.setItem(TOKEN, token);
+  draft.step = "account";
+  draw();
+}

@@ -1,5 +1,5 @@
 // What every page of the staff has: the account and its password, and the way out.
-import { get, patch, remove } from "./api.js";
+import { get, patch, post, remove } from "./api.js";
 import { at, dialog, field, h } from "./dom.js";
 import { busy, mark, toast } from "./ui.js";
 import { t } from "./words.js";
@@ -15,12 +15,18 @@ at("account").addEventListener("click", () =>
   busy(at("account"), async () => {
     const me = await get("/users/profile");
     const form = passwordForm(me.email);
+    const everywhere = h("button", { class: "button", type: "button" }, t("staff.everywhere"));
+    everywhere.addEventListener("click", () => busy(everywhere, async () => {
+      await post("/auth/logout-all", {});
+      location.assign("/signin");
+    }));
     const shown = dialog(
       me.nama,
       {},
       h("p", { class: "muted" }, `${t(`staff.role_${me.role}`)} · ${me.email}`),
       h("h3", {}, t("staff.password")),
       form,
+      everywhere,
     );
     form.addEventListener("done", () => {
       shown.close();

@@ -1,0 +1,131 @@
+"""Setting a clinic up in the browser, from the link that the first start prints to the first board."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.browser.rooms import DESKTOP, fit_for_all, in_english
+from tests.browser.screen import watched
+from tests.fixtures.desk import desk_at
+from tests.fixtures.house import ADMIN, GENEROUS, HANG, House, running
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house that nobody has set up."""
+    with running(tmp_path_factory.mktemp("empty"), GENEROUS) as house:
+        yield house
+        assert house.stop() == 0, house.log
+
+
+async def go_on(page: Page) -> None:
+    await page.locator("#step .row.end .primary").click()
+
+
+async def test_a_link_that_is_missing_or_wrong_says_so(chromium: Browser, empty: House) -> None:
+    async with watched(chromium, empty.address, **DESKTOP) as page:
+        await page.goto("/setup")
+        await expect(page.get_by_role("alert")).to_contain_text("tautan yang dicetak MediQ")
+        await fit_for_all(page)
+        await page.goto("/setup#made-up")
+        await page.reload()
+        await tell_who(page)
+        await go_on(page)
+        await expect(page.get_by_role("alert")).to_contain_text("sudah dipakai atau tidak berlaku lagi")
+        await expect(page.locator("#step").get_by_role("link", name="Masuk")).to_have_attribute(
+            "href", "/signin?next=/setup"
+        )
+
+
+async def tell_who(page: Page) -> None:
+    await page.fill("[name=nama]", "Ibu Kepala")
+    await page.fill("[name=email]", ADMIN[0])
+    await page.fill("[name=password]", ADMIN[1])
+    await page.fill("[name=again]", ADMIN[1])
+
+
+async def test_the_whole_way(chromium: Browser, empty: House) -> None:
+    title = "#step h2"
+    async with watched(chromium, empty.address, **DESKTOP) as page:
+        await page.goto(f"/setup#{empty.setup_token}")
+        await page.fill("[name=nama]", "Ibu Kepala")
+        await in_english(page)
+        await expect(page.locator(title)).to_have_text("First administrator")
+        await fit_for_all(page)
+        await page.get_by_role("link", name="Indonesia").click()
+        await expect(page.locator(title)).to_have_text("Administrator pertama")
+        await expect(page.locator("[name=nama]")).to_have_value("Ibu Kepala")
+        await tell_who(page)
+        await page.fill("[name=again]", "lain-sama-sekali")
+        await go_on(page)
+        await expect(page.get_by_text("Kedua kata sandi tidak sama.")).to_be_visible()
+        await page.fill("[name=again]", ADMIN[1])
+        await go_on(page)
+
+        await expect(page.locator(title)).to_have_text("Klinik Anda")
+        assert "#" not in page.url, "the token is gone from the address"
+        await page.fill("[name=name]", "Klinik Melati")
+        await page.get_by_role("radio", name="WITA").check()
+        await fit_for_all(page)
+        await page.reload()
+        await expect(page.locator("[name=name]")).to_have_value("Klinik Melati")
+        await expect(page.get_by_role("radio", name="WITA")).to_be_checked()
+        await go_on(page)
+
+        await expect(page.locator(title)).to_have_text("Poli")
+        await page.get_by_role("button", name="Hapus Poli Gigi").click()
+        await page.get_by_role("button", name="Tambah poli").click()
+        await page.keyboard.type("KIA")
+        await page.fill("[name='services[1].letter']", "k")
+        await page.fill("[name='services[1].opens']", "07:30")
+        await page.fill("[name='services[1].closes']", "07:30")
+        await fit_for_all(page)
+        await go_on(page)
+        await expect(page.locator(title)).to_have_text("Loket")
+        await page.go_back()
+        await expect(page.locator("[name='services[1].name']")).to_have_value("KIA")
+        await go_on(page)
+        await expect(page.locator(title)).to_have_text("Loket")
+        await page.fill("[name='counters[0].name']", "Meja 1")
+        await fit_for_all(page)
+        await go_on(page)
+
+        await expect(page.locator(title)).to_have_text("Poli")
+        await expect(page.get_by_role("alert")).to_contain_text("Jam tutup tidak boleh sama dengan jam buka")
+        await expect(page.locator("[name='services[1].closes']")).to_be_focused()
+        await page.fill("[name='services[1].closes']", "")
+        await page.fill("[name='services[1].opens']", "")
+        await go_on(page)
+        await go_on(page)
+
+        await expect(page.locator(title)).to_have_text("Uji kartu")
+        await page.get_by_role("button", name="Baca kartu contoh").click()
+        await expect(page.get_by_text(re.compile("Terbaca dalam"))).to_be_visible(timeout=HANG * 1000)
+        await expect(page.locator(".facts")).to_contain_text("NUR HALIM")
+        await expect(page.get_by_text("Uji ini sudah dibersihkan")).to_be_visible()
+        await fit_for_all(page)
+        await go_on(page)
+
+        await expect(page.locator(title)).to_have_text("MediQ siap")
+        await fit_for_all(page)
+        await page.get_by_role("link", name="Papan antrean").click()
+        await expect(page.locator("#clinic")).to_have_text("Klinik Melati")
+
+    async with desk_at(empty) as desk:
+        admin = await desk.sign_in()
+        clinic = (await admin.get("/clinic")).body
+        assert (clinic["name"], clinic["timezone"]) == ("Klinik Melati", "Asia/Makassar")
+        assert [(each["name"], each["letter"]) for each in clinic["services"]] == [("Poli Umum", "A"), ("KIA", "K")]
+        assert [each["name"] for each in clinic["counters"]] == ["Meja 1", "Loket 2", "Loket 3"]
+        assert (await admin.get("/users?role=PASIEN")).body["data"] == [], "nobody is left of the test card"
+        assert (await admin.get("/queue")).body["data"] == []
+
+    async with watched(chromium, empty.address, **DESKTOP) as page:
+        await page.goto(f"/setup#{empty.setup_token}")
+        await tell_who(page)
+        await go_on(page)
+        await expect(page.get_by_role("alert")).to_contain_text("sudah dipakai atau tidak berlaku lagi")
