@@ -8,6 +8,7 @@ import msgspec
 from mediq.domain.clinic import Clinic, Counter, Service
 from mediq.domain.errors import NotFound
 from mediq.domain.events import Event, Recorded, TicketIssued, TicketPrioritised
+from mediq.domain.instant import Instant
 from mediq.domain.state import Queue
 from mediq.domain.ticket import Priority, Status
 
@@ -23,7 +24,7 @@ class BoardCall(msgspec.Struct, frozen=True, kw_only=True):
     service: str
     counter: str
     counter_name: str
-    at: datetime
+    at: Instant
 
 
 class BoardCounter(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +55,7 @@ class BoardView(msgspec.Struct, frozen=True, kw_only=True):
     board: str
     version: int
     clinic: str
-    at: datetime
+    at: Instant
     waiting: int
     services: tuple[BoardService, ...]
     counters: tuple[BoardCounter, ...]
@@ -65,7 +66,7 @@ class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A recorded event without who did it, why, for whom, the patient's link, and what gave them priority."""
 
     version: int
-    at: datetime
+    at: Instant
     event: Event
 
 
@@ -94,7 +95,7 @@ class ClinicView(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     timezone: str
-    at: datetime
+    at: Instant
     services: tuple[OfferedService, ...]
     counters: tuple[StaffedCounter, ...]
 

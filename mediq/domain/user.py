@@ -1,10 +1,11 @@
 """Who the clinic knows: patients and staff."""
 
-from datetime import date, datetime
+from datetime import date
 
 import msgspec
 
 from mediq.domain import card
+from mediq.domain.instant import Instant
 
 KTP_FIELDS: tuple[str, ...] = tuple(name for name in card.FIELDS if name not in ("nik", "nama"))
 """What a user's record keeps of the card beside NIK and name."""
@@ -34,8 +35,8 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     pekerjaan: str | None = None
     kewarganegaraan: str | None = None
     berlaku_hingga: str | None = None
-    created_at: datetime
-    updated_at: datetime
+    created_at: Instant
+    updated_at: Instant
 
     @property
     def born(self) -> date | None:

@@ -8,6 +8,7 @@ import msgspec
 from mediq.domain.clinic import Clinic
 from mediq.domain.errors import NotFound
 from mediq.domain.estimate import Estimate, estimate_for
+from mediq.domain.instant import Instant
 from mediq.domain.line import place_of
 from mediq.domain.priority import call_order, people_ahead
 from mediq.domain.state import Queue
@@ -22,7 +23,7 @@ _ENDED_BY_MIDNIGHT = {
 
 
 class TicketView(msgspec.Struct, frozen=True, kw_only=True):
-    """A ticket as contract.md has it. `position` counts from 1 and, like `people_ahead`, is null unless waiting."""
+    """A ticket. `position` counts from 1 and, like `people_ahead`, is null unless the patient waits."""
 
     id: str
     number: str
@@ -34,10 +35,10 @@ class TicketView(msgspec.Struct, frozen=True, kw_only=True):
     position: int | None
     people_ahead: int | None
     estimated_wait: Estimate | None
-    issued_at: datetime
-    called_at: datetime | None
-    started_at: datetime | None
-    finished_at: datetime | None
+    issued_at: Instant
+    called_at: Instant | None
+    started_at: Instant | None
+    finished_at: Instant | None
     token: str
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 
+from mediq.domain.instant import Instant
 from mediq.messages.document import Csv
 from mediq.messages.registry import Done, Request, request
 
@@ -19,7 +20,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     `ref` leads on: the id of the request, or the number of the event in the queue's log.
     """
 
-    at: datetime
+    at: Instant
     actor: str | None = None
     role: str | None = None
     action: str

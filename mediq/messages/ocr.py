@@ -1,12 +1,12 @@
 """What the card-reading service is asked and tells."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 
 from mediq.domain.card import Field
+from mediq.domain.instant import Instant
 from mediq.domain.roles import Role
 from mediq.domain.ticket import Priority
 from mediq.domain.views import TicketView
@@ -82,7 +82,7 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     """A card that waits for an operator's look: `role` sent it in, `reason` stood in the way, if anything did."""
 
     id: str
-    taken_at: datetime
+    taken_at: Instant
     role: Role | None
     service: str | None
     reason: str | None

@@ -96,6 +96,17 @@ def test_what_it_shows_as_answered_is_answered(route: Route) -> None:
             )
 
 
+def test_every_time_is_one_with_its_offset() -> None:
+    times = {
+        (struct, name): json.dumps(of)
+        for struct, schema in DOCUMENT["components"]["schemas"].items()
+        for name, of in schema.get("properties", {}).items()
+        if name == "at" or name.endswith("_at")
+    }
+    assert len(times) > 5
+    assert [where for where, of in times.items() if '"date-time"' not in of] == []
+
+
 def test_every_code_has_a_meaning_in_one_place() -> None:
     source = "".join(file.read_text() for file in (ROOT / "mediq").rglob("*.py") if "pages" not in file.parts)
     raised = set(re.findall(r'\bcode(?:: ClassVar\[str\])? ?= ?"([a-z-]+)"', source))
