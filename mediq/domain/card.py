@@ -42,6 +42,7 @@ class Refusal(StrEnum):
     TOO_SMALL = "too-small"
     TOO_BLURRED = "too-blurred"
     TOO_DARK = "too-dark"
+    CUT_OFF = "cut-off"
     UNREADABLE = "unreadable"
 
 
@@ -55,6 +56,7 @@ REFUSALS: dict[Refusal, str] = {
     Refusal.TOO_SMALL: "Gambar kartu terlalu kecil. Dekatkan kamera sampai kartu memenuhi bingkai.",
     Refusal.TOO_BLURRED: "Foto terlalu buram. Pegang kamera dengan tenang dan ulangi.",
     Refusal.TOO_DARK: "Foto terlalu gelap. Ulangi dengan cahaya lebih.",
+    Refusal.CUT_OFF: "NIK terpotong di tepi foto. Ulangi dengan seluruh kartu di dalam bingkai.",
     Refusal.UNREADABLE: "Berkas gambar rusak dan tidak dapat dibuka. Ambil foto baru.",
 }
 """The sentence that tells the person at the desk what to do."""

@@ -6,13 +6,17 @@ import numpy as np
 
 from mediq.ocr_engine.anchors import anchors_of
 from mediq.ocr_engine.detect import Line
-from mediq.ocr_engine.frame import HEIGHT, ORDER, PITCH, WIDTH, Frame, Mark, fit_frame
+from mediq.ocr_engine.frame import HEIGHT, NIK_LEFT, NIK_RIGHT, ORDER, PITCH, PLACES, WIDTH, Frame, Mark, fit_frame
 from mediq.ocr_engine.layout import marks_of
 from mediq.ocr_engine.rows import Row
 
 _LEAST_MARKS = 4
 """Labels that a group needs to count as a card."""
 
+_ROOM = 16.0
+"""Card units that a label may be off the frame of the others and still belong to it."""
+_HALF_DIGIT = 7.0
+"""Card units: half the room of one digit of the NIK."""
 _FEW_LABELS = 6
 """Labels that hold a frame, below which other print must help them."""
 
@@ -42,6 +46,13 @@ def cards_in(rows: list[Row], width: int, height: int) -> list[Card]:
     return find_cards([*labels, *anchors_of(rows)], lines, width, height) or cards
 
 
+def shows_nik(card: Card, width: int, height: int) -> bool:
+    """Whether all sixteen digits of the NIK lie in the photo."""
+    y = PLACES["nik"].y
+    ends = card.frame.to_photo(np.array([(NIK_LEFT + _HALF_DIGIT, y), (NIK_RIGHT - _HALF_DIGIT, y)]))
+    return bool((ends >= 0).all() and (ends[:, 0] < width).all() and (ends[:, 1] < height).all())
+
+
 def find_cards(marks: list[Mark], lines: list[Line], width: int, height: int) -> list[Card]:
     """Group labels into cards and fit a frame to each; the one to read comes first: whole, then large.
 
@@ -55,6 +66,9 @@ def find_cards(marks: list[Mark], lines: list[Line], width: int, height: int) ->
         # Lines of another card run another way: only those on this one may pull.
         own = [line for line in lines if frame is not None and _holds(frame, line)]
         frame = fit_frame(group, own)
+        if frame is not None and (more := _rejoined(group, left, frame)) != group:
+            group = more
+            frame = fit_frame(group, own)
         if frame is None:
             break
         cards.append(_card(frame, width, height))
@@ -62,6 +76,19 @@ def find_cards(marks: list[Mark], lines: list[Line], width: int, height: int) ->
         if len(group) < _LEAST_MARKS or len(cards) == 4:
             break
     return sorted(cards, key=lambda card: (card.inside > 0.9, card.area), reverse=True)
+
+
+def _rejoined(group: list[Mark], marks: list[Mark], frame: Frame) -> list[Mark]:
+    """The group, with the labels that one label alone could not foretell but the frame of the others can."""
+    names = {mark.name for mark in group}
+    more = []
+    for mark in marks:
+        if mark.name not in names:
+            x, y = frame.to_card(np.array([mark.left]))[0]
+            shifted = PITCH * frame.shifts.get(mark.row, 0)
+            if abs(x - mark.place.left) < _ROOM and abs(y - mark.place.y - shifted) < _ROOM:
+                more.append(mark)
+    return [*group, *more]
 
 
 def rows_of(card: Card, rows: list[Row]) -> list[Row]:

@@ -10,7 +10,7 @@ from mediq.ocr_engine.layout import Layout, Piece, assemble, behind, labelled, s
 from mediq.ocr_engine.models import Models
 from mediq.ocr_engine.picture import Picture
 from mediq.ocr_engine.rows import Row
-from mediq.ocr_engine.second_look import look_again, strips_for
+from mediq.ocr_engine.second_look import look_again, shown, strips_for
 from mediq.ocr_engine.text import Evidence
 from mediq.ocr_engine.value import Value, better
 from mediq.ocr_engine.values import read_value
@@ -24,6 +24,8 @@ _ALWAYS = "nama"
 """The one key field that nothing else on the card bears out, read twice however clear."""
 _UNFINISHED = re.compile(r"(\b(NO|BLOK|BLK|KM|GG|JL|LK|RT|RW)\.?|[,/-])$")
 """An address that ends so lacks its last word: a digit standing alone is easily missed."""
+_SHORTEST = 80.0
+"""Card units that a row is cut long at least if it reads nothing known: it may be the first word of more."""
 _LATE = 5.0
 """Card units right of the others, from which on a value's first letter may be missing."""
 
@@ -36,7 +38,11 @@ def read_fields(models: Models, picture: Picture, rows: list[Row], frame: Frame)
         values.update(_value(name, layout.pieces.get(name, []), models))
     left, late = _beginnings(layout)
     doubtful = [name for name in _PRINTED if name in late or any(values[part].doubtful for part in _parts(name))]
-    asked = [(name, strips_for(name, layout.pieces.get(name, []), frame, layout.slots, left)) for name in doubtful]
+    asked = []
+    for name in doubtful:
+        shortest = 0.0 if all(values[part].fits for part in _parts(name)) else _SHORTEST
+        strips = strips_for(name, layout.pieces.get(name, []), frame, layout.slots, left, shortest=shortest)
+        asked.append((name, [strip for strip in strips if shown(strip, frame, picture)]))
     pieces = look_again(models, picture, frame, [strip for _, strips in asked for strip in strips])
     for name, strips in asked:
         part, pieces = pieces[: len(strips)], pieces[len(strips) :]
@@ -44,7 +50,8 @@ def read_fields(models: Models, picture: Picture, rows: list[Row], frame: Frame)
             part = [cut for piece in part if (cut := _without_blood_label(piece, frame)) is not None]
         for field, value in _value(name, part, models).items():
             values[field] = better(values[field], value)
-    if not values["gol_darah"].text:
+    blood = strips_for("gol_darah", [], frame, layout.slots)
+    if not values["gol_darah"].text and shown(blood[0], frame, picture):
         # An empty value is printed as a dash, the one mark faint enough to be missed twice.
         values["gol_darah"] = Value("-", Evidence(0.5, 0.5, -0.7, 1), None, values["gol_darah"].pieces)
     return values

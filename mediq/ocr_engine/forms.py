@@ -9,6 +9,7 @@ from mediq.ocr_engine.alphabet import Alphabet, Kind
 from mediq.ocr_engine.ctc import Glyph, digit_shares, exactly, greedy, text_of
 from mediq.ocr_engine.labels import distance
 from mediq.ocr_engine.layout import Piece
+from mediq.ocr_engine.lexicon import PLACE_WORDS
 from mediq.ocr_engine.text import Evidence, bare, evidence_of, read_text, tidy, weaker
 from mediq.ocr_engine.value import Value
 from mediq.ocr_engine.vocabulary import BLOOD, EXPIRY_FOR_LIFE
@@ -48,7 +49,7 @@ def read_nik(pieces: list[Piece], alphabet: Alphabet) -> Value:
 
 def read_birth(pieces: list[Piece], alphabet: Alphabet) -> tuple[Value, Value]:
     """Place and date of birth, printed as `PLACE, DD-MM-YYYY`, the date sometimes alone on a second row."""
-    read = read_text(pieces, alphabet, Kind.MIXED)
+    read = read_text(pieces, alphabet, Kind.MIXED, PLACE_WORDS)
     text = text_of(read.glyphs)
     start = _date_start(text)
     place, date = read.glyphs[:start], read.glyphs[start:]

@@ -71,6 +71,14 @@ _SECOND_ROWS = {"nama": 1, "lahir": 1, "alamat": 3, "pekerjaan": 1}
 """After which labels further rows occur, and how many at most."""
 
 
+_SHIFTED = 0.25
+"""Card units of error that a second row more must save."""
+_DOUBTED = 0.4
+"""The least that a label weighs until perspective is fitted."""
+_CONTENDERS = 3
+"""Ways of second rows that are tried to the end."""
+
+
 class Mark(msgspec.Struct, frozen=True):
     """A label or an anchor seen in the photo: its name and the middle of its left and of its right end, in photo
     pixels."""
@@ -142,21 +150,23 @@ def fit_frame(marks: list[Mark], lines: list[Line]) -> Frame | None:
     centre = points.mean(axis=0)
     spread = float(np.abs(points - centre).max()) or 1.0
     norm = np.array([[1 / spread, 0, -centre[0] / spread], [0, 1 / spread, -centre[1] / spread], [0, 0, 1]])
-    best: tuple[float, NDArray[np.float64], dict[str, int], NDArray[np.float64]] | None = None
+    tried = []
     for shifts in _shiftings():
         affine, error, weights = _affine(marks, shifts, norm)
-        error += 0.25 * max(shifts.values(), default=0)
-        if best is None or error < best[0]:
-            best = (error, affine, shifts, weights)
-    if best is None:
-        return None
-    _, affine, shifts, weights = best
-    if np.linalg.det(affine[:2, :2]) <= 0:
-        return None
-    matrix, error = _projective(affine, marks, shifts, weights, lines, norm)
-    if np.linalg.det(matrix[:2, :2]) <= 0:
-        return None
-    return Frame(matrix @ norm, shifts, error, int((weights > 0.3).sum()))
+        if np.linalg.det(affine[:2, :2]) > 0:
+            tried.append((error + _SHIFTED * max(shifts.values(), default=0), affine, shifts, weights))
+    # Perspective also brings rows together or apart: which rows are second ones shows only once it is fitted.
+    frames: list[tuple[float, Frame]] = []
+    for _, affine, shifts, weights in sorted(tried, key=lambda one: one[0])[:_CONTENDERS]:
+        matrix, error = _projective(affine, marks, shifts, weights, lines, norm)
+        if (weights < _DOUBTED).sum() >= 2:
+            # What missed its place on the affine map may have done so for its want of perspective.
+            matrix, error = _projective(matrix, marks, shifts, np.maximum(weights, _DOUBTED), lines, norm)
+        if np.linalg.det(matrix[:2, :2]) > 0:
+            frame = Frame(matrix @ norm, shifts, error, int((weights > 0.3).sum()))
+            lost = len(marks) - frame.marks
+            frames.append((error + lost + _SHIFTED * max(shifts.values(), default=0), frame))
+    return min(frames, key=lambda one: one[0])[1] if frames else None
 
 
 def _one_each(marks: list[Mark]) -> list[Mark]:

@@ -11,6 +11,8 @@ from mediq.ocr_engine.telltale import telling
 
 _COLON = ":;.,-'iIlL1|! "
 """What a colon is read as."""
+_NIK_DIGITS = 14
+"""Digits in a row from which on it is the NIK."""
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -104,7 +106,10 @@ def assemble(rows: list[Row], frame: Frame) -> Layout:
     values: list[Piece] = []
     for rest in rests:
         piece = _place(rest, frame)
-        if piece.y < slots["nik"] - 10 and piece.left > 60:
+        if sum(glyph.char.isdigit() for glyph in rest.glyphs) >= _NIK_DIGITS:
+            # Nothing else has as many digits, wherever the frame has its row.
+            found.setdefault("nik", []).append(piece)
+        elif piece.y < slots["nik"] - 10 and piece.left > 60:
             title.append(piece)
         elif piece.left < PHOTO_LEFT - 8 and piece.right > 100:
             cut = _without_label(piece, frame)

@@ -11,7 +11,7 @@ import numpy as np
 
 from mediq.domain.card import FIELDS, Box, Field, Reading, Refusal
 from mediq.ocr_engine import quality
-from mediq.ocr_engine.cards import cards_in, rows_of
+from mediq.ocr_engine.cards import cards_in, rows_of, shows_nik
 from mediq.ocr_engine.checks import consistent_choice, cross_check, unsure
 from mediq.ocr_engine.confidence import estimate
 from mediq.ocr_engine.errors import PictureError
@@ -32,6 +32,10 @@ _log = logging.getLogger(__name__)
 MAX_PIXELS = 60_000_000
 """Pictures larger than this are refused unseen; the gateway's own limit is lower."""
 
+_PLACING_LABELS = 4
+"""Labels without which a row may have been given to the field beside its own, so that none is certain."""
+_EDGE = 0.3
+"""Heights of a row from the edge of the photo within which its end may be cut off."""
 _MANY_LOST = 3
 """Fields lost, of 17, from which on the card is straightened and read anew."""
 
@@ -92,6 +96,8 @@ class CardReader:
         if len(cards) > 1:
             warnings.append("Ada lebih dari satu kartu pada foto. Yang dibaca adalah kartu utuh yang terbesar.")
         if not cards[0].whole:
+            if not shows_nik(cards[0], width, height):
+                return Reading(is_ktp=False, reason=Refusal.CUT_OFF)
             warnings.append("Kartu terpotong di tepi foto. Periksa semua isian, atau ambil foto baru.")
         with timed("decide"):
             values = read_fields(models, picture, rows_of(cards[0], found.rows), cards[0].frame)
@@ -100,10 +106,10 @@ class CardReader:
                 again = read_straightened(models, picture, cards[0])
             if again is not None:
                 values = combined(values, again)
-        return _conclude(values, picture, warnings)
+        return _conclude(values, picture, warnings, surely_placed=found.labels >= _PLACING_LABELS)
 
 
-def _conclude(values: dict[str, Value], picture: Picture, warnings: list[str]) -> Reading:
+def _conclude(values: dict[str, Value], picture: Picture, warnings: list[str], *, surely_placed: bool) -> Reading:
     values = _consistent(values)
     verdict = cross_check({name: value.text for name, value in values.items()})
     card = statistics.median(value.evidence.whole for value in values.values())
@@ -111,8 +117,10 @@ def _conclude(values: dict[str, Value], picture: Picture, warnings: list[str]) -
     for name in FIELDS:
         value = values[name]
         confidence, certain = estimate(name, value, name in verdict.supported, card)
-        field = Field(value=value.text, confidence=confidence, certain=certain, box=_box(value, picture))
-        fields[name] = unsure(field) if name in verdict.doubted else field
+        field = Field(
+            value=value.text, confidence=confidence, certain=certain and surely_placed, box=_box(value, picture)
+        )
+        fields[name] = unsure(field) if name in verdict.doubted or _at_edge(value, picture) else field
     return Reading(is_ktp=True, fields=fields, warnings=(*warnings, *verdict.warnings))
 
 
@@ -139,6 +147,18 @@ def _box(value: Value, picture: Picture) -> Box | None:
     left, top = points.min(axis=0)
     right, bottom = points.max(axis=0)
     return Box(*(round(float(share), 4) for share in (left, top, right - left, bottom - top)))
+
+
+def _at_edge(value: Value, picture: Picture) -> bool:
+    """Whether a row of the value runs into the edge of the photo, so that letters may be missing."""
+    height, width = picture.shape[:2]
+    for piece in value.pieces:
+        line = piece.row.line
+        room = _EDGE * line.height
+        ends = line.ends()
+        if (ends < room).any() or (ends[:, 0] > width - room).any() or (ends[:, 1] > height - room).any():
+            return True
+    return False
 
 
 def _corners(piece: Piece) -> np.typing.NDArray[np.float64]:

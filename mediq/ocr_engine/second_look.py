@@ -19,6 +19,9 @@ from mediq.ocr_engine.rows import Row
 _TALL = {"nik": 24.0, "provinsi": 19.5, "kabupaten_kota": 19.5}
 """Height in card units at which the rows of a field are cut; 14.5 for the others."""
 
+_PATCH = (25, 41)
+"""Pixels, down and across, within which a row shows its paper somewhere."""
+
 
 class Strip(msgspec.Struct, frozen=True):
     """A level rectangle of the card, in card units: left, right, middle height, and how tall."""
@@ -30,11 +33,17 @@ class Strip(msgspec.Struct, frozen=True):
 
 
 def strips_for(
-    name: str, pieces: list[Piece], frame: Frame, slots: dict[str, float], left: float = VALUES_LEFT
+    name: str,
+    pieces: list[Piece],
+    frame: Frame,
+    slots: dict[str, float],
+    left: float = VALUES_LEFT,
+    *,
+    shortest: float = 0.0,
 ) -> list[Strip]:
     """Where the rows of a field must stand: where they were found, or where its label says.
 
-    `left` is where the values of this card begin.
+    `left` is where the values of this card begin, `shortest` how far from there its rows are cut out at least.
     """
     tall = _TALL.get(name, 14.5)
     if name in ("provinsi", "kabupaten_kota"):
@@ -47,10 +56,17 @@ def strips_for(
     limit = PLACES["gol_darah"].left - 4 if name == "jenis_kelamin" else PHOTO_LEFT + 3
     if pieces:
         return [
-            Strip(min(left - 1.5, piece.left - 1.5), min(piece.right + 18, limit), piece.y, tall)
+            Strip(min(left - 1.5, piece.left - 1.5), min(max(piece.right + 18, left + shortest), limit), piece.y, tall)
             for piece in _rows(pieces)
         ]
     return [Strip(left - 2, limit, slots[name], tall)]
+
+
+def shown(strip: Strip, frame: Frame, picture: Picture) -> bool:
+    """Whether the photo shows where a strip begins."""
+    x, y = frame.to_photo(np.array([(strip.left + 6, strip.y)]))[0]
+    height, width = picture.shape[:2]
+    return bool(0 <= x < width and 0 <= y < height)
 
 
 def _rows(pieces: list[Piece]) -> list[Piece]:
@@ -95,13 +111,14 @@ def cut_strip(picture: Picture, frame: Frame, strip: Strip) -> Picture:
 
 
 def _enhanced(row: Picture) -> Picture:
-    """The row with its full range of brightness: dark and faded print alike become black on white."""
-    grey = cv2.cvtColor(row, cv2.COLOR_BGR2GRAY)
-    low, high = np.percentile(grey, [1, 90])
-    if high - low < 8:
-        return row
-    stretched = (row.astype(np.float32) - low) * (215 / (high - low)) + 10
-    return np.asarray(np.clip(stretched, 0, 255), np.uint8)
+    """The row in grey, evenly lit, with its full range of brightness: dark, faded and glaring print alike become black
+    on white. Colour is left out, as the JPEG of a small photo keeps little of it but stains."""
+    grey = cv2.cvtColor(row, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    paper = cv2.GaussianBlur(cv2.dilate(grey, np.ones(_PATCH, np.uint8)), (0, 0), _PATCH[0] * 0.6)
+    even = grey / np.maximum(paper, 20)
+    low, high = np.percentile(even, [1, 80])
+    stretched = (even - low) * (215 / max(0.05, high - low)) + 10
+    return np.repeat(np.clip(stretched, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 def _line(frame: Frame, strip: Strip) -> Line:

@@ -10,11 +10,14 @@ from mediq.ocr_engine.ctc import Glyph, digit_shares, greedy, text_of, whole
 from mediq.ocr_engine.layout import Piece
 from mediq.ocr_engine.models import STEP
 from mediq.ocr_engine.picture import Floats
+from mediq.ocr_engine.words import mended, parted
 
 _SPACE = 11.0
 """Columns without ink that part two words, in a row 48 high; letters of one word stand 2 to 5 apart."""
 _MAYBE_SPACE = 5.0
 """Columns that part words if the network, too, gives a space some chance."""
+_NARROW = 3.5
+"""Columns that part two words which are each common, and glued are not."""
 _LIKELY, _POSSIBLE = 0.06, 0.02
 """Probability of a space somewhere between two letters. Measured on blurred and small specimens, it was
 above 0.08 at 99 of 100 spaces, though mostly too low to be read, and below 0.004 at 99 of 100 places without
@@ -43,8 +46,8 @@ class Text(msgspec.Struct, frozen=True):
     glyphs: list[Glyph]
 
 
-def read_text(pieces: list[Piece], alphabet: Alphabet, kind: Kind) -> Text:
-    """Pieces in reading order as one text, a space between two of them."""
+def read_text(pieces: list[Piece], alphabet: Alphabet, kind: Kind, words: frozenset[str] = frozenset()) -> Text:
+    """Pieces in reading order as one text, a space between two of them; doubtful words as common ones of `words`."""
     texts: list[str] = []
     everything: list[Glyph] = []
     total = 0.0
@@ -56,6 +59,10 @@ def read_text(pieces: list[Piece], alphabet: Alphabet, kind: Kind) -> Text:
         total += whole(steps, glyphs, alphabet.index)
         glyphs = [_with_shares(glyph, steps, alphabet) for glyph in glyphs]
         glyphs = _spaced(glyphs, piece.row.ink, steps[:, alphabet.index[" "]])
+        if words:
+            glyphs = _parted(glyphs, piece.row.ink, words)
+            glyphs, lost = mended(glyphs, steps, alphabet, words)
+            total -= lost
         texts.append(text_of(glyphs).strip())
         everything += [Glyph(" ", 1.0, 0, 0)] if everything else []
         everything += glyphs
@@ -129,6 +136,24 @@ def _spaced(glyphs: list[Glyph], ink: Floats, space: Floats) -> list[Glyph]:
             likely = float(space[left.last : glyph.first + 1].max(initial=0.0))
             if likely > _LIKELY or gap >= _SPACE or (gap >= _MAYBE_SPACE and likely > _POSSIBLE):
                 out.append(Glyph(" ", 0.6, left.last, glyph.first))
+        out.append(glyph)
+    return out
+
+
+def _parted(glyphs: list[Glyph], ink: Floats, words: frozenset[str]) -> list[Glyph]:
+    """Two common words read as one parted, where the picture shows at least a narrow gap."""
+    full = float(ink.max(initial=0.0))
+    out: list[Glyph] = []
+    start = 0
+    for place, glyph in enumerate(glyphs):
+        if place == start:
+            stop = start
+            while stop < len(glyphs) and glyphs[stop].char.isalpha():
+                stop += 1
+            cuts = {start + at for at in parted(text_of(glyphs[start:stop]), words)}
+            start = stop + 1
+        if place in cuts and _gap(ink, full, glyphs[place - 1], glyph) >= _NARROW:
+            out.append(Glyph(" ", 0.6, glyphs[place - 1].last, glyph.first))
         out.append(glyph)
     return out
 

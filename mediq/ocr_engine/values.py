@@ -8,17 +8,19 @@ from mediq.ocr_engine.ctc import log_likelihood
 from mediq.ocr_engine.forms import read_blood, read_expiry, read_nik, read_rt_rw
 from mediq.ocr_engine.labels import distance
 from mediq.ocr_engine.layout import Piece
+from mediq.ocr_engine.lexicon import ADDRESS_WORDS, NAME_WORDS, PLACE_WORDS
 from mediq.ocr_engine.text import bare, read_text, weaker
 from mediq.ocr_engine.value import Value
 from mediq.ocr_engine.vocabulary import CLOSED, OPEN_ENDED
 
-_KINDS: dict[str, Kind] = {
-    "kabupaten_kota": Kind.LETTERS,
-    "nama": Kind.LETTERS,
-    "alamat": Kind.MIXED,
-    "kel_desa": Kind.MIXED,
-    "kecamatan": Kind.MIXED,
+_KINDS: dict[str, tuple[Kind, frozenset[str]]] = {
+    "kabupaten_kota": (Kind.LETTERS, PLACE_WORDS),
+    "nama": (Kind.LETTERS, NAME_WORDS),
+    "alamat": (Kind.MIXED, ADDRESS_WORDS),
+    "kel_desa": (Kind.MIXED, PLACE_WORDS),
+    "kecamatan": (Kind.MIXED, PLACE_WORDS),
 }
+"""Of each open field, the characters that it can consist of and the words common in it."""
 _FORMS = {"nik": read_nik, "rt_rw": read_rt_rw, "gol_darah": read_blood, "berlaku_hingga": read_expiry}
 
 _AS_LETTER = str.maketrans({"0": "O", "1": "I", "5": "S", "8": "B", "6": "G"})
@@ -30,7 +32,7 @@ def read_value(name: str, pieces: list[Piece], alphabet: Alphabet) -> Value:
         return _FORMS[name](pieces, alphabet)
     if name in CLOSED:
         return _listed(name, pieces, alphabet)
-    read = read_text(pieces, alphabet, _KINDS[name])
+    read = read_text(pieces, alphabet, *_KINDS[name])
     text = _words(read.text)
     if name == "kabupaten_kota":
         text = _titled(text)

@@ -49,6 +49,41 @@ def test_a_card_whose_labels_are_lost_is_held_by_its_other_print(reader: CardRea
         assert reading.fields[name].value == fields[name]
 
 
+def part_of(fields: dict[str, str], seed: int, left: float, top: float, right: float, bottom: float) -> bytes:
+    """A scan of which a share of the width and height is missing at each edge."""
+    image = Image.open(io.BytesIO(render(fields, seed=seed)))
+    width, height = image.size
+    return jpeg(image.crop((round(left * width), round(top * height), round(right * width), round(bottom * height))))
+
+
+@pytest.mark.parametrize(
+    ("edges", "lost"),
+    [
+        ((0, 0, 0.75, 1), ()),
+        ((0.1, 0, 1, 1), ()),
+        ((0, 0.17, 1, 1), ("provinsi", "kabupaten_kota")),
+        ((0, 0, 1, 0.6), ("agama", "status_perkawinan", "pekerjaan", "kewarganegaraan", "berlaku_hingga")),
+    ],
+)
+def test_of_a_card_cut_off_what_is_visible_is_read(
+    reader: CardReader, edges: tuple[float, float, float, float], lost: tuple[str, ...]
+) -> None:
+    fields = person(3)
+    reading = reader.read(part_of(fields, 3, *edges))
+    assert reading.is_ktp
+    assert any("terpotong" in warning for warning in reading.warnings)
+    for name in FIELDS:
+        assert reading.fields[name].value == ("" if name in lost else fields[name])
+        assert not (name in lost and reading.fields[name].certain)
+
+
+@pytest.mark.parametrize("edges", [(0.24, 0, 1, 1), (0, 0.27, 1, 1), (0, 0, 0.45, 1)])
+def test_a_card_whose_nik_is_cut_off_is_refused(reader: CardReader, edges: tuple[float, float, float, float]) -> None:
+    reading = reader.read(part_of(person(3), 3, *edges))
+    assert reading.reason is Refusal.CUT_OFF
+    assert reading.fields == {}
+
+
 def test_a_nik_against_the_birth_date_is_reported_as_printed_and_doubted(reader: CardReader) -> None:
     fields = person(2)
     other = fields | {"tgl_lahir": "13-03-1989"}

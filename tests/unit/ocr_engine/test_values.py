@@ -99,6 +99,14 @@ def test_a_date_that_cannot_be_is_read_as_one_that_can() -> None:
     assert stays.fits is False
 
 
+def test_a_row_that_may_read_a_common_word_reads_it() -> None:
+    blurred = read_value("kecamatan", [piece("SUKAVAJU", at_4_M=0.2)], ALPHABET)
+    assert blurred.text == "SUKAMAJU"
+    clear = read_value("kecamatan", [piece("SUKAVAJU")], ALPHABET)
+    assert clear.text == "SUKAVAJU"
+    assert blurred.evidence.least <= 0.5 < clear.evidence.least
+
+
 def test_nothing_gives_nothing() -> None:
     for name in ("nik", "nama", "agama", "rt_rw", "gol_darah", "berlaku_hingga", "pekerjaan"):
         assert read_value(name, [], ALPHABET).text == ""
