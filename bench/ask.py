@@ -22,7 +22,7 @@ from typing import Any
 import uvloop
 
 from bench.gateway import Mailbox
-from bench.measure import CONNECTIONS, machine, show, take_turns
+from bench.measure import CONNECTIONS, machine, quiet, show, take_turns
 from bench.work import MAILBOXES, PREFETCH, Ask, BenchActor, View, answer
 from mediq.kernel.bus import Bus
 from mediq.kernel.cell import ActorCell
@@ -106,6 +106,7 @@ def in_loop(side: Callable[[int, float], Awaitable[float]], outstanding: int, se
 
 
 def run(rounds: int = 5, seconds: float = 2.0, outstanding: int = CONNECTIONS) -> None:
+    quiet()
     sides: dict[str, Callable[[], float]] = {
         BY_HAND: partial(in_loop, by_hand, outstanding, seconds),
         OURS: partial(in_loop, ours, outstanding, seconds),

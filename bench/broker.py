@@ -27,6 +27,7 @@ import msgspec
 import uvloop
 from aio_pika.abc import AbstractIncomingMessage
 
+from bench.measure import quiet
 from bench.work import MAILBOXES, PREFETCH, Ask, BenchActor, View, answer
 from mediq.kernel.bus import Bus
 from mediq.kernel.cell import ActorCell
@@ -225,6 +226,7 @@ def main() -> None:
     parser.add_argument("--outstanding", type=int, default=64, help="asks under way at once")
     parser.add_argument("--serve", nargs=2, metavar=("SIDE", "URL"), help=argparse.SUPPRESS)
     given = parser.parse_args()
+    quiet()
     if given.serve:
         side, url = given.serve
         uvloop.run(serve_ours(url) if side == Ours.word else serve_by_hand(url))

@@ -19,6 +19,8 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
+from mediq import observe
+
 T = TypeVar("T")
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -149,6 +151,11 @@ def serving(*command: str | Path, env: Mapping[str, str] | None = None) -> Itera
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def quiet() -> None:
+    """Log as a house does by its default settings, where the bench itself is the house."""
+    observe.configure_logging("console", "info")
 
 
 def report(value: object) -> None:

@@ -31,7 +31,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 import uvloop
 
-from bench.measure import CONNECTIONS, machine, measured, number, report, resident, show
+from bench.measure import CONNECTIONS, machine, measured, number, quiet, report, resident, show
 from mediq.actors.queue import QueueActor
 from mediq.domain import commands, queue
 from mediq.domain.clinic import Clinic, Counter, Service
@@ -222,6 +222,7 @@ def in_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 def run(rounds: int = 3, count: int = 2000) -> None:
     """Compare on SQLite, and on a private Redis that syncs every write."""
+    quiet()
     with tempfile.TemporaryDirectory() as folder:
         files = itertools.count(1)
         compare("SQLite", lambda: SqliteEventLog(Path(folder) / f"{next(files)}.db"), rounds, count, shared=False)
@@ -284,6 +285,7 @@ async def grow(path: Path, events: int) -> None:
 
 async def look(path: Path) -> None:
     """What the service costs on a log that is there; in a process of its own, so that the memory is its alone."""
+    quiet()
     gc.collect()
     bare = resident()
     log = SqliteEventLog(path)

@@ -4,7 +4,7 @@
 
 Two processes on either side, a gateway and what answers, on one private broker with durable quorum queues, confirmed
 and persistent. Beside the house's own gateway, with everything on but the asking who it is, stands an aiohttp handler
-that asks by hand with aio-pika (see bench/broker.py). NestJS runs too where `npm` can install it (see bench/nest.py).
+that asks by hand with aio-pika (see bench/broker.py).
 """
 
 import sys
@@ -35,7 +35,7 @@ BY_HAND, OURS = "aio-pika by hand", "mediq"
 
 async def serve_by_hand(port: int, url: str) -> None:
     side = ByHand(url)
-    await side.start()
+    await side.connect()
     decode, encode = msgspec.json.Decoder(Ask).decode, msgspec.json.Encoder().encode
 
     async def handle(request: web.Request) -> web.Response:
@@ -48,17 +48,16 @@ async def serve_by_hand(port: int, url: str) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     print(f"ready {port}", flush=True)
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await side.stop()
+    await asyncio.Event().wait()
 
 
 @contextmanager
 def sides(broker: RabbitMQ) -> Iterator[dict[str, str]]:
     """The addresses of both gateways, each with its own process that answers."""
     with ExitStack() as stack:
-        by_hand = stack.enter_context(serving("bench/split.py", "--serve", str(free_port()), broker.url()))
+        url = broker.url()
+        stack.enter_context(serving("bench/broker.py", "--serve", "by-hand", url))
+        by_hand = stack.enter_context(serving("bench/split.py", "--serve", str(free_port()), url))
         url = broker.url()
         stack.enter_context(serving("bench/broker.py", "--serve", "ours", url))
         environ = {
