@@ -94,7 +94,7 @@ class Gateway(Site):
         app.router.add_get("/events/ticket/{token}", self._ticket_events, allow_head=False)
         app.router.add_get("/ready", self._ready)
         app.router.add_get("/metrics", middleware.metrics)
-        Api(routes, self.pages).add_to(app)
+        Api(routes, self.pages, self._dispatcher).add_to(app)
         self.pages.add_to(app)
         return app
 

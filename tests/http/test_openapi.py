@@ -142,6 +142,10 @@ class TestThePage:
         assert calls | {f"code-{code}" for codes in MEANINGS.values() for code in codes} <= anchors
         assert set(re.findall(r'href="#([^"]+)"', page.body)) <= anchors
 
+    async def test_it_is_counted_since_it_is_long(self, desk: Desk) -> None:
+        page = await desk.get("/docs")
+        assert int(page.headers["RateLimit-Remaining"]) < int(page.headers["RateLimit-Limit"])
+
     async def test_it_needs_nothing_from_elsewhere_and_nothing_inline(self, desk: Desk) -> None:
         page = await desk.get("/docs")
         assert "'unsafe-inline'" not in page.headers["Content-Security-Policy"]

@@ -6,8 +6,9 @@ from typing import Final
 
 from aiohttp import web
 
+from ..dispatch import Dispatcher
 from ..pages import Pages
-from ..routes import Route
+from ..routes import Limit, Route
 from .document import document
 from .reading import Reading
 
@@ -15,10 +16,14 @@ _PACKED: Final = {"Content-Encoding": "gzip"}
 
 
 class Api:
-    """Serves the document, which is made and encoded once, and shows it as one of the `pages`."""
+    """Serves the document, which is made and encoded once, and shows it as one of the `pages`.
 
-    def __init__(self, routes: Iterable[Route], pages: Pages) -> None:
+    That page is long, so that `dispatcher` counts how often it is asked for.
+    """
+
+    def __init__(self, routes: Iterable[Route], pages: Pages, dispatcher: Dispatcher) -> None:
         self._pages = pages
+        self._dispatcher = dispatcher
         self._plain = document(routes)
         self._reading = Reading(self._plain)
         self._packed = gzip.compress(self._plain, mtime=0)
@@ -37,4 +42,5 @@ class Api:
         )
 
     async def _docs(self, request: web.Request) -> web.Response:
+        await self._dispatcher.admit(request, None, Limit.GENERAL, shows_token=False)
         return self._pages.render(request, "docs.html", api=self._reading, origin=f"{request.scheme}://{request.host}")
