@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test bench check clean
+.PHONY: run test bench check screenshots clean
 
 run: $(VENV)/.run
 	$(BIN)/python -m mediq --role all
@@ -19,6 +19,10 @@ test: $(VENV)/.dev
 # Every figure beside its references in the same run; `make bench GROW=1` shows what the work costs as it grows.
 bench: $(VENV)/.bench
 	$(BIN)/python -m bench $(if $(GROW),--grow)
+
+# The README's pictures, of a clinic whose patients do not exist.
+screenshots: $(VENV)/.dev
+	$(BIN)/python scripts/screenshots
 
 # A stamp is written last, so an interrupted set-up starts over; a changed pyproject.toml sets up anew.
 $(VENV)/.run: pyproject.toml scripts/setup

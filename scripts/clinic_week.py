@@ -1,0 +1,121 @@
+"""A week at a clinic that does not exist, for pictures: patients come at random and are served as the rules say."""
+
+import heapq
+import itertools
+import random
+import secrets
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from mediq.domain import commands, queue
+from mediq.domain.clinic import DEFAULT, Counter, Premises, Service
+from mediq.domain.errors import DomainError
+from mediq.stores.eventlog import SqliteEventLog
+
+PREMISES = Premises(
+    name="Klinik Sehat Sentosa",
+    services=(
+        Service(id="umum", name="Poli Umum", letter="A"),
+        Service(id="gigi", name="Poli Gigi", letter="B"),
+        Service(id="kia", name="Poli KIA", letter="C"),
+        Service(id="farmasi", name="Farmasi", letter="D"),
+    ),
+    counters=(
+        Counter(id="1", name="Loket 1", services=("umum",)),
+        Counter(id="2", name="Loket 2", services=("umum",)),
+        Counter(id="3", name="Ruang Gigi", services=("gigi",)),
+        Counter(id="4", name="Ruang KIA", services=("kia",)),
+        Counter(id="5", name="Farmasi", services=("farmasi",)),
+    ),
+)
+PACE = {"umum": (4.8, 7), "gigi": (13, 11), "kia": (12, 10), "farmasi": (7, 5)}
+"""Minutes between two arrivals at a service, and minutes that a visit takes."""
+DAYS = 6
+MORNING = timedelta(hours=4, minutes=30)
+NO_SHOW = 0.05
+REASONS = (None, None, None, None, None, "hamil", "disabilitas")
+
+
+class Week:
+    """What happens, as events; `state` is the queue so far."""
+
+    def __init__(self, seed: int) -> None:
+        self.state = queue.EMPTY
+        self.events: list[bytes] = []
+        self._rng = random.Random(seed)
+        self._order = itertools.count()
+
+    def tell(self, command: commands.Command) -> str | None:
+        """Carry out a command; the ticket it is about, or None where the rules refuse it."""
+        try:
+            decision = queue.decide(self.state, command, DEFAULT.changed(self.state.premises))
+        except DomainError:
+            return None
+        for recorded in decision.recorded(self.state.version, command):
+            self.state = queue.evolve(self.state, recorded)
+            self.events.append(msgspec.msgpack.encode(recorded))
+        return decision.ticket_id
+
+    def morning(self, begins: datetime, ends: datetime) -> None:
+        """A morning at all counters; at its end those still waiting wait."""
+        for counter in PREMISES.counters:
+            self.tell(commands.OpenCounter(at=begins, actor="petugas", counter=counter.id))
+        # heap of (when, a number that keeps order, what, whom)
+        agenda = [(begins, next(self._order), "free", counter.id) for counter in PREMISES.counters]
+        agenda += [(at, next(self._order), "comes", service) for service, at in self._arrivals(begins, ends)]
+        heapq.heapify(agenda)
+        while agenda and agenda[0][0] < ends:
+            at, _, what, whom = heapq.heappop(agenda)
+            for when, next_what, next_whom in self._happens(at, what, whom):
+                heapq.heappush(agenda, (when, next(self._order), next_what, next_whom))
+
+    def _arrivals(self, begins: datetime, ends: datetime) -> Iterator[tuple[str, datetime]]:
+        for service, (gap, _) in PACE.items():
+            at = begins - timedelta(minutes=10)
+            while (at := at + timedelta(minutes=self._rng.expovariate(1 / gap))) < ends:
+                yield service, max(at, begins)
+
+    def _happens(self, at: datetime, what: str, whom: str) -> Iterator[tuple[datetime, str, str]]:
+        rng = self._rng
+        if what == "comes":
+            ids = {name: secrets.token_urlsafe(16) for name in ("ticket_id", "token", "user_id")}
+            reason = rng.choice(REASONS)
+            self.tell(
+                commands.AddPatient(at=at, actor="kios", service=whom, priority_reason=reason, by_staff=True, **ids)
+            )
+        elif what == "free":
+            ticket = self.tell(commands.CallNext(at=at, actor="petugas", counter=whom))
+            if ticket is None:
+                yield at + timedelta(seconds=20), "free", whom
+            elif rng.random() < NO_SHOW:
+                yield at + timedelta(minutes=2), "missed", ticket
+            else:
+                yield at + timedelta(seconds=rng.uniform(15, 60)), "starts", ticket
+        elif what == "starts":
+            self.tell(commands.Start(at=at, actor="petugas", ticket_id=whom))
+            _, minutes = PACE[self.state.tickets[whom].service]
+            yield at + timedelta(minutes=minutes * rng.lognormvariate(-0.1, 0.45)), "done", whom
+        else:
+            counter = self.state.tickets[whom].counter
+            verb = commands.Skip if what == "missed" else commands.Complete
+            self.tell(verb(at=at, actor="petugas", ticket_id=whom))
+            yield at + timedelta(seconds=rng.uniform(5, 40)), "free", str(counter)
+
+
+async def write(folder: Path, now: datetime, seed: int = 7) -> str:
+    """Fill a data folder's event log up to `now`; the link token of someone who waits."""
+    week = Week(seed)
+    first = now - timedelta(days=DAYS)
+    week.tell(commands.Configure(at=first - MORNING, actor="administrator", premises=PREMISES))
+    for day in range(DAYS + 1):
+        ends = first + timedelta(days=day)
+        week.morning(ends - MORNING, ends)
+    log = SqliteEventLog(folder / "queue.db")
+    await log.open()
+    await log.append(0, week.events)
+    await log.close()
+    waiting = [each for each in week.state.tickets.values() if each.service == "umum" and each.counter is None]
+    return max(waiting, key=lambda each: each.issued_at).token
