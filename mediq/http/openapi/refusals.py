@@ -159,7 +159,6 @@ _BODIES: Final = {
     Body.JSON: ("malformed", "request-entity-too-large", "unsupported"),
     Body.CARD: ("malformed", "upload-too-slow", "too-large", "image-too-large", "unsupported", "unsupported-image"),
 }
-_TOKEN: Final = ("token-invalid", "token-expired", "session-ended")
 _FAULTS: Final = ("unavailable", "unroutable", "mailbox-full", "breaker-open", "timeout")
 _KIND: Final = {code: kind for kind, codes in MEANINGS.items() for code in codes}
 
@@ -181,7 +180,9 @@ def _codes(route: Route) -> Iterator[str]:
     if route.who is not None:
         yield from ("unauthenticated", "forbidden")
     if not route.signs_in:
-        yield from _TOKEN
+        yield from ("token-invalid", "token-expired")
+        if not route.impersonal:
+            yield "session-ended"
     if not route.harmless:
         yield from ("cross-site", "storage-full")
 
