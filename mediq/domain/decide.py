@@ -85,7 +85,8 @@ def decide(queue: Queue, command: Command, clinic: Clinic) -> Decision:
         Invalid: on a field of the command.
     """
     clinic = clinic.changed(queue.premises)
-    command = msgspec.structs.replace(command, at=present(queue, command.at))
+    clock = command.at
+    command = msgspec.structs.replace(command, at=present(queue, clock))
     if command.key is not None:
         key, asked = split(command.key)
         subject = asked or subject_of_command(command, clinic)
@@ -96,9 +97,11 @@ def decide(queue: Queue, command: Command, clinic: Clinic) -> Decision:
             return Decision(command.at, ticket_id=answer.ticket_id)
     turned: tuple[Event, ...] = ()
     if queue.day is not None and queue.day < clinic.day(command.at):
-        turned = _close(queue, queue.day, command.at, clinic)
+        turned = _close(queue, queue.day, clock, clinic)
         for recorded in Decision(command.at, turned).recorded(queue.version, command):
             queue = evolve(queue, recorded)
+    if isinstance(command, CloseDay):
+        return Decision(command.at, (*turned, *_close_day(queue, command, clock, clinic)), None, len(turned))
     events, ticket_id = _answer(queue, command, clinic)
     return Decision(command.at, (*turned, *events), ticket_id, len(turned))
 
@@ -125,10 +128,6 @@ def _answer(queue: Queue, command: Command, clinic: Clinic) -> _Answered:
         case Configure():
             refuse_change(queue, clinic, command.premises, today(queue, command.at, clinic))
             return _unless(clinic.changed(command.premises) == clinic, ClinicChanged(premises=command.premises))
-        case CloseDay():
-            if queue.day is None or (command.if_over and not is_over(queue, clinic, command.at)):
-                return (), None
-            return _close(queue, queue.day, command.at, clinic), None
         case _:
             return decide_ticket(queue, command, clinic)
 
@@ -205,8 +204,17 @@ def _undo(queue: Queue, command: Undo, clinic: Clinic) -> _Answered:
     return (undone,), before.id
 
 
-def _close(queue: Queue, day: date, at: datetime, clinic: Clinic) -> tuple[Event, ...]:
-    """End what is still open: those waiting are cancelled, those called did not come, those served are done."""
+def _close_day(queue: Queue, command: CloseDay, clock: datetime, clinic: Clinic) -> tuple[Event, ...]:
+    if queue.day is None or (command.if_over and not is_over(queue, clinic, clock)):
+        return ()
+    return _close(queue, queue.day, clock, clinic)
+
+
+def _close(queue: Queue, day: date, clock: datetime, clinic: Clinic) -> tuple[Event, ...]:
+    """End what is still open: those waiting are cancelled, those called did not come, those served are done.
+
+    A clock that is ahead, or was on that day, makes nothing be forgotten early: neither figures nor last numbers.
+    """
     ends: dict[Status, type[TicketCancelled | TicketSkipped | TicketCompleted]] = {
         Status.WAITING: TicketCancelled,
         Status.ON_HOLD: TicketCancelled,
@@ -218,7 +226,8 @@ def _close(queue: Queue, day: date, at: datetime, clinic: Clinic) -> tuple[Event
         key=lambda ticket: (ticket.issued_at, ticket.number),
     )
     ended = (about(ends[ticket.status], ticket, reason=DAY_CLOSED) for ticket in left)
-    forget = clinic.day(at) - timedelta(days=clinic.policy.retention_days)
+    latest = min(clinic.day(clock), day + timedelta(days=1))
+    forget = latest - timedelta(days=clinic.policy.retention_days)
     return (*ended, DayClosed(day=day, ended=len(left), forget_before=forget))
 
 

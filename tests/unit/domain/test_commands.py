@@ -41,6 +41,7 @@ from mediq.domain.events import (
 )
 from mediq.domain.queue import Queue, decide, dump, evolve
 from mediq.domain.state import NOBODY
+from mediq.domain.statistics import statistics
 from mediq.domain.ticket import Priority, Status
 from mediq.domain.views import current_ticket
 from tests.unit.domain.journal import Journal
@@ -147,6 +148,26 @@ def test_a_clock_set_back_for_years_ends_no_day(journal: Journal) -> None:
     journal.do(CloseDay)
     journal.at = datetime(2026, 11, 23, 4, tzinfo=UTC)
     assert journal.add().number == "A-004", "closed early and reopened, it goes on counting"
+
+
+def test_a_clock_that_was_ahead_for_a_while_costs_neither_numbers_nor_figures(journal: Journal) -> None:
+    journal.add()
+    journal.serve()
+    journal.later(days=1)
+    journal.add()
+    journal.serve()
+    today, right = journal.today, journal.at
+    journal.later(days=400)
+    assert journal.add().number == "A-001"
+    journal.at = right
+    journal.do(CloseDay, why="jam komputer salah")
+    assert journal.add().number == "A-002", "the day goes on where it was"
+    assert journal.queue.day == today
+    told = statistics(journal.queue, journal.clinic, today - timedelta(days=1), today)
+    assert {day: group.service.count for day, group in told.by_day.items()} == {
+        (today - timedelta(days=1)).isoformat(): 1,
+        today.isoformat(): 1,
+    }
 
 
 def test_without_a_service_it_is_the_first(journal: Journal) -> None:
