@@ -167,7 +167,7 @@ async def test_another_role_takes_the_session_from_the_browser(browser: Desk, ad
     operator = await admin.hire("naik-pangkat@klinik.example")
     await sign_in(browser, "naik-pangkat@klinik.example", PASSWORD)
     assert (await browser.get("/queue")).status == 200
-    await admin.patch(f"/users/{operator.id}/role", {"role": "ADMIN_FASKES"})
+    await admin.patch(f"/users/{operator.id}/role", {"role": "PASIEN"})
     assert (await browser.get("/queue")).status == 401
 
 
