@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -34,6 +35,7 @@ PREMISES = Premises(
 PACE = {"umum": (4.8, 7), "gigi": (13, 11), "kia": (12, 10), "farmasi": (7, 5)}
 """Minutes between two arrivals at a service, and minutes that a visit takes."""
 DAYS = 6
+OPENS = timedelta(hours=7, minutes=30)
 MORNING = timedelta(hours=4, minutes=30)
 NO_SHOW = 0.05
 REASONS = (None, None, None, None, None, "hamil", "disabilitas")
@@ -108,11 +110,14 @@ class Week:
 async def write(folder: Path, now: datetime, seed: int = 7) -> str:
     """Fill a data folder's event log up to `now`; the link token of someone who waits."""
     week = Week(seed)
-    first = now - timedelta(days=DAYS)
-    week.tell(commands.Configure(at=first - MORNING, actor="administrator", premises=PREMISES))
-    for day in range(DAYS + 1):
-        ends = first + timedelta(days=day)
-        week.morning(ends - MORNING, ends)
+    local = now.astimezone(ZoneInfo(PREMISES.timezone))
+    today = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    first = today - timedelta(days=DAYS)
+    week.tell(commands.Configure(at=first, actor="administrator", premises=PREMISES))
+    for day in range(DAYS):
+        opens = first + timedelta(days=day) + OPENS
+        week.morning(opens, opens + MORNING)
+    week.morning(max(local - MORNING, today), local)
     log = SqliteEventLog(folder / "queue.db")
     await log.open()
     await log.append(0, week.events)
