@@ -182,7 +182,8 @@ async def compare(
     for room in rooms.values():
         room.close()
     show(f"One event of {length} bytes to {streams} boards", "last has it, ms", found, goals={OURS: "≤ 1.3"})
-    show("Memory of an open stream", "KB", memory, goals={OURS: "≤ 1.3"})
+    if streams >= 1000:  # a few find room in what is held already
+        show("Memory of an open stream", "KB", memory, goals={OURS: "≤ 1.3"})
 
 
 def run(streams: int = 1000, rounds: int = 10) -> None:

@@ -2,10 +2,10 @@
 
     python bench/gateway.py [--seconds 4] [--rounds 5] [--connections 64]
 
-Beside the house run a bare aiohttp handler on uvloop, and the same with a mailbox written by hand behind it: a queue,
-a worker, a future. All four do the same work (bench/work.py), and take turns. The house is a real one with all its
-roles; `open` has validation, deadline, request id, metrics and access log, `guarded` a signed-in caller and counted
-calls as well. Below the line are routes of the house itself.
+Beside the house run a bare aiohttp handler on uvloop, the same with a mailbox written by hand behind it (a queue, a
+worker, a future), and NestJS where npm can install it. All do the same work (bench/work.py), and take turns. The house
+is a real one with all its roles; `open` has validation, deadline, request id, metrics and access log, `guarded` a
+signed-in caller and counted calls as well. The last lines are routes of the house itself.
 """
 
 import sys
@@ -26,6 +26,7 @@ import msgspec
 import uvloop
 from aiohttp import web
 
+from bench import nest
 from bench.measure import CONNECTIONS, Served, costing, machine, serving, show, take_turns, wrk
 from bench.work import JSON, PREFETCH, Ask, View, answer
 from tests.fixtures.desk import Desk, desk_at
@@ -71,7 +72,7 @@ async def serve_by_hand(kind: str, port: int) -> None:
         )
 
     app = web.Application()
-    app.router.add_post("/", bare if kind == "bare" else by_mailbox)
+    app.router.add_post("/open", bare if kind == "bare" else by_mailbox)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -114,12 +115,14 @@ def run(rounds: int = 5, seconds: float = 4, connections: int = CONNECTIONS) -> 
             name: stack.enter_context(serving("bench/gateway.py", "--serve", kind, str(free_port())))
             for name, kind in ((BARE, "bare"), (BY_HAND, "mailbox"))
         }
+        if nest.installed():
+            for adapter in nest.ADAPTERS:
+                servers[f"NestJS on {adapter}"] = stack.enter_context(nest.alone(adapter))
         house, bearer, patient = stack.enter_context(the_house())
         guarded: dict[str, Any] = JSON | {"headers": JSON["headers"] | bearer}
         add = guarded | {"body": msgspec.json.encode({"user_id": patient, "service": "umum"})}
         asked: dict[str, tuple[str, dict[str, Any]]] = {
-            BARE: (servers[BARE].address, JSON),
-            BY_HAND: (servers[BY_HAND].address, JSON),
+            **{name: (f"{served.address}/open", JSON) for name, served in servers.items()},
             OPEN: (f"{house.address}/open", JSON),
             GUARDED: (f"{house.address}/guarded", guarded),
             "— GET /, nobody signed in": (f"{house.address}/", {}),

@@ -38,7 +38,7 @@ def connections(rounds: int = 3, seconds: float = 2) -> None:
 
         for width in CONNECTIONS:
             sides: dict[str, Callable[[], float]] = {
-                BARE: partial(rate, bare.address, JSON, width),
+                BARE: partial(rate, f"{bare.address}/open", JSON, width),
                 GUARDED: partial(rate, f"{house.address}/guarded", guarded, width),
             }
             show(f"HTTP, {width} connections", "requests/s", take_turns(sides, rounds))

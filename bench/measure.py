@@ -121,14 +121,16 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def serving(*command: str | Path, env: Mapping[str, str] | None = None) -> Iterator[Served]:
-    """A process of this Python that does not outlive the block; it prints `ready ...` when it serves.
+def serving(
+    *command: str | Path, env: Mapping[str, str] | None = None, program: str | Path = sys.executable
+) -> Iterator[Served]:
+    """A process, of this Python unless told, that does not outlive the block; it prints `ready ...` when it serves.
 
     What it writes to standard error goes to a file, as a service's log does.
     """
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, *map(str, command)],
+            [str(program), *map(str, command)],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
             stdout=subprocess.PIPE,

@@ -4,7 +4,7 @@
 
 Two processes on either side, a gateway and what answers, on one private broker with durable quorum queues, confirmed
 and persistent. Beside the house's own gateway, with everything on but the asking who it is, stands an aiohttp handler
-that asks by hand with aio-pika (see bench/broker.py).
+that asks by hand with aio-pika (see bench/broker.py), and NestJS with its RabbitMQ transport where npm can install it.
 """
 
 import sys
@@ -24,6 +24,7 @@ import msgspec
 import uvloop
 from aiohttp import web
 
+from bench import nest
 from bench.broker import ByHand
 from bench.measure import CONNECTIONS, machine, serving, show, take_turns, wrk
 from bench.work import JSON, Ask
@@ -53,7 +54,7 @@ async def serve_by_hand(port: int, url: str) -> None:
 
 @contextmanager
 def sides(broker: RabbitMQ) -> Iterator[dict[str, str]]:
-    """The addresses of both gateways, each with its own process that answers."""
+    """The addresses of the gateways, each with its own process that answers."""
     with ExitStack() as stack:
         url = broker.url()
         stack.enter_context(serving("bench/broker.py", "--serve", "by-hand", url))
@@ -67,7 +68,13 @@ def sides(broker: RabbitMQ) -> Iterator[dict[str, str]]:
         }
         command = ("bench/house.py", "--role", "gateway", "--port", str(free_port()))
         ours = stack.enter_context(serving(*command, env=environ))
-        yield {BY_HAND: f"{by_hand.address}/open", OURS: f"{ours.address}/open"}
+        found = {BY_HAND: by_hand, OURS: ours}
+        if nest.installed():
+            url = broker.url()
+            stack.enter_context(nest.service(url))
+            for adapter in nest.ADAPTERS:
+                found[f"NestJS on {adapter}"] = stack.enter_context(nest.gateway(adapter, url))
+        yield {name: f"{served.address}/open" for name, served in found.items()}
 
 
 def run(rounds: int = 3, seconds: float = 4, connections: int = CONNECTIONS) -> None:
