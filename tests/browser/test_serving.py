@@ -64,10 +64,10 @@ async def test_a_language_is_remembered_and_nobody_is_sent_elsewhere(desk: Desk,
     assert (chosen.status, chosen.headers["Location"]) == (303, target)
     assert "mediq_lang=en" in chosen.headers["Set-Cookie"]
     page = await desk.get("/", headers=BROWSER | {"Cookie": "mediq_lang=en"})
-    assert '<html lang="en">' in page.body
+    assert '<html lang="en"' in page.body
     assert (await desk.get("/language/xx")).status == 404
 
 
 async def test_the_language_is_indonesian_unless_chosen(desk: Desk) -> None:
     for headers in (BROWSER, BROWSER | {"Cookie": "mediq_lang=fr"}, BROWSER | {"Accept-Language": "en"}):
-        assert '<html lang="id">' in (await desk.get("/", headers=headers)).body
+        assert '<html lang="id"' in (await desk.get("/", headers=headers)).body

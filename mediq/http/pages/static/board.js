@@ -5,7 +5,7 @@ import { Voice } from "./voice.js";
 import { stayAwake } from "./wake.js";
 import { language, t } from "./words.js";
 
-const SHOWN_MS = 3400;
+const SHOWN_MS = 3200;
 const LAST_CALLS = 6;
 
 const { board, timezone, version, voice: recordings } = document.documentElement.dataset;
