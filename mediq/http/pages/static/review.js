@@ -77,14 +77,16 @@ export function photo(cardId, read, form) {
   const boxes = Object.entries(read).filter(([, each]) => each.box && !each.certain).map(([, each]) => placed(h("span", { class: "doubt" }), each.box));
   const figure = h("figure", { class: "photo" }, h("div", { class: "picture" }, image, boxes, frame), loupe);
   image.addEventListener("error", () => fill(figure, h("p", { class: "notice warn" }, t("card.photo_gone"))));
-  form.addEventListener("focusin", (event) => {
-    const box = read[event.target.name]?.box;
+  const point = (input) => {
+    const box = read[input.name]?.box;
     frame.hidden = loupe.hidden = !box || !image.naturalWidth;
     if (frame.hidden) return;
     placed(frame, box);
     magnify(loupe, image, box);
-    loupe.setAttribute("aria-label", t("card.loupe", { field: event.target.labels[0].firstChild.textContent }));
-  });
+    loupe.setAttribute("aria-label", t("card.loupe", { field: input.labels[0].firstChild.textContent }));
+  };
+  form.addEventListener("focusin", (event) => point(event.target));
+  image.addEventListener("load", () => form.contains(document.activeElement) && point(document.activeElement));
   return figure;
 }
 

@@ -1,0 +1,232 @@
+"""Administration: staff who then sign in, a clinic that changes while it works, figures, devices, the audit trail."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from tests.browser.rooms import fit_for_all, in_english, signed_in
+from tests.browser.screen import watched
+from tests.fixtures.desk import Desk, desk_at
+from tests.fixtures.house import GENEROUS, House, made_with_admin, running
+from tests.fixtures.visitors import new_nik
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SECRET = "kata-sandi-yang-pertama"
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house whose clinic is this module's to change."""
+    base = tmp_path_factory.mktemp("office")
+    made_with_admin(base)
+    with running(base, GENEROUS) as house:
+        yield house
+        assert house.stop() == 0, house.log
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def admin(office: House) -> AsyncIterator[Desk]:
+    async with desk_at(office) as desk:
+        await desk.ready()
+        yield await desk.sign_in()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(chromium: Browser, office: House, admin: Desk) -> AsyncIterator[Page]:
+    """The administrator's window."""
+    async with signed_in(chromium, office.address) as page:
+        yield page
+
+
+async def serve(admin: Desk, people: int, service: str = "umum", counter: str = "1") -> None:
+    """So many patients are called and served."""
+    for _ in range(people):
+        await admin.queue(await admin.register(new_nik()), service=service)
+        ticket = (await admin.patch("/queue/call-next", {"counter": counter})).body
+        for step in ("start", "complete"):
+            assert (await admin.patch(f"/queue/{ticket['id']}/{step}")).status == 200
+
+
+async def test_an_operator_is_created_signs_in_and_goes_again(
+    chromium: Browser, office: House, page: Page, admin: Desk
+) -> None:
+    mail = "sari@klinik.example"
+    await page.goto("/admin/users")
+    await page.get_by_role("button", name="Tambah petugas").click()
+    await page.fill("[name=nama]", "Sari")
+    await page.fill("[name=email]", mail)
+    await page.fill("[name=password]", "pendek")
+    add = page.get_by_role("dialog").get_by_role("button", name="Tambah petugas")
+    await add.click()
+    assert await page.eval_on_selector("[name=password]", "input => !input.validity.valid"), "too short"
+    await page.fill("[name=password]", SECRET)
+    await add.click()
+    await expect(page.get_by_text("Sari dapat masuk sekarang.")).to_be_visible()
+    await expect(page.locator("tbody th")).to_have_text(["Sari"])
+
+    async with watched(chromium, office.address) as other:
+        await other.goto("/signin")
+        await other.fill("#email", mail)
+        await other.fill("#password", SECRET)
+        await other.click("#enter")
+        await expect(other).to_have_url("/operator")
+        await other.locator("#counters button").first.click()
+        await expect(other.locator("#link")).to_have_text("Terhubung")
+
+        await page.get_by_role("button", name="Kelola Sari").click()
+        await page.fill("[name=new_password]", "kata-sandi-yang-kedua")
+        await page.get_by_role("button", name="Beri kata sandi baru").click()
+        await expect(page.get_by_text("Kata sandi Sari diganti.")).to_be_visible()
+        await expect(other).to_have_url(re.compile("/signin")), "their session has ended, and the stream with it"
+        await other.fill("#email", mail)
+        await other.fill("#password", "kata-sandi-yang-kedua")
+        await other.click("#enter")
+        await expect(other).to_have_url("/operator")
+
+    await page.get_by_role("button", name="Kelola Sari").click()
+    await page.select_option("dialog [name=role]", "ADMIN_FASKES")
+    await page.get_by_role("button", name="Ganti peran").click()
+    await expect(page.get_by_text("Peran Sari diganti.")).to_be_visible()
+    await expect(page.locator("#people .empty")).to_be_visible()
+    await page.get_by_role("radio", name="Administrator").check()
+    await page.fill("#search", "sari")
+    await expect(page.locator("tbody th")).to_have_text(["Sari"])
+    await page.get_by_role("button", name="Kelola Sari").click()
+    await page.get_by_role("button", name="Hapus").click()
+    await expect(page.get_by_text("Hapus Sari?")).to_be_visible()
+    await page.get_by_role("dialog").last.get_by_role("button", name="Hapus").click()
+    await expect(page.locator("#people .empty")).to_be_visible()
+    assert (await admin.get(f"/users?search={mail}")).body["data"] == []
+
+
+async def test_the_last_administrator_cannot_remove_themselves(page: Page) -> None:
+    await page.goto("/admin/users")
+    await page.get_by_role("radio", name="Administrator").check()
+    await page.get_by_role("button", name=re.compile("^Kelola")).first.click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    await expect(page.get_by_role("button", name="Hapus")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Ganti peran")).to_have_count(0)
+
+
+async def test_a_change_of_the_clinic_shows_everywhere_without_a_restart(
+    chromium: Browser, office: House, page: Page, admin: Desk
+) -> None:
+    async with signed_in(chromium, office.address) as counter, watched(chromium, office.address) as board:
+        await counter.goto("/operator")
+        await counter.locator("#counters button").first.click()
+        await board.goto("/display/all")
+        await expect(board.locator("#link")).to_have_text("Terhubung")
+        await page.goto("/admin/clinic")
+        await page.fill("[name=name]", "Klinik Sehat Selalu")
+        await page.get_by_role("button", name="Tambah poli").click()
+        await page.keyboard.type("Poli Anak")
+        await expect(page.locator("[name='services[2].letter']")).to_have_value("C")
+        await page.fill("[name='services[2].letter']", "a")
+        await page.get_by_role("button", name="Tambah loket").click()
+        await page.fill("[name='counters[3].name']", "Loket Anak")
+        await page.get_by_role("button", name="Simpan perubahan").click()
+        wrong = page.locator(".field", has=page.locator("[name='services[2].letter']")).locator(".wrong")
+        await expect(wrong).to_contain_text("A dipakai 2 kali")
+        await page.fill("[name='services[2].letter']", "k")
+        await page.get_by_role("button", name="Simpan perubahan").click()
+        await expect(page.get_by_text("Perubahan berlaku di semua layar.")).to_be_visible()
+
+        await expect(counter.locator("#filter")).to_contain_text("Poli Anak")
+        ticket = await admin.queue(await admin.register(new_nik()), service="poli-3")
+        assert ticket["number"] == "K-001"
+        await expect(board.locator("#clinic")).to_have_text("Klinik Sehat Selalu")
+        await expect(board.locator("#waiting")).to_contain_text("Poli Anak")
+
+        # a service with people in it cannot go; the counter that is in use neither
+        await page.reload()
+        await page.get_by_role("button", name="Hapus Poli Anak").click()
+        await page.get_by_role("button", name="Simpan perubahan").click()
+        await expect(page.locator("form > [role=alert]")).to_contain_text("Poli Anak masih punya 1 pasien")
+        await admin.delete(f"/queue/{ticket['id']}")
+        await page.get_by_role("button", name="Simpan perubahan").click()
+        await expect(page.get_by_text("Perubahan berlaku di semua layar.")).to_be_visible()
+        await expect(counter.locator("#filter")).not_to_contain_text("Poli Anak")
+
+
+async def test_figures_are_those_of_the_queue(page: Page, admin: Desk) -> None:
+    await serve(admin, 3)
+    await serve(admin, 2, "gigi", "3")
+    told = (await admin.get("/queue/statistics")).body
+    await page.goto("/admin")
+    figures = page.locator(".figures .number")
+    await expect(figures.nth(0)).to_have_text(str(told["tickets"]))
+    await expect(figures.nth(1)).to_have_text(str(told["by_status"]["COMPLETED"]))
+    await expect(page.locator("svg.chart")).to_have_count(3)
+    by_service = page.get_by_role("region", name="Menurut poli")
+    await expect(by_service.locator("tbody tr")).to_have_count(len(told["by_service"]))
+    gigi = by_service.locator("tbody tr", has_text="Poli Gigi").locator("td").first
+    await expect(gigi).to_have_text(str(told["by_service"]["gigi"]["steps"]))
+
+    await page.select_option("#service", label="Poli Gigi")
+    await expect(figures.nth(0)).to_have_text("2")
+    async with page.expect_download() as taken:
+        await page.get_by_role("link", name="Unduh CSV").click()
+    lines = (await (await taken.value).path()).read_text("utf-8-sig").splitlines()
+    assert len(lines) == 3, "a header and two visits"
+    await page.get_by_role("radio", name="Tanggal lain").check()
+    await page.fill("#from", "2020-01-02")
+    await page.fill("#to", "2020-01-01")
+    await expect(page.get_by_role("alert").first).to_contain_text("Tanggal akhir")
+    await page.fill("#to", "2020-01-03")
+    await expect(page.get_by_text("Belum ada data pada rentang ini.")).to_be_visible()
+
+
+async def test_a_device_is_paired_and_revoked(chromium: Browser, office: House, page: Page, admin: Desk) -> None:
+    async with signed_in(chromium, office.address) as kiosk:
+        await kiosk.goto("/admin/devices")
+        await kiosk.fill("[name=nama]", "Kios pintu depan")
+        await kiosk.get_by_role("button", name="Jadikan perangkat ini kios").click()
+        await kiosk.get_by_role("dialog").get_by_role("button", name="Jadikan perangkat ini kios").click()
+        await expect(kiosk).to_have_url("/kiosk")
+        await kiosk.goto("/operator")
+        await expect(kiosk).to_have_url(re.compile("/signin"))
+        await expect(kiosk.locator(".notice.warn")).to_contain_text("kios")
+    await page.goto("/admin/devices")
+    row = page.locator("#kiosks li", has_text="Kios pintu depan")
+    await row.get_by_role("button").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Cabut").click()
+    await expect(row).to_have_count(0)
+    assert (await admin.get("/users?role=KIOSK")).body["data"] == []
+
+
+async def test_the_audit_trail_is_read_page_by_page(page: Page, admin: Desk) -> None:
+    await serve(admin, 15)
+    await page.goto("/admin/audit")
+    rows = page.locator("#entries tr")
+    await expect(rows).to_have_count(50)
+    await expect(rows.first.locator("td").nth(1)).to_contain_text("Administrator")
+    await page.get_by_role("button", name="Muat lebih banyak").click()
+    await expect(rows.nth(50)).to_be_visible()
+    await page.select_option("#action", "auth.")
+    await expect(rows.first).to_be_visible()
+    await expect(rows.locator("td:nth-child(3)").first).to_have_text(re.compile("Masuk|Keluar|Kata sandi"))
+    await expect(page.locator("#entries")).not_to_contain_text("Dipanggil")
+    await page.fill("#from", "2020-01-01")
+    await page.fill("#to", "2020-01-02")
+    await expect(page.get_by_text("Tidak ada yang cocok.")).to_be_visible()
+    assert str(await page.get_attribute("#csv", "href")) == "/audit.csv?from=2020-01-01&to=2020-01-02&action=auth."
+
+
+async def test_each_page_is_fit_for_all_in_both_languages(
+    chromium: Browser, office: House, admin: Desk, page: Page
+) -> None:
+    paths = ("/admin", "/admin/users", "/admin/devices", "/admin/clinic", "/admin/audit")
+    async with signed_in(chromium, office.address, color_scheme="dark") as dark:
+        for path in paths:
+            await dark.goto(path, wait_until="networkidle")
+            await fit_for_all(dark)
+    await page.goto("/admin")
+    await in_english(page)
+    for path in paths:
+        await page.goto(path, wait_until="networkidle")
+        await expect(page.get_by_role("link", name="Audit trail")).to_be_visible()
+        await fit_for_all(page)

@@ -1,0 +1,205 @@
+"""Registering at the counter: a card from a file, its uncertain fields reviewed beside the photo, a ticket."""
+
+import io
+import re
+from collections.abc import AsyncIterator
+from functools import cache
+
+import pytest
+import pytest_asyncio
+from PIL import Image, ImageFilter
+from playwright.async_api import Browser, Page, expect
+
+from tests.browser.rooms import fit_for_all, in_english, signed_in
+from tests.browser.screen import Paper
+from tests.fixtures.desk import Desk, browser_at
+from tests.fixtures.house import ADMIN, HANG, House
+from tests.fixtures.specimens import draw, jpeg, person
+from tests.fixtures.visitors import CLEAN, card, new_nik
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+READ_MS = HANG * 1000
+POOR = 3
+"""The seed of a person whose card is photographed poorly below."""
+
+
+@cache
+def poor() -> bytes:
+    """A card that can be read, but not with certainty."""
+    image = draw(person(POOR), seed=POOR).resize((640, 404), Image.Resampling.LANCZOS)
+    return jpeg(image.filter(ImageFilter.GaussianBlur(1.4)), 60)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk(chromium: Browser, clinic: House, staff: Desk) -> AsyncIterator[Page]:
+    """A counter with the sheet for registering open."""
+    async with signed_in(chromium, clinic.address) as page:
+        await page.goto("/operator")
+        await expect(page.locator("#link")).to_have_text("Terhubung")
+        await page.locator("#counters button").nth(1).click()
+        await expect(page.locator("#counter")).to_have_text("Loket 2")
+        await page.keyboard.press("d")
+        await expect(page.get_by_role("dialog", name="Daftarkan pasien")).to_be_visible()
+        yield page
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def kiosk(clinic: House, staff: Desk) -> AsyncIterator[Desk]:
+    """A device that was paired as a kiosk."""
+    async with browser_at(clinic) as browser:
+        await browser.post("/session", {"email": ADMIN[0], "password": ADMIN[1]})
+        assert (await browser.post("/devices", {"nama": "Kios lobi"})).status == 201
+        yield browser
+
+
+async def give(page: Page, data: bytes, name: str = "ktp.jpg", kind: str = "image/jpeg") -> None:
+    await page.get_by_role("tab", name="Berkas").click()
+    await page.set_input_files("#card-file", {"name": name, "mimeType": kind, "buffer": data})
+
+
+async def test_a_card_that_is_clear_has_a_ticket_at_once(desk: Page, staff: Desk) -> None:
+    await desk.select_option("[name=service]", label="Poli Gigi")
+    await desk.get_by_role("radio", name="Hamil").check()
+    await give(desk, card(CLEAN[1]))
+    number = desk.locator(".issued .number")
+    await expect(number).to_have_text(re.compile(r"^B-\d{3}$"), timeout=READ_MS)
+    [ticket] = [t for t in (await staff.get("/queue")).body["data"] if t["number"] == await number.text_content()]
+    assert (ticket["service"], ticket["priority"], ticket["priority_reason"]) == ("gigi", "HIGH", "hamil")
+    await desk.evaluate("window.print = () => {}")
+    await desk.get_by_role("button", name="Cetak").click()
+    await expect(desk.locator("[data-slip=number]")).to_have_text(ticket["number"])
+    paper = Paper(await desk.pdf(width="80mm", height="120mm"))
+    assert (paper.pages, ticket["number"] in paper.text, "Poli Gigi" in paper.text) == (1, True, True)
+    await desk.get_by_role("button", name="Pasien berikutnya").click()
+    await expect(desk.locator("[name=service]")).to_have_value("gigi")
+    await expect(desk.get_by_role("radio", name="Biasa")).to_be_checked()
+
+
+async def test_what_is_uncertain_is_reviewed_beside_the_photo(desk: Page, staff: Desk) -> None:
+    await give(desk, poor())
+    doubtful = desk.locator(".field.unsure")
+    await expect(doubtful.first).to_be_visible(timeout=READ_MS)
+    await expect(desk.locator(".picture img")).to_have_js_property("complete", True)
+    focused = desk.locator(".field.unsure :focus")
+    await expect(focused).to_have_count(1)
+
+    # the place of the field that has focus is framed on the photo, where the card's line really is
+    await desk.locator(".review [name=nama]").focus()
+    name = await desk.locator(".picture .frame").bounding_box()
+    await desk.locator(".review [name=alamat]").focus()
+    address = await desk.locator(".picture .frame").bounding_box()
+    picture = await desk.locator(".picture").bounding_box()
+    assert name is not None
+    assert address is not None
+    assert picture is not None
+    for box in (name, address):
+        assert picture["y"] < box["y"] < picture["y"] + picture["height"]
+    assert name["y"] < address["y"], "the address stands below the name"
+    drawn = await desk.evaluate("""() => {
+      const loupe = document.querySelector(".loupe");
+      const { data } = loupe.getContext("2d").getImageData(0, 0, loupe.width, loupe.height);
+      return data.some((value, place) => place % 4 === 3 && value > 0);
+    }""")
+    assert drawn, "and shown larger"
+    await fit_for_all(desk)
+
+    # wrong values are said beside their fields, and nothing is lost
+    nik, name_now = new_nik(), "SITI YANG DIPERIKSA"
+    await desk.fill(".review [name=nama]", name_now)
+    await desk.fill(".review [name=nik]", nik[:15])
+    await desk.get_by_role("button", name="Simpan dan ambil antrean").click()
+    wrong = desk.locator(".field", has=desk.locator("[name=nik]")).locator(".wrong")
+    await expect(wrong).to_contain_text("NIK harus 16 angka")
+    await expect(desk.locator(".review [name=nama]")).to_have_value(name_now)
+    await desk.keyboard.press("Escape")
+    await expect(desk.get_by_text("Tinggalkan isian yang belum disimpan?")).to_be_visible()
+    await desk.get_by_role("button", name="Batal", exact=True).click()
+
+    await desk.fill(".review [name=nik]", nik)
+    shown = await desk.eval_on_selector_all(
+        ".review [name]", "all => Object.fromEntries(all.map((each) => [each.name, each.value]))"
+    )
+    await desk.get_by_role("button", name="Simpan dan ambil antrean").click()
+    await expect(desk.locator(".issued .number")).to_be_visible()
+    [patient] = (await staff.get(f"/users?search={nik}")).body["data"]
+    kept = {field: value for field, value in shown.items() if field in patient and value}
+    assert len(kept) > 10
+    assert {field: patient[field] for field in kept} == kept, "what is stored is what was shown"
+
+
+async def test_a_card_from_a_kiosk_waits_behind_a_badge(desk: Page, kiosk: Desk) -> None:
+    await desk.keyboard.press("Escape")
+    badge = desk.locator("#reviews-count")
+    sent = await kiosk.upload(poor(), wait=30, service="gigi")
+    assert sent.body["status"] == "NEEDS_REVIEW", sent
+    await expect(badge).to_be_visible()
+    await desk.click("#reviews")
+    row = desk.locator(".reviews li", has_text="Kios")
+    await expect(row).to_contain_text("Poli Gigi")
+    await row.get_by_role("button", name="Periksa").click()
+    await expect(desk.locator(".review [name=service]")).to_have_value("gigi")
+    await desk.fill(".review [name=nik]", new_nik())
+    await desk.get_by_role("button", name="Simpan dan ambil antrean").click()
+    await expect(desk.locator(".issued .number")).to_have_text(re.compile("^B-"))
+    await expect(badge).to_be_hidden()
+
+
+async def test_what_is_no_card_says_so_and_offers_to_type(desk: Page) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (900, 700), (120, 120, 20)).save(out, "PNG")
+    await give(desk, out.getvalue(), "foto.png", "image/png")
+    await expect(desk.get_by_role("alert")).to_contain_text("Tidak ada e-KTP pada foto ini", timeout=READ_MS)
+    await give_up(desk)
+    await give(desk, b"no picture at all")
+    await expect(desk.get_by_role("alert")).to_contain_text("Kartu tidak dapat dibaca")
+    await desk.get_by_role("button", name="Isi dengan tangan").click()
+    await expect(desk.locator("[name=nama]")).to_be_visible()
+
+
+async def give_up(page: Page) -> None:
+    await page.get_by_role("button", name="Foto ulang").click()
+
+
+async def test_a_patient_who_comes_back_and_one_without_card(desk: Page, staff: Desk) -> None:
+    nik = new_nik()
+    await desk.get_by_role("tab", name="NIK").click()
+    await desk.fill("[name=nik]", nik)
+    await desk.get_by_role("button", name="Cari").click()
+    await expect(desk.get_by_text("NIK ini belum terdaftar.")).to_be_visible()
+    await desk.get_by_role("button", name="Isi dengan tangan").click()
+    await expect(desk.locator("[name=nik]")).to_have_value(nik)
+    await desk.fill("[name=nama]", "BUDI TANPA KARTU")
+    await desk.fill("[name=tgl_lahir]", "01-01-1940")
+    await desk.get_by_role("button", name="Simpan dan ambil antrean").click()
+    first = desk.locator(".issued .number")
+    await expect(first).to_have_text(re.compile("^A-"))
+    number = await first.text_content()
+    [ticket] = [t for t in (await staff.get("/queue")).body["data"] if t["number"] == number]
+    assert ticket["priority_reason"] == "lansia", "by the birth date that was typed"
+
+    await desk.get_by_role("button", name="Pasien berikutnya").click()
+    await desk.get_by_role("tab", name="NIK").click()
+    await desk.fill("[name=nik]", nik)
+    await desk.keyboard.press("Enter")
+    await expect(desk.get_by_role("button", name="Ambil Antrean")).to_be_focused()
+    await desk.keyboard.press("Enter")
+    await expect(first).to_have_text(str(number)), "one number a patient, service and day"
+
+
+async def test_without_a_camera_a_file_will_do(desk: Page) -> None:
+    await desk.get_by_role("tab", name="Kamera").click()
+    await desk.get_by_role("button", name="Nyalakan kamera").click()
+    await expect(desk.get_by_text("Kamera tidak dapat dipakai")).to_be_visible()
+
+
+async def test_every_way_is_fit_for_all_in_both_languages(desk: Page) -> None:
+    for tab in ("Kamera", "Berkas", "NIK", "Tanpa kartu"):
+        await desk.get_by_role("tab", name=tab).click()
+        await fit_for_all(desk)
+    await desk.keyboard.press("Escape")
+    await in_english(desk)
+    await expect(desk.locator("#link")).to_have_text("Connected")
+    await desk.keyboard.press("d")
+    await expect(desk.get_by_role("tab", name="Without card")).to_be_visible()
+    await fit_for_all(desk)
