@@ -125,6 +125,22 @@ async def test_the_headers_it_names_are_sent(admin: Desk) -> None:
     assert [name for name in resolved(said["responses"]["401"])["headers"] if name not in refused.headers] == []
 
 
+async def test_event_streams_answer_as_it_says(desk: Desk, admin: Desk) -> None:
+    """Their first line alone: the requests that are made of the description would never end here."""
+    for path, who, status in (
+        ("/events/board/{board}", desk, 200),
+        ("/events/operator", admin, 200),
+        ("/events/operator", desk, 401),
+        ("/events/ticket/{token}", desk, 404),
+    ):
+        said = DOCUMENT["paths"][path]["get"]
+        examples = {each["name"]: each["example"] for each in said["parameters"] if "name" in each}
+        async with desk.http.get(path.format(**examples), headers=who.bearer) as answered:
+            assert answered.status == status
+            [media_type] = resolved(said["responses"][str(status)])["content"]
+            assert answered.content_type == media_type
+
+
 def test_every_header_it_refers_to_is_there() -> None:
     referred = set(re.findall(r"#/components/headers/([\w-]+)", json.dumps(DOCUMENT)))
     assert referred <= set(Operations.headers)

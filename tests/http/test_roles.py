@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -238,15 +239,15 @@ class TestAPatient:
 
 
 class TestOpenRegistration:
-    """A clinic with a kiosk: anyone may upload a card, and still nobody gives themselves a priority."""
+    """A clinic where anyone may upload a card, and still nobody gives themselves a priority."""
 
-    @pytest.fixture(scope="class")
-    def kiosk(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-        with running(tmp_path_factory.mktemp("kiosk"), f'registration = "open"\n{GENEROUS}') as house:
+    @pytest.fixture
+    def open_house(self, tmp_path: Path) -> Iterator[House]:
+        with running(tmp_path, f'registration = "open"\n{GENEROUS}') as house:
             yield house
 
-    async def test_anyone_may_upload(self, kiosk: House) -> None:
-        async with desk_at(kiosk) as desk:
+    async def test_anyone_may_upload(self, open_house: House) -> None:
+        async with desk_at(open_house) as desk:
             await desk.ready()
             refused = await desk.upload(b"no picture")
             assert refused.status == 415

@@ -51,6 +51,7 @@ MEANINGS: Final[dict[type[errors.DomainError | errors.Fault], dict[str, str]]] =
         "closed": "The service is closed at this hour.",
         "counter-busy": "The counter still has a patient.",
         "counter-in-use": "The counter is open: close it before it goes.",
+        "clinic-changed": "Someone else has changed the clinic since it was looked at.",
         "day-open": "A day is open: close it before the time zone changes.",
         "email-taken": "Another user has this e-mail address.",
         "job-moved-on": "Someone else was faster with this card.",
@@ -59,6 +60,7 @@ MEANINGS: Final[dict[type[errors.DomainError | errors.Fault], dict[str, str]]] =
         "last-admin": "There must always be one administrator.",
         "nik-taken": "Another user has this NIK.",
         "no-email": "An account without an e-mail address has no password.",
+        "already-registered": "The card is registered, with other fields than these.",
         "not-in-review": "The card does not wait for a look.",
         "own-password": "Whoever changes their own password gives the present one too.",
         "nothing-to-undo": "The counter has done nothing that could be taken back.",
@@ -97,8 +99,8 @@ MEANINGS: Final[dict[type[errors.DomainError | errors.Fault], dict[str, str]]] =
 
 _TICKET: Final = ("no-ticket", "wrong-status")
 OF_MESSAGE: Final[dict[str, tuple[str, ...]]] = {
-    "auth.login.admin": ("credentials-wrong",),
-    "auth.login.user": ("credentials-wrong", "patient-login-off"),
+    "auth.login.admin": ("credentials-wrong", "session-ended"),
+    "auth.login.user": ("credentials-wrong", "patient-login-off", "session-ended"),
     "auth.refresh": (
         "unauthenticated",
         "token-invalid",
@@ -110,20 +112,21 @@ OF_MESSAGE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "auth.change-password": ("no-password", "password-wrong"),
     "auth.reset-password": ("user-not-found", "no-email", "own-password"),
-    "auth.setup": ("setup-token-unknown", "already-set-up", "email-taken"),
+    "auth.setup": ("setup-token-unknown", "already-set-up", "email-taken", "session-ended"),
     "user.create": ("nik-taken", "email-taken", "user-deleted"),
     "user.create-from-ocr": ("user-deleted",),
     "user.profile": ("user-not-found",),
     "user.read": ("user-not-found",),
     "user.updateRole": ("user-not-found", "last-admin", "role-of-device"),
     "user.delete": ("user-not-found", "last-admin"),
-    "ocr.process-ktp": ("priority-by-staff",),
+    "ocr.process-ktp": ("priority-by-staff", "card-in-progress"),
     "ocr.get-status": ("no-card",),
     "ocr.get-result": ("no-card",),
     "ocr.get-image": ("no-card", "no-image"),
     "ocr.confirm": (
         "no-card",
         "job-not-found",
+        "already-registered",
         "not-in-review",
         "card-in-progress",
         "job-moved-on",
@@ -151,7 +154,7 @@ OF_MESSAGE: Final[dict[str, tuple[str, ...]]] = {
         "service-gone",
     ),
     "queue.close-counter": ("counter-busy",),
-    "queue.configure": ("day-open", "service-in-use", "counter-in-use", "letter-used"),
+    "queue.configure": ("clinic-changed", "day-open", "service-in-use", "counter-in-use", "letter-used"),
 }
 """What a message's own rules refuse, by its pattern; the rest follows from the route."""
 
@@ -171,7 +174,7 @@ def codes_of(route: Route) -> set[str]:
 def _codes(route: Route) -> Iterator[str]:
     yield from OF_MESSAGE.get(spec_of(route.message).pattern, ())
     yield from _BODIES.get(route.body, ())
-    if (route.message.__struct_fields__ and route.body is not Body.REFRESH_TOKEN) or route.keyed:
+    if route.body is not Body.REFRESH_TOKEN:
         yield "invalid"
     if route.keyed:
         yield "key-reused"
