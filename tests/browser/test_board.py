@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.async_api import Browser, CDPSession, Page, expect
@@ -155,6 +157,17 @@ async def test_without_motion_nothing_blinks(chromium: Browser, clinic: House, s
         await page.wait_for_selector("#stage.calling")
         moving = await page.evaluate("document.getAnimations().filter((each) => each.playState === 'running').length")
         assert moving == 0
+
+
+async def test_a_board_shows_the_clinics_time_whatever_the_televisions_is(chromium: Browser, clinic: House) -> None:
+    async with watched(chromium, clinic.address, timezone_id="America/New_York") as page:
+        await page.clock.install(time="2020-02-02T02:02:02")
+        await page.goto("/display/all")
+        await expect(page.locator("#link")).to_have_text("Terhubung")
+        shown = {datetime.now(ZoneInfo("Asia/Jakarta")).strftime("%H:%M")}
+        shown.add((datetime.now(ZoneInfo("Asia/Jakarta")) - timedelta(seconds=30)).strftime("%H:%M"))
+        assert await page.inner_text("#time") in shown
+        assert str(datetime.now(ZoneInfo("Asia/Jakarta")).year) in await page.inner_text("#date")
 
 
 async def test_a_board_has_no_names_and_an_unknown_board_is_said_to_be_one(page: Page, staff: Desk) -> None:

@@ -8,7 +8,7 @@ import { language, t } from "./words.js";
 const SHOWN_MS = 3200;
 const LAST_CALLS = 6;
 
-const { board, timezone, version, voice: recordings } = document.documentElement.dataset;
+const { board, version, voice: recordings } = document.documentElement.dataset;
 const at = (id) => document.getElementById(id);
 const [stage, number, counter, service, said] = ["stage", "number", "counter", "service", "said"].map(at);
 const [last, waiting, sound] = ["last", "waiting", "sound"].map(at);
@@ -18,12 +18,11 @@ const calls = new Calls(stored());
 const voice = new Voice(recordings, (on) => (sound.hidden = on));
 let shown = null;
 let announcing = false;
-let clockAhead = 0;
 
 // Calls
 
 function took(name, message) {
-  clockAhead = Date.parse(message.board.at) - Date.now();
+  setClock(message.board.at);
   calls.take(name, message);
   if (!announcing && !calls.waiting.length && !stillCalled(shown)) show(message.board.calls[0] || null);
   draw();
@@ -86,13 +85,23 @@ function fill(list, count, write) {
   [...list.children].forEach(write);
 }
 
-// Clock, by the clinic's own time: televisions are often wrong about theirs
+// Clock, as the clinic's own has it: televisions are often wrong about the time, and know nothing of its zone
 
-const clock = new Intl.DateTimeFormat("id", { timeZone: timezone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const day = new Intl.DateTimeFormat(language, { timeZone: timezone, weekday: "long", day: "numeric", month: "long", year: "numeric" });
+const clock = new Intl.DateTimeFormat("id", { timeZone: "UTC", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const day = new Intl.DateTimeFormat(language, { timeZone: "UTC", weekday: "long", day: "numeric", month: "long", year: "numeric" });
+let ahead = null;
+
+/** Set the clock by the clinic's time, which ends in its distance from UTC, such as +07:00. */
+function setClock(time) {
+  const [, sign, hours, minutes] = time.match(/([+-])(\d\d):(\d\d)$/) || ["", "+", 0, 0];
+  const zone = (sign === "-" ? -1 : 1) * (Number(hours) * 60 + Number(minutes)) * 60_000;
+  const first = ahead === null;
+  ahead = Date.parse(time) + zone - Date.now();
+  if (first) tick();
+}
 
 function tick() {
-  const now = Date.now() + clockAhead;
+  const now = Date.now() + ahead;
   at("time").textContent = clock.format(now).replace(".", ":");
   at("date").textContent = day.format(now);
   setTimeout(tick, 1000 - (now % 1000));
@@ -140,4 +149,3 @@ follow(`/events/board/${encodeURIComponent(board)}`, {
 for (const gesture of ["pointerdown", "keydown"]) addEventListener(gesture, () => voice.on || voice.wake());
 voice.wake();
 stayAwake();
-tick();
