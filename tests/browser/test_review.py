@@ -8,10 +8,10 @@ from functools import cache
 import pytest
 import pytest_asyncio
 from PIL import Image, ImageFilter
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.browser.rooms import fit_for_all, in_english, signed_in
-from tests.browser.screen import Paper
+from tests.browser.screen import CHROMIUM, FLAGS, Paper
 from tests.fixtures.desk import Desk, browser_at
 from tests.fixtures.house import ADMIN, HANG, House
 from tests.fixtures.specimens import draw, jpeg, person
@@ -185,6 +185,30 @@ async def test_a_patient_who_comes_back_and_one_without_card(desk: Page, staff: 
     await expect(desk.get_by_role("button", name="Ambil Antrean")).to_be_focused()
     await desk.keyboard.press("Enter")
     await expect(first).to_have_text(str(number)), "one number a patient, service and day"
+
+
+async def test_the_camera_guides_the_card_and_is_off_afterwards(clinic: House) -> None:
+    flags = [*FLAGS, "--use-fake-device-for-media-stream"]  # which films a test card of television, and no e-KTP
+    async with async_playwright() as playwright:
+        camera = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        async with signed_in(camera, clinic.address, permissions=["camera"]) as page:
+            await page.goto("/operator")
+            await page.locator("#counters button").nth(1).click()
+            await page.get_by_role("button", name="Daftarkan Pasien").click()
+            await page.get_by_role("tab", name="Kamera").click()
+            await page.get_by_role("button", name="Nyalakan kamera").click()
+            await expect(page.get_by_role("button", name="Ambil foto")).to_be_focused()
+            frame = await page.locator(".guide").bounding_box()
+            seen = await page.locator(".camera video").bounding_box()
+            assert frame is not None
+            assert seen is not None
+            assert 1.5 < frame["width"] / frame["height"] < 1.65, "the shape of a card"
+            assert frame["height"] < seen["height"]
+            await page.evaluate("window.stream = document.querySelector('.camera video').srcObject")
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_role("alert")).to_contain_text("Kartu tidak dapat dibaca", timeout=READ_MS)
+            assert await page.evaluate("window.stream.getTracks().every((track) => track.readyState === 'ended')")
+        await camera.close()
 
 
 async def test_without_a_camera_a_file_will_do(desk: Page) -> None:

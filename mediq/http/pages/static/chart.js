@@ -3,9 +3,11 @@ import { h, newId } from "./dom.js";
 import { t } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const SIZE = { width: 640, height: 250, left: 40, right: 8, top: 22, bottom: 30 };
+const NARROW = matchMedia("(max-width: 40rem)").matches;
+const SIZE = { width: NARROW ? 380 : 640, height: 250, left: 40, right: 8, top: 22, bottom: 30 };
 const LINES = 4;
-const MOST_LABELS = 16;
+const MOST_LABELS = SIZE.width / 40;
+const MOST_FIGURES = SIZE.width / 32;
 
 /**
  * A figure of upright bars: `rows` are `[label, ...values]` with null where there is nothing, `series` the names of the
@@ -35,7 +37,7 @@ export function bars(title, rows, series, unit) {
       const filled = make("rect", { x: x + 1, y: y(value), width: Math.max(1, bar - 2), height: Math.max(0, y(0) - y(value)), rx: 2, class: `bar-${which + 1}` });
       filled.append(text("title", {}, `${label}, ${series[which]}: ${shown(value)}`));
       svg.append(filled);
-      if (rows.length * series.length <= 14) svg.append(text("text", { x: x + bar / 2, y: y(value) - 5, class: "figure", "text-anchor": "middle" }, shown(value)));
+      if (rows.length * series.length <= MOST_FIGURES) svg.append(text("text", { x: x + bar / 2, y: y(value) - 5, class: "figure", "text-anchor": "middle" }, shown(value)));
     });
     if (place % every === 0) svg.append(text("text", { x: middle, y: SIZE.height - 10, class: "axis", "text-anchor": "middle" }, short(label, slot * every)));
   });

@@ -54,26 +54,27 @@ function show(found) {
     figure(t("report.serving"), minutes(found.service), t("report.median")));
   if (found.tickets === 0) return void fill(at("report"), figures, h("p", { class: "empty card" }, t("report.none")));
   const both = [t("report.p50"), t("report.p90")];
-  const hours = Object.entries(found.by_hour);
+  const hours = Object.entries(found.by_hour).sort(byName); // an object puts "10" before "09"
   const spread = (name, groups) => groups.map(([label, group]) => [label, group[name].p50, group[name].p90]);
   const days = Object.entries(found.by_day).map(([date, group]) => [dayName(date), group.steps]);
   fill(at("report"), figures, h("div", { class: "charts" },
     bars(t("report.by_hour"), spread("waiting", hours), both, t("report.minutes")),
     bars(t("report.by_hour_serving"), spread("service", hours), both, t("report.minutes")),
     table(t("report.by_service"), Object.entries(found.by_service), clinic.services),
-    table(t("report.by_counter"), Object.entries(found.by_counter), clinic.counters),
+    table(t("report.by_counter"), Object.entries(found.by_counter).sort(byName), clinic.counters),
     days.length > 1 && bars(t("report.by_day"), days, [t("report.steps")], t("report.steps")),
     bars(t("report.by_status"), STATUSES.filter((each) => found.by_status[each]).map((each) => [t(`line.${each}`), found.by_status[each]]), [t("report.tickets")], t("report.tickets"))));
 }
 
+const byName = ([one], [other]) => one.localeCompare(other, language, { numeric: true });
 const minutes = (spread) => (spread.p50 === null ? "—" : shown(spread.p50));
 const figure = (name, value, hint) => h("div", { class: "card" }, h("dt", { class: "muted" }, name), h("dd", { class: "number" }, value), hint && h("dd", { class: "muted small" }, hint));
 
 /** Waiting and service times of some groups, with the median and the longest tenth drawn as bars beside the figures. */
 function table(title, groups, names) {
   const most = Math.max(1, ...groups.flatMap(([, group]) => [group.waiting.p90 || 0, group.service.p90 || 0]));
-  const cell = (value, tone) => h("td", { class: "n" }, value === null ? "—" : h("span", { class: "meter" }, meter(value / most, tone), shown(value)));
-  return h("section", { class: "card stack tight" }, h("h2", {}, title),
+  const cell = (value, tone) => h("td", { class: "n" }, value === null ? "—" : h("span", { class: "meter" }, meter(value / most, tone), h("span", { class: "figure" }, shown(value))));
+  return h("section", { class: "card stack tight wide" }, h("h2", {}, title),
     h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title }, h("table", { class: "table" },
       h("thead", {}, h("tr", {}, h("td"), ["steps", "wait_p50", "wait_p90", "serve_p50", "serve_p90"].map((name) => h("th", { scope: "col", class: "n" }, t(`report.${name}`))))),
       h("tbody", {}, groups.map(([id, group]) => h("tr", {},
