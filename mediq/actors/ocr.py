@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -28,6 +29,7 @@ from mediq.messages.health import CheckOcr, Part
 from mediq.messages.ocr import CardResult, CardStatus, CardStatusChanged, CardUserCreated, JobStatus
 from mediq.messages.page import Page
 from mediq.messages.principal import Principal
+from mediq.messages.registry import Done
 from mediq.stores.jobs import UNFINISHED, Job, JobStore
 
 _log = observe.logger("ocr")
@@ -195,9 +197,11 @@ class OcrActor(Actor):
     async def confirm(self, message: ocr.ConfirmCard, context: Context) -> CardResult:
         await self._refuse_unknown(message.service)
         job = await self._job(message.id)
-        if _answered(job, context.key) or job.status == JobStatus.REGISTERED:
+        if _answered(job, context.key) or self._says(job, message.fields):
             await self._note_look(job, "ocr.get-result", context)
             return await self._result(job)
+        if job.status == JobStatus.REGISTERED:
+            raise Conflict("Kartu ini sudah terdaftar dengan isian lain.", code="already-registered")
         if job.status != JobStatus.NEEDS_REVIEW:
             raise Conflict(f"Kartu ini berstatus {job.status}, tidak menunggu pemeriksaan.", code="not-in-review")
         principal = context.principal
@@ -220,6 +224,16 @@ class OcrActor(Actor):
             await self._registration.give_back(job.id, error.reason if isinstance(error, DomainError) else error.code)
             raise
         return await self._result(job)
+
+    @handles(ocr.ForgetCards)
+    async def forget(self, message: ocr.ForgetCards, context: Context) -> Done:
+        now = self._clock()
+        for job in await self._jobs.having(*JobStatus):
+            if job.user_id == message.user_id:
+                with suppress(NotFound):  # expired by itself meanwhile
+                    await self._jobs.update(msgspec.structs.replace(job, expires_at=now), delete_image=True)
+        await self._jobs.expire(now)
+        return Done()
 
     @handles(CheckOcr)
     async def health(self, message: CheckOcr, context: Context) -> Part:
@@ -269,6 +283,14 @@ class OcrActor(Actor):
             ticket=ticket,
             elapsed_ms=reading.elapsed_ms if reading else None,
         )
+
+    def _says(self, job: Job, fields: ocr.ConfirmedFields) -> bool:
+        """Whether the job is done and its patient registered with these very fields."""
+        reading = self._reading(job)
+        if job.status != JobStatus.REGISTERED or reading is None:
+            return False
+        said = {name: field.value for name, field in reading.fields.items()}
+        return all(getattr(fields, name) in (None, said.get(name)) for name in FIELDS)
 
     def _reading(self, job: Job) -> Reading | None:
         return _decode_reading(job.reading) if job.reading is not None else None

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -15,16 +16,18 @@ from mediq.domain import commands, day, public
 from mediq.domain.clinic import Clinic, Premises
 from mediq.domain.commands import Command
 from mediq.domain.events import DayClosed, Recorded
+from mediq.domain.idempotency import derive
 from mediq.domain.public import BoardCounter, ClinicView
 from mediq.domain.roles import Role
-from mediq.domain.ticket import Priority
+from mediq.domain.ticket import Priority, Status
 from mediq.domain.views import TicketView
 from mediq.kernel.actor import handles
 from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context, current
 from mediq.kernel.interval import every
 from mediq.messages import queue as wire
-from mediq.messages.errors import Fault, Forbidden, NotFound
+from mediq.messages.errors import Conflict, Fault, Forbidden, NotFound
+from mediq.messages.registry import Done
 from mediq.messages.user import GetUser, UserDeleted, UserUpdated
 from mediq.stores.eventlog import EventLog
 from mediq.stores.history import History
@@ -146,7 +149,10 @@ class QueueActor(QueueReading):
         premises = Premises(
             name=message.name, timezone=message.timezone, services=message.services, counters=message.counters
         )
-        state, _ = await self._submit(commands.Configure(**self._asked(context), why=message.why, premises=premises))
+        command = commands.Configure(
+            **self._asked(context), why=message.why, premises=premises, revision=message.revision
+        )
+        state, _ = await self._submit(command)
         return self._clinic_view(state)
 
     @handles(wire.CloseDay)
@@ -217,6 +223,17 @@ class QueueActor(QueueReading):
             if ticket is None or ticket.user_id != principal.user_id:
                 raise NotFound("Nomor antrean ini tidak ada.", code="no-ticket")
         return await self._on_ticket(message, context, by_patient=by_patient)
+
+    @handles(wire.WithdrawPatient)
+    async def withdraw(self, message: wire.WithdrawPatient, context: Context) -> Done:
+        state = await self._state()
+        for ticket_id in state.users.get(message.user_id, ()):
+            ticket = state.tickets.get(ticket_id)
+            if ticket is not None and ticket.status in (Status.WAITING, Status.ON_HOLD):
+                asked = {**self._asked(context), "key": derive(context.key, ticket_id)}
+                with suppress(Conflict):  # called just now: whoever is at the counter is served
+                    await self._submit(commands.Cancel(**asked, why="user-deleted", ticket_id=ticket_id))
+        return Done()
 
     async def _born(self, user_id: str) -> date | None:
         """A patient's date of birth, asked for once and then remembered until told that they changed.

@@ -12,7 +12,7 @@ from mediq.domain.user import KTP_FIELDS, User
 from mediq.http.tokens import DEVICE_SECONDS
 from mediq.kernel.actor import handles
 from mediq.kernel.context import Context
-from mediq.messages import auth, user
+from mediq.messages import auth, ocr, queue, user
 from mediq.messages.errors import Conflict, FieldError, Invalid
 from mediq.messages.health import CheckUser, Part
 from mediq.messages.page import Page
@@ -125,6 +125,9 @@ class UserActor(SignIn):
 
     @handles(user.DeleteUser)
     async def delete(self, message: user.DeleteUser, context: Context) -> Done:
+        # First what others keep of them, so that a deletion cut short is finished by repeating it.
+        await self.bus.ask(queue.WithdrawPatient(user_id=message.id))
+        await self.bus.ask(ocr.ForgetCards(user_id=message.id))
         await self._users.delete(message.id, act=self._act(context, "user.delete", message.id))
         await self.bus.publish(auth.SessionEnded(user_id=message.id))
         await self.bus.publish(user.UserDeleted(user_id=message.id))

@@ -5,21 +5,26 @@ from itertools import chain
 
 from mediq.domain.checks import premises_problems
 from mediq.domain.clinic import Clinic, Premises
+from mediq.domain.commands import Configure
 from mediq.domain.errors import Conflict, FieldError, Invalid
 from mediq.domain.state import Queue
 from mediq.domain.ticket import ACTIVE
 
 
-def refuse_change(queue: Queue, clinic: Clinic, premises: Premises, today: date) -> None:
+def refuse_change(queue: Queue, clinic: Clinic, command: Configure, today: date) -> None:
     """Refuse what cannot be a clinic, or not yet.
 
     Raises:
         Invalid: with every field that is wrong.
-        Conflict: `day-open`, another time zone on an open day; `service-in-use`, `counter-in-use`, something goes that
-            patients or staff are at; `letter-used`, a service gets the letter of numbers that another gave out today.
+        Conflict: `clinic-changed`, by someone else since it was looked at; `day-open`, another time zone on an open
+            day; `service-in-use`, `counter-in-use`, something goes that patients or staff are at; `letter-used`, a
+            service gets the letter of numbers that another gave out today.
     """
+    premises = command.premises
     if wrong := [FieldError(problem.field, problem.words) for problem in premises_problems(premises)]:
         raise Invalid(wrong[0].message, errors=wrong)
+    if command.revision not in (None, clinic.revision):
+        raise Conflict("Pengaturan ini baru saja diubah orang lain. Muat ulang halaman ini.", code="clinic-changed")
     if premises.timezone != clinic.timezone and queue.day is not None:
         raise _conflict("day-open", "timezone", "Zona waktu baru dapat diganti setelah hari ini ditutup.")
     _refuse_gone_services(queue, clinic, premises)

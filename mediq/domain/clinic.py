@@ -1,5 +1,6 @@
 """What a clinic offers, where and when: its services (poli), counters (loket) and the rules it has chosen."""
 
+import hashlib
 from datetime import date, datetime, time
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -57,6 +58,12 @@ class Premises(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     timezone: str = "Asia/Jakarta"
     services: tuple[Service, ...] = ()
     counters: tuple[Counter, ...] = ()
+
+    @property
+    def revision(self) -> str:
+        """What tells these premises from any others: whoever changes them says by it which they have seen."""
+        seen = (self.name, self.timezone, self.services, self.counters)
+        return hashlib.sha256(msgspec.json.encode(seen)).hexdigest()[:16]
 
 
 class Clinic(Premises, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -115,9 +115,10 @@ class CloseCounter(Asked, frozen=True, kw_only=True, tag="close-counter"):
 
 
 class Configure(Asked, frozen=True, kw_only=True, tag="configure"):
-    """Change the clinic's services, counters, name or time zone."""
+    """Change the clinic's services, counters, name or time zone, if they are still as `revision` says."""
 
     premises: Premises
+    revision: str | None = None
 
 
 class CloseDay(Asked, frozen=True, kw_only=True, tag="close-day"):

@@ -126,8 +126,10 @@ def _answer(queue: Queue, command: Command, clinic: Clinic) -> _Answered:
             _refuse_if_busy(queue, command.counter, clinic)
             return _unless(not queue.desk(command.counter).open, CounterClosed(counter=command.counter))
         case Configure():
-            refuse_change(queue, clinic, command.premises, today(queue, command.at, clinic))
-            return _unless(clinic.changed(command.premises) == clinic, ClinicChanged(premises=command.premises))
+            if clinic.changed(command.premises) == clinic:
+                return (), None
+            refuse_change(queue, clinic, command, today(queue, command.at, clinic))
+            return (ClinicChanged(premises=command.premises),), None
         case _:
             return decide_ticket(queue, command, clinic)
 

@@ -91,13 +91,17 @@ class StaffedCounter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClinicView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a kiosk or a page must know of the clinic; `at` is the time on its clock."""
+    """What a kiosk or a page must know of the clinic; `at` is the time on its clock.
+
+    Who changes the clinic gives back the `revision` that they have seen, so as not to undo what another has changed.
+    """
 
     name: str
     timezone: str
     at: Instant
     services: tuple[OfferedService, ...]
     counters: tuple[StaffedCounter, ...]
+    revision: str
 
 
 def board_view(queue: Queue, board: str, clinic: Clinic, now: datetime) -> BoardView:
@@ -175,6 +179,7 @@ def clinic_view(queue: Queue, clinic: Clinic, now: datetime) -> ClinicView:
             StaffedCounter(**msgspec.structs.asdict(counter), open=_of_today(queue, clinic, now).desk(counter.id).open)
             for counter in clinic.counters
         ),
+        revision=clinic.revision,
     )
 
 

@@ -1,10 +1,6 @@
 """What a command was about, told from the command or from its event, so that a reused key is noticed."""
 
-import hashlib
-
-import msgspec
-
-from mediq.domain.clinic import Clinic, Premises
+from mediq.domain.clinic import Clinic
 from mediq.domain.commands import AddPatient, CallNext, CloseDay, Command, Configure, OnTicket, Prioritise, Transfer
 from mediq.domain.events import (
     ActionUndone,
@@ -51,7 +47,7 @@ def subject_of_event(event: Event) -> str:
         case CounterClosed():
             return _join("close-counter", event.counter)
         case ClinicChanged():
-            return _join("configure", _digest(event.premises))
+            return _join("configure", event.premises.revision)
         case DayClosed():
             return "close-day"
         case _:
@@ -75,17 +71,13 @@ def subject_of_command(command: Command, clinic: Clinic) -> str:
         case Transfer():
             return _join(name, command.ticket_id, command.service)
         case Configure():
-            return _join(name, _digest(command.premises))
+            return _join(name, command.premises.revision)
         case CloseDay():
             return name
         case OnTicket():
             return _join(name, command.ticket_id)
         case _:
             return _join(name, command.counter)
-
-
-def _digest(premises: Premises) -> str:
-    return hashlib.sha256(msgspec.json.encode(premises)).hexdigest()[:16]
 
 
 def _join(*parts: str | None) -> str:

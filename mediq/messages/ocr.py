@@ -128,6 +128,13 @@ class RunJob(Request[Done], frozen=True, kw_only=True):
     id: JobId
 
 
+@request("ocr.forget-patient", idempotent=True)
+class ForgetCards(Request[Done], frozen=True, kw_only=True):
+    """Internal: erase what was read off a patient's cards, before the patient's record is deleted."""
+
+    user_id: str
+
+
 @event("ocr.status-changed")
 class CardStatusChanged(Event, frozen=True, kw_only=True):
     id: str

@@ -15,7 +15,7 @@ from mediq.domain.views import StaffTicket, TicketView
 from mediq.messages.document import Csv
 from mediq.messages.ocr import Reason, ServiceId
 from mediq.messages.page import Page, PageLimit, PageNumber
-from mediq.messages.registry import Request, event, request
+from mediq.messages.registry import Done, Request, event, request
 
 UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 TicketId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -44,6 +44,13 @@ class GetTicket(Request[TicketView], frozen=True, kw_only=True):
     """Internal: one ticket of today or of the last day."""
 
     id: TicketId
+
+
+@request("queue.forget-patient", idempotent=True)
+class WithdrawPatient(Request[Done], frozen=True, kw_only=True):
+    """Internal: withdraw what a patient waits for, before the patient's record is deleted."""
+
+    user_id: UserId
 
 
 @request("queue.call-next")
@@ -147,12 +154,16 @@ class GetClinic(Request[ClinicView], frozen=True, kw_only=True):
 
 @request("queue.configure")
 class Configure(Request[ClinicView], frozen=True, kw_only=True):
-    """Change the clinic's name, time zone, services and counters; they hold from now on, for everyone."""
+    """Change the clinic's name, time zone, services and counters; they hold from now on, for everyone.
+
+    With the `revision` that was seen, only if nobody else has changed them since.
+    """
 
     name: str
     timezone: str
     services: tuple[Service, ...]
     counters: tuple[Counter, ...]
+    revision: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     why: Reason | None = None
 
 

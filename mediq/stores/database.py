@@ -237,6 +237,7 @@ def _prepare(connection: Any, _record: Any) -> None:
     try:
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA secure_delete = ON")  # whoever is deleted is gone from the file as well
     finally:
         cursor.close()
 

@@ -106,3 +106,25 @@ async def test_what_does_not_wait_cannot_be_confirmed(admin: Desk) -> None:
     assert (refused.status, refused.problem) == (409, "not-in-review")
     missing = await admin.post("/ocr/confirm/guess", {"fields": fields})
     assert (missing.status, missing.problem) == (404, "no-card")
+
+
+async def test_another_confirmation_of_a_registered_card_is_refused(admin: Desk, waiting: dict[str, Any]) -> None:
+    path, fields = f"/ocr/confirm/{waiting['id']}", {"nik": new_nik(), "nama": "SITI PERTAMA"}
+    assert (await admin.post(path, {"fields": fields})).status == 200
+    other = await admin.post(path, {"fields": fields | {"nama": "SITI LAIN"}})
+    assert (other.status, other.problem) == (409, "already-registered"), "what is stored is what was shown"
+    assert (await admin.post(path, {"fields": fields})).status == 200
+
+
+async def test_a_deleted_patient_leaves_no_card_and_nobody_waiting(admin: Desk, waiting: dict[str, Any]) -> None:
+    fields = {"nik": new_nik(), "nama": "SITI YANG PERGI"}
+    done = await admin.post(f"/ocr/confirm/{waiting['id']}", {"fields": fields})
+    user_id, ticket_id = done.body["user_id"], done.body["ticket"]["id"]
+    assert (await admin.delete(f"/users/{user_id}")).status == 200
+    gone = await admin.get(f"/ocr/result/{waiting['id']}")
+    assert (gone.status, gone.problem) == (404, "no-card")
+    assert ticket_id not in [ticket["id"] for ticket in (await admin.get("/queue?limit=100")).body["data"]]
+    acts = (await admin.get(f"/audit?subject={ticket_id}")).body["data"]
+    assert [(act["action"], act["why"]) for act in acts if act["action"].endswith("cancelled")] == [
+        ("queue.ticket-cancelled", "user-deleted")
+    ]

@@ -291,3 +291,17 @@ def test_a_decision_sees_the_clinic_as_it_is(journal: Journal) -> None:
     command = AddPatient(at=journal.at, actor="a", ticket_id="t", token="k", user_id="u", service="gigi")
     with pytest.raises(Invalid):
         decide(journal.queue, command, CLINIC)
+
+
+def test_whoever_saw_an_older_clinic_does_not_undo_what_another_has_changed(journal: Journal) -> None:
+    seen = CLINIC.revision
+    change(journal, NO_GIGI)
+    assert journal.clinic_now.revision == NO_GIGI.revision != seen
+    stale = Configure(at=journal.at, actor="sari", premises=PREMISES, revision=seen)
+    with pytest.raises(Conflict) as refused:
+        decide(journal.queue, stale, CLINIC)
+    assert refused.value.reason == "clinic-changed"
+    fresh = Configure(at=journal.at, actor="sari", premises=PREMISES, revision=NO_GIGI.revision)
+    assert decide(journal.queue, fresh, CLINIC).events
+    again = Configure(at=journal.at, actor="sari", premises=NO_GIGI, revision=seen)
+    assert decide(journal.queue, again, CLINIC).events == (), "what is so already may be asked for once more"

@@ -10,6 +10,7 @@ const told = document.querySelector("form > [role=alert]");
 let edited = false;
 
 get("/clinic").then((clinic) => {
+  let { revision } = clinic;
   const premises = premisesOf(clinic);
   const forms = new Premises(premises, () => (edited = true));
   forms.about(at("about"));
@@ -20,7 +21,7 @@ get("/clinic").then((clinic) => {
     markPremises(form);
     busy(form.querySelector(".primary"), async () => {
       try {
-        await put("/clinic", premises);
+        ({ revision } = await put("/clinic", { ...premises, revision }));
       } catch (error) {
         markPremises(form, error.fields);
         throw error;
