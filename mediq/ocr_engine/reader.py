@@ -89,7 +89,7 @@ class CardReader:
         with timed("fit"):
             height, width = picture.shape[:2]
             cards = cards_in(found.rows, width, height)
-        reason = refusal(found, cards[0].frame if cards else None, photo)
+        reason = refusal(found, cards[0] if cards else None, photo)
         if reason is not None or not cards:
             return Reading(is_ktp=False, reason=reason or Refusal.NOT_A_CARD)
         warnings = []

@@ -8,6 +8,7 @@ import numpy as np
 from mediq.domain.card import Refusal
 from mediq.ocr_engine import quality
 from mediq.ocr_engine.anchors import anchors_of
+from mediq.ocr_engine.cards import Card, rows_of
 from mediq.ocr_engine.frame import Frame
 from mediq.ocr_engine.labels import find_label
 from mediq.ocr_engine.locate import Found
@@ -27,6 +28,16 @@ _LEAST_LABELS = 4
 """An e-KTP shows 14 labels; with fewer than this many it cannot be told from another paper that asks for a
 name."""
 
+_WHOLE = 10
+"""Labels from which on there is an e-KTP, or a paper much like one, whatever lies beside it."""
+_HELD = 0.6
+"""Share of the labels that must stand in their places: on a form they stand in any order."""
+_OWN = frozenset(
+    ("gol_darah", "rt_rw", "kel_desa", "kecamatan", "status_perkawinan", "kewarganegaraan", "berlaku_hingga")
+)
+"""Labels that forms which ask for a name, an address and a NIK seldom have."""
+_LEAST_OWN = 3
+_TITLE = ("provinsi middle", "kabupaten_kota middle")
 _LEAST_MARKS = 4
 """Labels, values and title lines that must agree where there are fewer labels than that."""
 _MOST_ERROR = 5.0
@@ -36,6 +47,8 @@ _DARK = 45
 """Brightness, of 255, that the brightest twentieth of a photo must reach."""
 _CROWD = 8
 """Lines of text found, from which on they may well be a card's."""
+_CLEAR = 0.93
+"""Mean sureness of characters from which on a paper was read well, and is none that can be used."""
 _LOW_ROWS = 8.0
 """Pixels: rows lower than this, as found with their margin, hold letters of 5 pixels or less."""
 
@@ -43,16 +56,30 @@ _SMALL = 500
 """Pixels a side below which even a whole card has rows lower than that."""
 
 
-def refusal(found: Found, frame: Frame | None, picture: Picture) -> Refusal | None:
+def refusal(found: Found, card: Card | None, picture: Picture) -> Refusal | None:
     """Why what was found is not an e-KTP that can be read, or None if it is."""
     labels = {label.name for row in found.rows if (label := find_label(row)) is not None}
-    text = [re.sub(r"[^A-Z]", "", row.text.upper()) for row in found.rows if _straight(row, found)]
-    other = _other_document(text, labels)
+    text = [_letters(row) for row in found.rows if _straight(row, found)]
+    on_card = [_letters(row) for row in rows_of(card, found.rows) if _straight(row, found)] if card else []
+    other = _other_document(text, labels, on_card)
     if other is not None:
         return other
-    if frame is not None and (len(labels) >= _LEAST_LABELS or _borne_out(found, frame)):
+    if card is not None and _is_ktp(found, card, labels):
         return None
     return _why_unread(found, picture, text, labels)
+
+
+def _letters(row: Row) -> str:
+    return re.sub(r"[^A-Z]", "", row.text.upper())
+
+
+def _is_ktp(found: Found, card: Card, labels: set[str]) -> bool:
+    """Whether labels stand to one another as on an e-KTP, and some are of those that other papers do not have."""
+    if len(labels) < _LEAST_LABELS:
+        return _borne_out(found, card.frame)
+    held = card.frame.marks >= max(_LEAST_LABELS, _HELD * len(labels))
+    titled = any(mark.name in _TITLE for mark in anchors_of(rows_of(card, found.rows)))
+    return held and (titled or len(labels & _OWN) >= _LEAST_OWN)
 
 
 def _borne_out(found: Found, frame: Frame) -> bool:
@@ -67,11 +94,12 @@ def _straight(row: Row, found: Found) -> bool:
     return abs(math.remainder(row.line.angle - found.angle, math.tau)) < math.radians(8)
 
 
-def _other_document(text: list[str], labels: set[str]) -> Refusal | None:
+def _other_document(text: list[str], labels: set[str], on_card: list[str]) -> Refusal | None:
     for reason, signs in _SIGNS:
-        # The old card has the labels of the new one; the new one never says what it is in its title.
-        telling = reason is Refusal.OLD_KTP or len(labels) < 10
-        if telling and any(sign in line for sign in signs for line in text):
+        # The old card and the child's have the labels of the new one; the new one never says what it is in its title.
+        # What stands beside a card does not speak of it: an e-KTP may lie on a family card.
+        rows = text if reason is Refusal.OLD_KTP or len(labels) < _WHOLE else on_card
+        if any(sign in line for sign in signs for line in rows):
             return reason
     return None
 
@@ -88,6 +116,7 @@ def _why_unread(found: Found, picture: Picture, text: list[str], labels: set[str
     small = hints > 0 or (poorly and max(picture.shape[:2]) < _SMALL)
     if crowd and small and float(np.median(heights)) < _LOW_ROWS:
         return Refusal.TOO_SMALL
-    if hints or (crowd and poorly) or quality.smeared(picture):
+    clear = sum(row.sure for row in found.rows) > _CLEAR * len(heights)
+    if (hints and not clear) or (crowd and poorly) or quality.smeared(picture):
         return Refusal.TOO_BLURRED
     return Refusal.NOT_A_CARD

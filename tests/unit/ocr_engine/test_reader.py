@@ -7,7 +7,9 @@ from PIL import Image, ImageDraw
 
 from mediq.domain.card import FIELDS, KEY_FIELDS, Refusal
 from mediq.ocr_engine.reader import CardReader
-from tests.fixtures.specimens import VARIANTS, Variant, font, jpeg, person, photograph, render
+from tests.fixtures.specimen_camera import shoot
+from tests.fixtures.specimen_papers import PAPERS, paper
+from tests.fixtures.specimens import VARIANTS, Variant, jpeg, person, photograph, render
 
 
 def bare(text: str) -> str:
@@ -122,27 +124,31 @@ def test_an_empty_picture_holds_no_card(reader: CardReader, size: tuple[int, int
     assert reading.reason is Refusal.NOT_A_CARD
 
 
-def page(lines: list[str]) -> bytes:
-    image = Image.new("RGB", (1000, 640), (225, 220, 225))
-    pen = ImageDraw.Draw(image)
-    for row, line in enumerate(lines):
-        pen.text((40, 30 + 44 * row), line, font=font("arial", 30), fill=(20, 20, 20))
-    return jpeg(image)
+@pytest.mark.parametrize("damage", [None, "hand", "thumbnail"])
+@pytest.mark.parametrize("kind", PAPERS)
+def test_other_papers_are_refused_and_those_with_a_name_by_it(
+    reader: CardReader, kind: str, damage: str | None
+) -> None:
+    image = paper(kind, 1)
+    reading = reader.read(jpeg(image) if damage is None else shoot(image, seed=1, damage=damage))
+    assert not reading.is_ktp
+    assert reading.fields == {}
+    if kind in set(Refusal):
+        assert reading.reason is Refusal(kind)
+    elif damage is None and kind != "nothing":
+        assert reading.reason is Refusal.NOT_A_CARD
 
 
-@pytest.mark.parametrize(
-    ("lines", "reason"),
-    [
-        (["KARTU IDENTITAS ANAK", "NIK : 3201010101150001", "Nama : BUDI", "Tempat/Tgl Lahir : BOGOR"], Refusal.KIA),
-        (["SURAT IZIN MENGEMUDI", "INDONESIA", "1. BUDI SANTOSO", "2. BOGOR, 01-01-1990"], Refusal.SIM),
-        (["REPUBLIK INDONESIA", "PASPOR PASSPORT", "BUDI SANTOSO"], Refusal.PASSPORT),
-        (["KARTU KELUARGA", "No. 3201010101150001", "Nama Kepala Keluarga : BUDI"], Refusal.FAMILY_CARD),
-        (["KARTU TANDA PENDUDUK", "NIK : 3201010101150001", "Nama : BUDI", "Agama : ISLAM"], Refusal.OLD_KTP),
-        (["Menu hari ini", "Nasi goreng 25.000", "Es teh 5.000"], Refusal.NOT_A_CARD),
-    ],
-)
-def test_other_papers_are_refused_by_name(reader: CardReader, lines: list[str], reason: Refusal) -> None:
-    assert reader.read(page(lines)).reason is reason
+@pytest.mark.parametrize("seed", range(3))
+def test_a_filled_in_form_registers_nobody_whatever_its_order(reader: CardReader, seed: int) -> None:
+    assert not reader.read(shoot(paper("form", seed), seed=seed, damage="hand")).is_ktp
+
+
+@pytest.mark.parametrize("damage", ["wreck", "thumbnail", "blurred"])
+@pytest.mark.parametrize("seed", [51, 52])
+def test_an_ektp_however_bad_is_taken_for_no_other_paper(reader: CardReader, damage: str, seed: int) -> None:
+    reading = reader.read(photograph(person(seed), seed=seed, damage=damage))
+    assert reading.is_ktp or reading.reason in (Refusal.TOO_BLURRED, Refusal.TOO_SMALL, Refusal.TOO_DARK)
 
 
 def test_a_pdf_of_a_card_is_read(reader: CardReader) -> None:
