@@ -27,6 +27,7 @@ from aiohttp import web
 
 from bench.gateway import the_house
 from bench.measure import machine, resident, serving, show
+from mediq.__main__ import _allow_many_files
 from tests.fixtures.house import free_port
 
 BY_HAND, OURS = "pre-encoded bytes by hand", "mediq's boards"
@@ -187,6 +188,7 @@ async def compare(
 
 
 def run(streams: int = 1000, rounds: int = 10) -> None:
+    _allow_many_files()  # which the servers inherit
     with serving("bench/boards.py", "--serve", str(free_port())) as by_hand, the_house() as (house, bearer, _):
         uvloop.run(compare(by_hand.address, by_hand.pid, house.address, house.pid, bearer, streams, rounds))
 
