@@ -65,6 +65,15 @@ def test_two_cards_are_told_apart_and_the_larger_comes_first() -> None:
     assert cards[0].whole
 
 
+def test_a_card_that_leans_far_away_keeps_the_labels_of_its_far_side() -> None:
+    # One label alone foretells the others without perspective, and so loses the NIK's first.
+    leaning = [(430.0, 95.0), (1035.0, 385.0), (985.0, 845.0), (12.0, 582.0)]
+    card = find_cards(seen(leaning), [], 1400, 1035)[0]
+    nik = seen(leaning, names=("nik",))[0]
+    at = card.frame.to_card(np.array([nik.left]))[0]
+    assert abs(at[1] - PLACES["nik"].y) < 5
+
+
 def test_a_card_cut_off_is_not_whole() -> None:
     cards = find_cards(seen(FLAT), [], 800, 800)
     assert not cards[0].whole
