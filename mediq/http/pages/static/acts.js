@@ -18,13 +18,13 @@ export class Acts {
     this.done = done;
     this.change = change;
     this.acting = false;
-    this.rested = 0;
+    this.rested = -REST_MS;
     this.online = false;
   }
 
   /**
    * Do it, unless another is under way; resolves to the ticket, or undefined. What goes wrong is said as a toast, or in
-   * `told`. The second of two quick clicks is no wish of its own: `clicked` says that it was a click.
+   * `told`. `clicked` says that it was a click: the second of two quick ones is no wish of its own.
    */
   async act(name, { ticket, counter, body = {}, clicked = false, told } = {}) {
     if (this.acting || (clicked && performance.now() - this.rested < REST_MS)) return undefined;
@@ -45,7 +45,7 @@ export class Acts {
       return undefined;
     } finally {
       this.acting = false;
-      this.rested = performance.now();
+      if (clicked) this.rested = performance.now();
       this.change(false);
     }
   }
