@@ -6,6 +6,7 @@ relative addresses are always of one version, and a browser never asks twice for
 
 import gzip
 import hashlib
+import re
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ _TYPES: Final = {
 _COMPRESSED: Final = frozenset({".css", ".js", ".json", ".svg"})
 _FOR_GOOD: Final = "public, max-age=31536000, immutable"
 _VERSION_LENGTH: Final = 12
+_IMPORT: Final = re.compile(r'^(?:import|\}) .*"\./([a-z-]+\.js)";$', re.MULTILINE)
 
 
 class _Asset(msgspec.Struct, frozen=True):
@@ -55,6 +57,17 @@ class Assets:
         if name not in self._assets and not any(each.startswith(f"{name}/") for each in self._assets):
             raise KeyError(f"there is no static file {name}")
         return f"/static/{self.version}/{name}"
+
+    def imports(self, script: str) -> list[str]:
+        """The scripts that a script imports, and those that these import, each once."""
+        found: list[str] = []
+        unread = [script]
+        while unread:
+            text = self._assets[unread.pop()].plain.decode()
+            new = [name for name in _IMPORT.findall(text) if name not in found and name != script]
+            found += new
+            unread += new
+        return found
 
     async def serve(self, request: web.Request) -> web.Response:
         """The file that the address names; one of another version gets what is here now, to be asked for anew."""
