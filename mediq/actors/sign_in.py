@@ -147,7 +147,9 @@ class SignIn(Actor):
 
     @handles(auth.Logout)
     async def logout(self, message: auth.Logout, context: Context) -> Done:
-        await self._end_session(context)
+        principal = caller(context)
+        await self._sessions.end(principal.session_id, act=self._act(context, "auth.logout", principal.user_id))
+        await self.bus.publish(auth.SessionEnded(session_id=principal.session_id))
         return Done()
 
     @handles(auth.LogoutAll)
@@ -203,35 +205,35 @@ class SignIn(Actor):
         return User(id=uuid.uuid4().hex, created_at=now, updated_at=now, **fields)
 
     async def _sign_in(self, person: User, context: Context, *, password_hash: str | None = None) -> auth.Tokens:
-        act = self._act(context, "auth.login", person.id, actor=person)
-        return await self._open_session(person, self._tokens.refresh_seconds, act, password_hash=password_hash)
+        """Open a session of theirs. One that the browser has already, of whoever it is, ends."""
+        session, token = self._session(person, self._tokens.refresh_seconds)
+        former = context.principal
+        await self._sessions.open(
+            session,
+            password_hash=password_hash,
+            act=self._act(context, "auth.login", person.id, actor=person),
+            former=former.session_id if former else "",
+            ended=self._act(context, "auth.logout", former.user_id, actor=person) if former else None,
+        )
+        if former is not None:
+            await self.bus.publish(auth.SessionEnded(session_id=former.session_id))
+        return self._signed_in(person, session.id, token)
 
-    async def _open_session(
-        self, person: User, seconds: int, act: Entry, *, password_hash: str | None = None
-    ) -> auth.Tokens:
+    def _session(self, person: User, seconds: int) -> tuple[Session, str]:
+        """A new session of so many seconds, and its refresh token."""
         session_id = uuid.uuid4().hex
         token, token_hash = self._tokens.refresh(session_id)
         now = self._clock()
-        await self._sessions.open(
-            Session(
-                id=session_id,
-                user_id=person.id,
-                role=person.role,
-                token_hash=token_hash,
-                created_at=now,
-                expires_at=now + timedelta(seconds=seconds),
-                last_used_at=now,
-            ),
-            password_hash=password_hash,
-            act=act,
+        session = Session(
+            id=session_id,
+            user_id=person.id,
+            role=person.role,
+            token_hash=token_hash,
+            created_at=now,
+            expires_at=now + timedelta(seconds=seconds),
+            last_used_at=now,
         )
-        return self._signed_in(person, session_id, token)
-
-    async def _end_session(self, context: Context) -> None:
-        """End the caller's own session."""
-        principal = caller(context)
-        await self._sessions.end(principal.session_id, act=self._act(context, "auth.logout", principal.user_id))
-        await self.bus.publish(auth.SessionEnded(session_id=principal.session_id))
+        return session, token
 
     def _signed_in(self, person: User, session_id: str, refresh_token: str) -> auth.Tokens:
         return auth.Tokens(

@@ -66,14 +66,20 @@ class UserActor(SignIn):
 
     @handles(user.CreateDevice)
     async def create_device(self, message: user.CreateDevice, context: Context) -> auth.Tokens:
+        admin = caller(context)
         device = self._new(nama=message.nama, role=Role.KIOSK)
-        device = await self._users.create(device, act=self._act(context, "user.create-device", device.id))
-        await self.bus.publish(user.UserCreated(user_id=device.id))
-        signed_in = await self._open_session(
-            device, DEVICE_SECONDS, self._act(context, "auth.login", device.id, actor=device)
+        session, token = self._session(device, DEVICE_SECONDS)
+        await self._sessions.open_for(
+            device,
+            session,
+            created=self._act(context, "user.create-device", device.id),
+            act=self._act(context, "auth.login", device.id, actor=device),
+            former=admin.session_id,
+            ended=self._act(context, "auth.logout", admin.user_id),
         )
-        await self._end_session(context)
-        return signed_in
+        await self.bus.publish(user.UserCreated(user_id=device.id))
+        await self.bus.publish(auth.SessionEnded(session_id=admin.session_id))
+        return self._signed_in(device, session.id, token)
 
     @handles(user.CheckNik)
     async def check_nik(self, message: user.CheckNik, context: Context) -> user.NikKnown:

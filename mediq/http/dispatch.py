@@ -55,6 +55,8 @@ class Dispatcher:
             left = self._bus.timeout - (self._bus.clock() - began)
             if route.cookie is not None:
                 refuse_other_sites(request)
+            if route.cookie is Cookie.GIVE and principal is None:
+                current.set(Context(principal=self._doorman.former(request), headers=request["headers"]))
             message = await self._message(request, route)
             if not _owns(principal, route, message):
                 raise Forbidden("Pasien hanya boleh mengurus antreannya sendiri.")

@@ -14,6 +14,7 @@ from mediq.messages.errors import Conflict, Unauthenticated
 from mediq.stores.audit import note
 from mediq.stores.database import reading, repeated, writing
 from mediq.stores.tables import sessions, users
+from mediq.stores.users import User, add_user
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +39,18 @@ class SessionStore:
         self._engine = engine
 
     @repeated
-    async def open(self, session: Session, *, password_hash: str | None = None, act: Entry | None = None) -> Session:
+    async def open(
+        self,
+        session: Session,
+        *,
+        password_hash: str | None = None,
+        act: Entry | None = None,
+        former: str = "",
+        ended: Entry | None = None,
+    ) -> Session:
         """Keep a new session, if its user still exists and still has the session's role and, if given, the password.
+
+        It takes the place of the session with id `former`, if there is one, which is noted as `ended`.
 
         Raises:
             Unauthenticated: `session-ended`, user, role or password changed while they signed in.
@@ -53,8 +64,34 @@ class SessionStore:
                     raise _ended()
                 await connection.execute(insert(sessions).values(msgspec.structs.asdict(session)))
                 await note(connection, act)
+                await _end(connection, sessions.c.id == former, ended)
         except IntegrityError:
             raise Conflict("Sesi ini sudah ada.", code="session-taken") from None
+        return session
+
+    @repeated
+    async def open_for(
+        self,
+        newcomer: User,
+        session: Session,
+        *,
+        created: Entry | None = None,
+        act: Entry | None = None,
+        former: str = "",
+        ended: Entry | None = None,
+    ) -> Session:
+        """Add a user without a password and keep their first session, in the place of the `former` one: all or nothing.
+
+        Raises:
+            Conflict: `nik-taken` or `email-taken`, with the field.
+            Invalid: a field is too long.
+        """
+        async with writing(self._engine) as connection:
+            await add_user(connection, newcomer, None)
+            await note(connection, created)
+            await connection.execute(insert(sessions).values(msgspec.structs.asdict(session)))
+            await note(connection, act)
+            await _end(connection, sessions.c.id == former, ended)
         return session
 
     @repeated
@@ -102,12 +139,14 @@ class SessionStore:
     @repeated
     async def end(self, session_id: str, *, act: Entry | None = None) -> bool:
         """End the session; whether there was one."""
-        return await self._end(sessions.c.id == session_id, act) > 0
+        async with writing(self._engine) as connection:
+            return await _end(connection, sessions.c.id == session_id, act) > 0
 
     @repeated
     async def end_all(self, user_id: str, *, act: Entry | None = None) -> int:
         """End all sessions of the user; how many."""
-        return await self._end(sessions.c.user_id == user_id, act)
+        async with writing(self._engine) as connection:
+            return await _end(connection, sessions.c.user_id == user_id, act)
 
     async def alive(self, session_id: str, now: datetime | None = None) -> bool:
         """Whether the session has not been ended and, with `now`, has not expired."""
@@ -123,11 +162,11 @@ class SessionStore:
         async with writing(self._engine) as connection:
             return (await connection.execute(delete(sessions).where(sessions.c.expires_at <= now))).rowcount
 
-    async def _end(self, which: ColumnElement[bool], act: Entry | None) -> int:
-        async with writing(self._engine) as connection:
-            ended = (await connection.execute(delete(sessions).where(which))).rowcount
-            await note(connection, act if ended else None)
-            return ended
+
+async def _end(connection: AsyncConnection, which: ColumnElement[bool], act: Entry | None) -> int:
+    ended = (await connection.execute(delete(sessions).where(which))).rowcount
+    await note(connection, act if ended else None)
+    return ended
 
 
 async def _locked(connection: AsyncConnection, session_id: str) -> Session | None:

@@ -81,6 +81,25 @@ async def test_signing_out_ends_the_session_and_takes_the_cookie(browser: Desk, 
     assert (kept.status, kept.problem) == (401, "unauthenticated"), "a copy of the cookie is worth nothing either"
 
 
+async def test_signing_in_again_ends_the_session_that_was_there(browser: Desk, admin: Desk) -> None:
+    await sign_in(browser)
+    first = own(browser)
+    refused = await browser.post("/session", {"email": ADMIN[0], "password": "salah-sama-sekali"})
+    assert refused.status == 401
+    assert (await admin.showing(first).get("/users/profile")).status == 200, "a wrong password ends nothing"
+    operator = await admin.hire("ganti-jaga@klinik.example")
+    await sign_in(browser, "ganti-jaga@klinik.example", PASSWORD)
+    left = await admin.showing(first).get("/users/profile")
+    assert (left.status, left.problem) == (401, "session-ended")
+    assert (await browser.get("/users/profile")).body["id"] == operator.id
+    trail = (await admin.get(f"/audit?actor={operator.id}&limit=2")).body["data"]
+    assert [(each["action"], each["subject"]) for each in trail] == [
+        ("auth.logout", admin.id),
+        ("auth.login", operator.id),
+    ]
+    assert (await admin.get("/users/profile")).status == 200, "other sessions of theirs go on"
+
+
 async def test_a_bearer_token_comes_before_the_cookie(browser: Desk, admin: Desk) -> None:
     operator = await admin.hire("dua-wajah@klinik.example")
     await sign_in(browser)

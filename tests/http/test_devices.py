@@ -120,6 +120,13 @@ async def test_a_kiosk_signs_nobody_in_by_accident(kiosk: Desk) -> None:
     assert (await kiosk.upload(b"no picture")).status == 415, "it is the kiosk still"
 
 
+async def test_whoever_signs_in_at_a_kiosk_ends_it(kiosk: Desk, admin: Desk) -> None:
+    paired = token(kiosk)
+    assert (await kiosk.post("/session", {"email": ADMIN[0], "password": ADMIN[1]})).status == 200
+    left = await admin.showing(paired).upload(b"no picture")
+    assert (left.status, left.problem) == (401, "session-ended"), "a copy of its cookie is worth nothing"
+
+
 async def test_a_device_that_is_deleted_is_out_at_once(kiosk: Desk, admin: Desk) -> None:
     device = jwt.decode(token(kiosk), options={"verify_signature": False})["sub"]
     assert (await kiosk.upload(b"no picture")).status == 415

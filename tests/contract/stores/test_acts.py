@@ -18,7 +18,7 @@ from mediq.stores.database import reading
 from mediq.stores.sessions import Session, SessionStore
 from mediq.stores.setup import SetupStore
 from mediq.stores.tables import metadata
-from mediq.stores.users import UserStore
+from mediq.stores.users import User, UserStore
 from tests.contract.stores.conftest import NOW, a_user, an_admin
 
 ACT = Entry(at=NOW, actor="admin-1", role="ADMIN_FASKES", action="test.act", subject="user-1", why="uji", ref="r-1")
@@ -102,6 +102,8 @@ async def reuse(desk: Desk) -> None:
         await desk.sessions.rotate("s-patient", "old", "new", NOW, NOW, reuse=ACT)
 
 
+A_DEVICE = User(id="kiosk", nama="Kiosk lobi", role="KIOSK", created_at=NOW, updated_at=NOW)
+
 Act = Callable[[Desk], Awaitable[object]]
 
 DONE: dict[str, Act] = {
@@ -112,6 +114,10 @@ DONE: dict[str, Act] = {
     "another password": lambda desk: desk.credentials.change(ADMIN, "two", act=ACT),
     "delete": lambda desk: desk.users.delete(PATIENT, act=ACT),
     "sign in": lambda desk: desk.sessions.open(a_session(ADMIN, "ADMIN_FASKES", "s-new"), act=ACT),
+    "a first session": lambda desk: desk.sessions.open_for(A_DEVICE, a_session("kiosk", "KIOSK", "s-kiosk"), act=ACT),
+    "sign in over another": lambda desk: desk.sessions.open(
+        a_session(ADMIN, "ADMIN_FASKES", "s-new"), former="s-patient", ended=ACT
+    ),
     "sign out": lambda desk: desk.sessions.end("s-admin", act=ACT),
     "sign out everywhere": lambda desk: desk.sessions.end_all(ADMIN, act=ACT),
     "a token shown again": reuse,
@@ -125,6 +131,9 @@ NOT_DONE: dict[str, Act] = {
     "a password of nobody": lambda desk: desk.credentials.change("nobody", "two", act=ACT),
     "delete nobody": lambda desk: desk.users.delete("nobody", act=ACT),
     "sign in under another role": lambda desk: desk.sessions.open(a_session(ADMIN, "OPERATOR", "s-new"), act=ACT),
+    "sign in over nobody, under another role": lambda desk: desk.sessions.open(
+        a_session(ADMIN, "OPERATOR", "s-new"), former="s-patient", ended=ACT
+    ),
     "end no session": lambda desk: desk.sessions.end("s-nobody", act=ACT),
     "end nobody's sessions": lambda desk: desk.sessions.end_all(OTHER, act=ACT),
     "exchange nobody's token": lambda desk: desk.sessions.rotate("s-nobody", "hash", "new", NOW, NOW, reuse=ACT),
