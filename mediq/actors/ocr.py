@@ -178,6 +178,8 @@ class OcrActor(Actor):
                 taken_at=self._clinic.local(job.created_at),
                 role=Role(job.role) if job.role else None,
                 service=job.service,
+                priority=Priority(job.priority) if job.priority else None,
+                priority_reason=job.priority_reason,
                 reason=job.reason,
             )
             for job in waiting[first : first + message.limit]
@@ -213,8 +215,8 @@ class OcrActor(Actor):
             requested_by=principal.user_id if principal else job.requested_by,
             role=principal.role if principal else job.role,
             service=message.service or job.service,
-            priority=message.priority or job.priority,
-            priority_reason=message.priority_reason or job.priority_reason,
+            priority=message.priority,
+            priority_reason=message.priority_reason,
             reading=_encode(_confirmed(self._reading(job), message.fields)),
             confirmed_under=context.key,
         )
@@ -289,8 +291,8 @@ class OcrActor(Actor):
         reading = self._reading(job)
         if job.status != JobStatus.REGISTERED or reading is None:
             return False
-        said = {name: field.value for name, field in reading.fields.items()}
-        return all(getattr(fields, name) in (None, said.get(name)) for name in FIELDS)
+        said = {name: field.value for name, field in reading.fields.items() if field.value}
+        return said == {name: value for name in FIELDS if (value := getattr(fields, name))}
 
     def _reading(self, job: Job) -> Reading | None:
         return _decode_reading(job.reading) if job.reading is not None else None

@@ -26,7 +26,7 @@ from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context, current
 from mediq.kernel.interval import every
 from mediq.messages import queue as wire
-from mediq.messages.errors import Conflict, Fault, Forbidden, NotFound
+from mediq.messages.errors import Conflict, Fault, Forbidden, Invalid, NotFound
 from mediq.messages.registry import Done
 from mediq.messages.user import GetUser, UserDeleted, UserUpdated
 from mediq.stores.eventlog import EventLog
@@ -226,6 +226,8 @@ class QueueActor(QueueReading):
 
     @handles(wire.WithdrawPatient)
     async def withdraw(self, message: wire.WithdrawPatient, context: Context) -> Done:
+        self._changes += 1
+        self._birth_dates.pop(message.user_id, None)  # the event that tells of it may come later
         state = await self._state()
         for ticket_id in state.users.get(message.user_id, ()):
             ticket = state.tickets.get(ticket_id)
@@ -239,12 +241,16 @@ class QueueActor(QueueReading):
         """A patient's date of birth, asked for once and then remembered until told that they changed.
 
         Raises:
-            NotFound: there is no such patient.
+            NotFound: there is no such user.
+            Invalid: on field `user_id`, it is no person but a device, or staff who are no patients here.
         """
         if (known := self._birth_dates.get(user_id)) is not None:
             return known[0]
         changes = self._changes
-        born = (await self.bus.ask(GetUser(user_id=user_id))).born
+        patient = await self.bus.ask(GetUser(user_id=user_id))
+        if patient.nik is None:
+            raise Invalid.field("user_id", "bukan pasien: tidak punya NIK")
+        born = patient.born
         if changes == self._changes:  # else this very patient may have changed since
             self._birth_dates[user_id] = (born,)
         return born

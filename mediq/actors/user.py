@@ -13,7 +13,7 @@ from mediq.http.tokens import DEVICE_SECONDS
 from mediq.kernel.actor import handles
 from mediq.kernel.context import Context
 from mediq.messages import auth, ocr, queue, user
-from mediq.messages.errors import Conflict, FieldError, Invalid
+from mediq.messages.errors import Conflict, FieldError, Invalid, NotFound
 from mediq.messages.health import CheckUser, Part
 from mediq.messages.page import Page
 from mediq.messages.registry import Done
@@ -131,12 +131,17 @@ class UserActor(SignIn):
 
     @handles(user.DeleteUser)
     async def delete(self, message: user.DeleteUser, context: Context) -> Done:
-        # First what others keep of them, so that a deletion cut short is finished by repeating it.
-        await self.bus.ask(queue.WithdrawPatient(user_id=message.id))
-        await self.bus.ask(ocr.ForgetCards(user_id=message.id))
-        await self._users.delete(message.id, act=self._act(context, "user.delete", message.id))
+        missing = None
+        try:
+            await self._users.delete(message.id, key=context.key, act=self._act(context, "user.delete", message.id))
+        except NotFound as error:
+            missing = error  # a deletion cut short is finished by repeating it
         await self.bus.publish(auth.SessionEnded(user_id=message.id))
         await self.bus.publish(user.UserDeleted(user_id=message.id))
+        await self.bus.ask(queue.WithdrawPatient(user_id=message.id))
+        await self.bus.ask(ocr.ForgetCards(user_id=message.id))
+        if missing is not None:
+            raise missing
         return Done()
 
     @handles(CheckUser)

@@ -79,12 +79,17 @@ class GetCardResult(Request[CardResult], frozen=True, kw_only=True):
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):
-    """A card that waits for an operator's look: `role` sent it in, `reason` stood in the way, if anything did."""
+    """A card that waits for an operator's look: `role` sent it in, `reason` stood in the way, if anything did.
+
+    `service` and the priority are those that were asked for with the card.
+    """
 
     id: str
     taken_at: Instant
     role: Role | None
     service: str | None
+    priority: Priority | None
+    priority_reason: str | None
     reason: str | None
 
 
@@ -112,7 +117,7 @@ class ConfirmedFields(Ktp, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 @request("ocr.confirm", idempotent=True)
 class ConfirmCard(Request[CardResult], frozen=True, kw_only=True):
-    """Register the patient with the reviewed fields and issue the ticket."""
+    """Register the patient with the reviewed fields and issue the ticket, with the priority given here or none."""
 
     id: JobId
     fields: ConfirmedFields

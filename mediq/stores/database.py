@@ -43,6 +43,7 @@ MIGRATION_WAIT: Final = 60
 
 _WRITES: Final = "mediq_writes"
 _MIGRATES: Final = "mediq_migrates"
+_ALONE: Final = "mediq_alone"  # outside of any transaction
 _writers: "weakref.WeakKeyDictionary[Engine, asyncio.Lock]" = weakref.WeakKeyDictionary()
 """SQLite has one writer at a time. Waiting here is first come, first served; SQLite itself sleeps and tries again."""
 
@@ -125,6 +126,15 @@ def repeated(method: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Coro
         raise AssertionError("unreachable: the last run returns or raises")
 
     return again
+
+
+async def forget_deleted(engine: AsyncEngine) -> None:
+    """Let what was deleted stay in no file of SQLite's: copy its log into the database, and empty it."""
+    if engine.dialect.name == "sqlite":
+        with named():
+            async with _connected(engine) as connection:
+                await connection.execution_options(**{_ALONE: True})
+                await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 async def ping(engine: AsyncEngine) -> None:
@@ -244,6 +254,8 @@ def _prepare(connection: Any, _record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     options = connection.get_execution_options()
+    if options.get(_ALONE):
+        return
     if options.get(_MIGRATES):
         # A batch migration rebuilds a table by dropping it, which with foreign keys on empties its neighbours.
         _straight(connection, "PRAGMA foreign_keys = OFF")

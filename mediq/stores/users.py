@@ -15,9 +15,9 @@ from mediq.domain.card import FIELDS
 from mediq.domain.roles import Role
 from mediq.domain.user import User
 from mediq.messages.audit import Entry
-from mediq.messages.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
+from mediq.messages.errors import Conflict, Fault, FieldError, Invalid, NotFound, Unavailable
 from mediq.stores.audit import note
-from mediq.stores.database import reading, repeated, writing
+from mediq.stores.database import forget_deleted, reading, repeated, writing
 from mediq.stores.keys import answered, forget, remember
 from mediq.stores.tables import TEXT_LIMIT, sessions, users
 
@@ -156,19 +156,24 @@ class UserStore:
         raise Unavailable
 
     @repeated
-    async def delete(self, user_id: str, *, act: Entry | None = None) -> None:
-        """Remove the user and end their sessions.
+    async def delete(self, user_id: str, *, key: str | None = None, act: Entry | None = None) -> None:
+        """Remove the user and end their sessions. A `key` used before changes nothing.
 
         Raises:
             NotFound: `user-not-found`.
-            Conflict: `last-admin`, nobody else is ADMIN_FASKES.
+            Conflict: `last-admin`, nobody else is ADMIN_FASKES; `key-reused`.
         """
         async with writing(self._engine) as connection:
+            if await answered(connection, key) is not None:
+                return
             user = await locked_user(connection, user_id)
             await _refuse_last_admin(connection, user)
             await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
             await connection.execute(delete(users).where(users.c.id == user_id))
+            await remember(connection, key, user_id, self._clock())
             await note(connection, act)
+        with suppress(Fault):  # done and safe; what fails here is made up for by the next deletion
+            await forget_deleted(self._engine)
 
     @repeated
     async def forget_keys(self, before: datetime) -> int:

@@ -109,10 +109,12 @@ async def test_what_does_not_wait_cannot_be_confirmed(admin: Desk) -> None:
 
 
 async def test_another_confirmation_of_a_registered_card_is_refused(admin: Desk, waiting: dict[str, Any]) -> None:
-    path, fields = f"/ocr/confirm/{waiting['id']}", {"nik": new_nik(), "nama": "SITI PERTAMA"}
+    path = f"/ocr/confirm/{waiting['id']}"
+    fields = {"nik": new_nik(), "nama": "SITI PERTAMA", "pekerjaan": "GURU"}
     assert (await admin.post(path, {"fields": fields})).status == 200
-    other = await admin.post(path, {"fields": fields | {"nama": "SITI LAIN"}})
-    assert (other.status, other.problem) == (409, "already-registered"), "what is stored is what was shown"
+    for others in (fields | {"nama": "SITI LAIN"}, {"nik": fields["nik"], "nama": fields["nama"]}):
+        refused = await admin.post(path, {"fields": others})
+        assert (refused.status, refused.problem) == (409, "already-registered"), "what is stored is what was shown"
     assert (await admin.post(path, {"fields": fields})).status == 200
 
 
@@ -120,7 +122,10 @@ async def test_a_deleted_patient_leaves_no_card_and_nobody_waiting(admin: Desk, 
     fields = {"nik": new_nik(), "nama": "SITI YANG PERGI"}
     done = await admin.post(f"/ocr/confirm/{waiting['id']}", {"fields": fields})
     user_id, ticket_id = done.body["user_id"], done.body["ticket"]["id"]
-    assert (await admin.delete(f"/users/{user_id}")).status == 200
+    key = {"Idempotency-Key": "hapus-1"}
+    for _ in range(2):
+        assert (await admin.delete(f"/users/{user_id}", headers=key)).status == 200
+    assert (await admin.delete(f"/users/{user_id}")).status == 404
     gone = await admin.get(f"/ocr/result/{waiting['id']}")
     assert (gone.status, gone.problem) == (404, "no-card")
     assert ticket_id not in [ticket["id"] for ticket in (await admin.get("/queue?limit=100")).body["data"]]
@@ -128,3 +133,18 @@ async def test_a_deleted_patient_leaves_no_card_and_nobody_waiting(admin: Desk, 
     assert [(act["action"], act["why"]) for act in acts if act["action"].endswith("cancelled")] == [
         ("queue.ticket-cancelled", "user-deleted")
     ]
+
+
+async def test_the_priority_is_the_one_that_was_shown_at_the_review(admin: Desk) -> None:
+    asked = await admin.upload(blurred(3), wait=30, priority_reason="hamil", service="gigi")
+    assert asked.body["status"] == "NEEDS_REVIEW"
+    [review] = [each for each in (await admin.get("/ocr/reviews")).body["data"] if each["id"] == asked.body["id"]]
+    assert (review["service"], review["priority"], review["priority_reason"]) == ("gigi", None, "hamil")
+    fields = {"nik": new_nik(), "nama": "SITI BIASA"}
+    done = await admin.post(f"/ocr/confirm/{asked.body['id']}", {"fields": fields})
+    assert (done.body["ticket"]["priority"], done.body["ticket"]["service"]) == ("NORMAL", "gigi")
+
+
+async def test_only_patients_draw_numbers(admin: Desk) -> None:
+    refused = await admin.post("/queue/add", {"user_id": admin.id})
+    assert (refused.status, refused.fields) == (422, ["user_id"]), "an administrator without a NIK"

@@ -189,3 +189,15 @@ async def test_what_is_no_database_is_not_overwritten(path: Path) -> None:
         open_database(f"sqlite+aiosqlite:///{path}")
     with pytest.raises(UnknownSchema, match=r"own\.db is not a database"):
         await SqliteFile(path, schema=[]).open()
+
+
+async def test_who_is_deleted_is_in_no_file_any_more(own: AsyncEngine, path: Path) -> None:
+    store = UserStore(own)
+    gone = await store.create(a_user(7, nama="NAMA YANG DIHAPUS"))
+    files = (path, path.with_name(f"{path.name}-wal"))
+    assert any(b"NAMA YANG DIHAPUS" in file.read_bytes() for file in files)
+    await store.delete(gone.id)
+    for file in files:
+        assert b"NAMA YANG DIHAPUS" not in file.read_bytes(), file.name
+        assert gone.nik is not None
+        assert gone.nik.encode() not in file.read_bytes(), file.name

@@ -337,3 +337,13 @@ async def test_of_two_admins_who_remove_each_other_one_stays(users: UserStore, o
                 await users.delete(admin.id)
         await asyncio.gather(users.delete(one.id), elsewhere.set_role(two.id, "OPERATOR"), return_exceptions=True)
         assert await users.count_admins() == 1
+
+
+async def test_a_key_deletes_once(users: UserStore) -> None:
+    gone, other = await users.create(a_user(1)), await users.create(a_user(2))
+    await users.delete(gone.id, key="hapus~one")
+    await users.delete(gone.id, key="hapus~one")
+    with pytest.raises(Conflict) as refused:
+        await users.delete(other.id, key="hapus~two")
+    assert refused.value.reason == "key-reused"
+    assert await users.get(other.id) == other
