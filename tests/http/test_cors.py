@@ -65,6 +65,14 @@ async def test_and_no_other(open_desk: Desk, origin: str) -> None:
     assert (asked.status, allowed(asked.headers)) == (405, [])
 
 
+async def test_what_else_an_answer_depends_on_is_said_as_well(open_desk: Desk) -> None:
+    for path in ("/", "/signin", "/static/mediq.css"):
+        said = (await open_desk.get(path, headers={"Accept": "text/html"})).headers.getall("Vary")  # type: ignore[attr-defined]
+        varies = {name.strip() for each in said for name in each.split(",")}
+        assert {"Origin", "Accept-Encoding"} <= varies, path
+        assert path.startswith("/static") or {"Cookie", "Accept"} <= varies, path
+
+
 async def test_never_by_the_cookie(friendly: House, open_desk: Desk) -> None:
     async with browser_at(friendly) as browser:
         assert (await browser.post("/session", {"email": ADMIN[0], "password": ADMIN[1]})).status == 200
