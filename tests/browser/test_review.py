@@ -23,6 +23,14 @@ READ_MS = HANG * 1000
 POOR = 3
 """The seed of a person whose card is photographed poorly below."""
 
+HAND_OVER = """(place, way) => {
+  const data = new DataTransfer();
+  data.items.add(new File(["no picture at all"], "ktp.jpg", { type: "image/jpeg" }));
+  const wish = { bubbles: true, cancelable: true, dataTransfer: data, clipboardData: data };
+  place.dispatchEvent(way === "drop" ? new DragEvent("drop", wish) : new ClipboardEvent("paste", wish));
+}"""
+"""Drops or pastes a file that is no picture."""
+
 
 @cache
 def poor() -> bytes:
@@ -56,6 +64,10 @@ async def kiosk(clinic: House, staff: Desk) -> AsyncIterator[Desk]:
 async def give(page: Page, data: bytes, name: str = "ktp.jpg", kind: str = "image/jpeg") -> None:
     await page.get_by_role("tab", name="Berkas").click()
     await page.set_input_files("#card-file", {"name": name, "mimeType": kind, "buffer": data})
+
+
+async def give_up(page: Page) -> None:
+    await page.get_by_role("button", name="Foto ulang").click()
 
 
 async def test_a_card_that_is_clear_has_a_ticket_at_once(desk: Page, staff: Desk) -> None:
@@ -150,15 +162,12 @@ async def test_what_is_no_card_says_so_and_offers_to_type(desk: Page) -> None:
     Image.new("RGB", (900, 700), (120, 120, 20)).save(out, "PNG")
     await give(desk, out.getvalue(), "foto.png", "image/png")
     await expect(desk.get_by_role("alert")).to_contain_text("Tidak ada e-KTP pada foto ini", timeout=READ_MS)
-    await give_up(desk)
-    await give(desk, b"no picture at all")
-    await expect(desk.get_by_role("alert")).to_contain_text("Kartu tidak dapat dibaca")
+    for way in ("drop", "paste"):
+        await give_up(desk)
+        await desk.locator(".drop").evaluate(HAND_OVER, way)
+        await expect(desk.get_by_role("alert")).to_contain_text("Kirim foto JPG, PNG, atau PDF")
     await desk.get_by_role("button", name="Isi dengan tangan").click()
     await expect(desk.locator("[name=nama]")).to_be_visible()
-
-
-async def give_up(page: Page) -> None:
-    await page.get_by_role("button", name="Foto ulang").click()
 
 
 async def test_a_patient_who_comes_back_and_one_without_card(desk: Page, staff: Desk) -> None:
@@ -207,7 +216,22 @@ async def test_the_camera_guides_the_card_and_is_off_afterwards(clinic: House) -
             await page.evaluate("window.stream = document.querySelector('.camera video').srcObject")
             await page.keyboard.press("Enter")
             await expect(page.get_by_role("alert")).to_contain_text("Kartu tidak dapat dibaca", timeout=READ_MS)
-            assert await page.evaluate("window.stream.getTracks().every((track) => track.readyState === 'ended')")
+            off = "window.stream.getTracks().every((track) => track.readyState === 'ended')"
+            assert await page.evaluate(off)
+
+            # and off as well where its picture is taken off the page before it has begun to play
+            await page.evaluate("""() => {
+              HTMLMediaElement.prototype.play = function () {
+                window.stream = this.srcObject;
+                return new Promise((_, reject) => (window.torn = () => reject(new DOMException("", "AbortError"))));
+              };
+            }""")
+            await give_up(page)
+            await page.get_by_role("button", name="Nyalakan kamera").click()
+            await page.wait_for_function("() => window.torn")
+            await page.get_by_role("tab", name="NIK").click()
+            await page.evaluate("window.torn()")
+            await page.wait_for_function(off)
         await camera.close()
 
 
