@@ -142,6 +142,32 @@ async def test_without_a_camera_a_picture_is_chosen_and_doubts_go_to_the_counter
                 await page.get_by_role("button", name="Kembali").click()
 
 
+async def test_a_card_that_is_never_answered_does_not_hold_the_kiosk(kiosk: Page) -> None:
+    await kiosk.clock.install()
+    await kiosk.goto("/kiosk")
+    await kiosk.route("**/ocr/process-ktp", lambda _: None)  # sent, and nothing comes back
+    await kiosk.get_by_role("button", name="Poli Umum").click()
+    await kiosk.wait_for_function("() => document.getElementById('video').videoWidth > 0")
+    async with kiosk.expect_request("**/ocr/process-ktp"):
+        await kiosk.get_by_role("button", name="Ambil Foto").click()
+    await expect(kiosk.get_by_role("heading", name="Membaca kartu Anda")).to_be_visible()
+    await kiosk.clock.run_for(61_000)
+    await expect(kiosk.get_by_role("heading", name="Kartu belum dapat dibaca")).to_be_visible()
+    await expect(kiosk.get_by_role("button", name="Coba Lagi")).to_be_visible()
+    await kiosk.clock.run_for(26_000)
+    await expect(kiosk.get_by_role("heading", name="Pilih poli yang Anda tuju")).to_be_visible()
+
+
+async def test_the_way_to_a_ticket_is_gone_from_the_page_with_its_patient(kiosk: Page) -> None:
+    left = await kiosk.evaluate("""async () => {
+      const { write } = await import(document.querySelector("script[src$='/kiosk.js']").src.replace("kiosk.js", "slip.js"));
+      write({ number: "A-001", service: "Poli Umum", at: "", token: "a-patients-own", qr: true });
+      write({ number: "", service: "", at: "" });
+      return document.documentElement.outerHTML;
+    }""")
+    assert "a-patients-own" not in left
+
+
 async def test_a_kiosk_holds_nothing_that_it_does_not_need(kiosk: Page) -> None:
     for path in ("/users", "/queue", "/queue/statistics"):
         status = await kiosk.evaluate("async (path) => (await fetch(path)).status", path)
@@ -162,9 +188,14 @@ async def test_outside_its_hours_the_kiosk_says_so(kiosk: Page, staff: Desk) -> 
     changed = await staff.ask("PUT", "/clinic", json={**settings, "services": closed, "counters": counters})
     assert changed.status == 200, changed
     try:
+        await kiosk.clock.install()
         await kiosk.reload()
         await expect(kiosk.get_by_role("heading", name="Tutup")).to_be_visible()
         await expect(kiosk.locator("#hours")).to_contain_text("Poli Gigi")
+        await kiosk.get_by_role("link", name="English").click()
+        await expect(kiosk.get_by_role("heading", name="Closed")).to_be_visible()
+        await kiosk.clock.run_for(61_000)
+        await expect(kiosk.get_by_role("heading", name="Tutup")).to_be_visible()
     finally:
         undone = await staff.ask("PUT", "/clinic", json={**settings, "services": services, "counters": counters})
         assert undone.status == 200, undone

@@ -26,11 +26,17 @@ export async function startCamera(video) {
   video.srcObject = stream;
   video.muted = true;
   video.playsInline = true;
-  await video.play();
-  return () => {
+  const stop = () => {
     for (const track of stream.getTracks()) track.stop();
     video.srcObject = null;
   };
+  try {
+    await video.play();
+  } catch {
+    stop(); // such as when the video was taken off the page meanwhile
+    throw new NoCamera("busy");
+  }
+  return stop;
 }
 
 /** What the camera sees now, as a JPEG. */
@@ -57,5 +63,6 @@ function drawn(source, width, height) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [Math.round(width), Math.round(height)];
   canvas.getContext("2d").drawImage(source, 0, 0, canvas.width, canvas.height);
-  return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
+  return new Promise((resolve, reject) =>
+    canvas.toBlob((picture) => (picture ? resolve(picture) : reject(new NoCamera("busy"))), "image/jpeg", QUALITY));
 }

@@ -6,23 +6,22 @@ import { stayAwake } from "./wake.js";
 import { has, language, t } from "./words.js";
 
 const HOME_LANGUAGE = "id";
-const IDLE_MS = { scan: 60_000, done: 25_000, desk: 25_000, failed: 25_000, start: 60_000 };
+const HOMES = ["start", "closed", "offline"];
+const IDLE_MS = { scan: 60_000, done: 25_000, desk: 25_000, failed: 25_000, start: 60_000, closed: 60_000, offline: 60_000 };
 const LOOK_MS = 30_000;
 const COUNT_FROM = 3;
 const COUNT_MS = 800;
 const WAIT_SECONDS = 20;
-const READ_MS = 60_000;
+const READ_MS = 60_000; // longer than that nobody waits before a card that is being read
 const ASK_MS = 1000;
 const STEPS = { start: "service", scan: "card", reading: "card", failed: "card", done: "ticket", desk: "ticket" };
 
 const at = (id) => document.getElementById(id);
 const screens = [...document.querySelectorAll("[data-screen]")];
-const time = new Intl.DateTimeFormat(language, {
-  timeZone: document.documentElement.dataset.timezone,
-  day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
-});
+const TIME = { day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 
 let clinic = null;
+let zone = document.documentElement.dataset.timezone;
 let shown = "start";
 let service = null;
 let stopCamera = null;
@@ -63,18 +62,25 @@ function begin() {
 function rest() {
   clearTimeout(idle);
   if (IDLE_MS[shown] === undefined) return;
-  idle = setTimeout(() => {
-    if (language !== HOME_LANGUAGE) location.assign(`/language/${HOME_LANGUAGE}?next=/kiosk`);
-    else if (shown !== "start") begin();
-  }, IDLE_MS[shown]);
+  const mine = (idle = setTimeout(() => left(mine), IDLE_MS[shown]));
+}
+
+/** Nobody has touched anything since `timer` was set; a page that cannot be had now is not asked for. */
+async function left(timer) {
+  if (language !== HOME_LANGUAGE) await look();
+  if (timer !== idle) return;
+  if (language !== HOME_LANGUAGE && clinic !== null) location.assign(`/language/${HOME_LANGUAGE}?next=/kiosk`);
+  else if (HOMES.includes(shown)) rest();
+  else begin();
 }
 
 // The clinic: what is open now
 
 async function look() {
   clinic = await get("/clinic", { stay: true, tries: 1 }).catch(() => null);
+  if (clinic !== null) zone = clinic.timezone;
   drawServices();
-  if (["start", "closed", "offline"].includes(shown) && shown !== home()) begin();
+  if (HOMES.includes(shown) && shown !== home()) begin();
 }
 
 function drawServices() {
@@ -135,38 +141,42 @@ async function shoot() {
   }
   at("count").textContent = "";
   at("shoot").disabled = false;
-  if (mine === visit && shown === "scan") await read(await takePicture(at("video")));
+  if (mine === visit && shown === "scan") await read(takePicture(at("video")));
 }
 
-/** Send the picture and go on with what it says. */
-async function read(picture) {
+/** Send the picture that `taken` resolves to, and go on with what it says: within a minute, or not at all. */
+async function read(taken) {
   const mine = visit;
   show("reading");
-  const form = new FormData();
-  form.append("ktp_image", picture, "ktp.jpg");
-  form.append("service", service.id);
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), READ_MS);
+  const asked = { stay: true, signal: limit.signal };
   try {
-    const card = await result(await post("/ocr/process-ktp", form, { headers: { Prefer: `wait=${WAIT_SECONDS}` }, stay: true }));
+    const form = new FormData();
+    form.append("ktp_image", await taken, "ktp.jpg");
+    form.append("service", service.id);
+    const card = await result(await post("/ocr/process-ktp", form, { ...asked, headers: { Prefer: `wait=${WAIT_SECONDS}` } }), asked);
     if (mine === visit) finish(card);
   } catch (error) {
     if (error.status === 401 || error.status === 403) location.reload(); // not paired any more
-    else if (mine === visit) fail(error.status ? error.message : t("kiosk.offline"));
+    else if (mine === visit) fail(error.status ? error.message : t(error instanceof NoCamera ? "kiosk.no_camera" : "kiosk.offline"));
+  } finally {
+    clearTimeout(timer);
   }
 }
 
-async function result(card) {
-  const until = Date.now() + READ_MS;
+async function result(card, asked) {
   let told = card;
-  while (["PENDING", "PROCESSING"].includes(told.status) && Date.now() < until) {
+  while (["PENDING", "PROCESSING"].includes(told.status)) {
     await pause(ASK_MS);
-    told = await get(`/ocr/result/${card.id}`, { stay: true });
+    told = await get(`/ocr/result/${card.id}`, asked);
   }
   return told;
 }
 
 function finish(card) {
-  if (card.status === "REGISTERED") issue(card.ticket);
-  else if (card.status === "NEEDS_REVIEW") show("desk");
+  if (card.ticket) issue(card.ticket);
+  else if (["NEEDS_REVIEW", "REGISTERED"].includes(card.status)) show("desk");
   else fail(t(has(`kiosk.refused.${card.reason}`) ? `kiosk.refused.${card.reason}` : "kiosk.failed_hint"));
 }
 
@@ -188,7 +198,8 @@ async function issue(ticket) {
   show("done");
   const qr = await fetch(`/t/${ticket.token}/qr.svg`).then((response) => response.ok, () => false);
   if (mine !== visit) return;
-  write({ number: ticket.number, service: service.name, at: time.format(new Date(ticket.issued_at)), token: ticket.token, qr });
+  const time = new Intl.DateTimeFormat(language, { ...TIME, timeZone: zone }).format(new Date(ticket.issued_at));
+  write({ number: ticket.number, service: service.name, at: time, token: ticket.token, qr });
   print();
 }
 
@@ -196,7 +207,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 for (const button of document.querySelectorAll("[data-go=start]")) button.addEventListener("click", begin);
 at("shoot").addEventListener("click", shoot);
-at("file").addEventListener("change", async () => at("file").files.length && read(await sendable(at("file").files[0])));
+at("file").addEventListener("change", () => at("file").files.length && read(sendable(at("file").files[0])));
 at("again").addEventListener("click", print);
 at("retry").addEventListener("click", () => scan(service));
 for (const gesture of ["pointerdown", "keydown"]) addEventListener(gesture, rest);

@@ -9,6 +9,7 @@ export function write({ number, service, at, token, qr }) {
   const picture = part("qr");
   for (const each of [picture, part("scan")]) each.hidden = !qr;
   if (qr) picture.src = `/t/${encodeURIComponent(token)}/qr.svg`;
+  else picture.removeAttribute("src");
 }
 
 /** Print it, once its picture is there. */
