@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import sqlite3
@@ -122,6 +123,7 @@ async def _serve(settings: Settings, wanted: frozenset[str]) -> int:
         else:
             loop.add_signal_handler(number, stop)
     await supervisor.start()
+    gc.freeze()  # what the start has made stays: the collector need not look through it again and again
     observe.logger("main").info("started", roles=sorted(wanted), data=str(settings.folder))
     await supervisor.run()
     return 0

@@ -4,15 +4,16 @@ One deadline holds for all attempts. So a service that does not answer at all is
 and ask anew, would make a service that is slow under load do the same work several times over.
 """
 
+import asyncio
+import itertools
 import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
-import stamina
 
-from mediq.messages.errors import BreakerOpen, Expired, Internal, MailboxFull, Unavailable
+from mediq.messages.errors import BreakerOpen, Expired, Fault, Internal, MailboxFull, Unavailable
 
 T = TypeVar("T")
 
@@ -44,14 +45,12 @@ async def retrying(
     clock: Callable[[], float] = time.time,
 ) -> T:
     """Await `call()`, again after each passing fault while the policy and the deadline allow it."""
-    made = 0
-
-    def backoff(error: Exception) -> float | bool:
-        delay = policy.delay(made)
-        return passing(error) and clock() + delay < deadline and delay
-
-    async for attempt in stamina.retry_context(on=backoff, attempts=policy.attempts, timeout=None):
-        with attempt:
-            made += 1
+    for made in itertools.count(1):
+        try:
             return await call()
+        except Fault as error:
+            delay = policy.delay(made)
+            if made >= policy.attempts or not passing(error) or clock() + delay >= deadline:
+                raise
+        await asyncio.sleep(delay)
     raise AssertionError("unreachable: the last attempt returns or raises")
