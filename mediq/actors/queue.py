@@ -15,7 +15,7 @@ from mediq.actors.queue_reading import QueueReading
 from mediq.domain import commands, day, public
 from mediq.domain.clinic import Clinic, Premises
 from mediq.domain.commands import Command
-from mediq.domain.events import DayClosed, Recorded
+from mediq.domain.events import Recorded
 from mediq.domain.idempotency import derive
 from mediq.domain.public import BoardCounter, ClinicView
 from mediq.domain.roles import Role
@@ -158,7 +158,7 @@ class QueueActor(QueueReading):
     @handles(wire.CloseDay)
     async def close_day(self, message: wire.CloseDay, context: Context) -> wire.DayEnd:
         _, decision = await self._submit(commands.CloseDay(**self._asked(context), why=message.why))
-        closed = next((event for event in decision.events if isinstance(event, DayClosed)), None)
+        closed = decision.closed
         return wire.DayEnd(day=closed.day if closed else None, ended=closed.ended if closed else 0)
 
     async def _on_ticket(self, message: wire.TicketCommand, context: Context, **more: Any) -> TicketView:

@@ -36,7 +36,7 @@ from mediq.domain.evolve import DAY_CLOSED, evolve
 from mediq.domain.idempotency import split
 from mediq.domain.on_ticket import about, decide_ticket, refuse_if_gone, refuse_if_queued
 from mediq.domain.priority import granted, next_in_turn
-from mediq.domain.state import Queue, active_key, number_key
+from mediq.domain.state import Answer, Queue, active_key, number_key
 from mediq.domain.subject import subject_of_command
 from mediq.domain.ticket import ACTIVE, Status
 
@@ -45,13 +45,19 @@ class Decision(msgspec.Struct, frozen=True):
     """The events to append, all or none, and the ticket the answer is about.
 
     The first `prepared` events only make room for the command, such as the closing of the day before. `at` is the time
-    that they are of.
+    that they are of. `first` is what the same command did before, if it was given under the same key.
     """
 
     at: datetime
     events: tuple[Event, ...] = ()
     ticket_id: str | None = None
     prepared: int = 0
+    first: Answer | None = None
+
+    @property
+    def closed(self) -> DayClosed | Answer | None:
+        """The day that the command closes or, given before, has closed."""
+        return self.first or next((event for event in self.events if isinstance(event, DayClosed)), None)
 
     def recorded(self, after: int, command: Command) -> tuple[Recorded, ...]:
         """The events as the log takes them, numbered from `after` + 1.
@@ -75,7 +81,8 @@ class Decision(msgspec.Struct, frozen=True):
 def decide(queue: Queue, command: Command, clinic: Clinic) -> Decision:
     """What a command does to the queue of a clinic that has these settings.
 
-    A key seen before gives the first answer and no events. The first command of a new day closes the old one.
+    A key seen before gives no events, and what the first answer was about. The first command of a new day closes the
+    old one.
 
     Raises:
         NotFound: no such ticket; `nobody-waiting`.
@@ -94,14 +101,14 @@ def decide(queue: Queue, command: Command, clinic: Clinic) -> Decision:
         if answer is not None:
             if answer.subject != subject:
                 raise Conflict("Kunci idempotensi ini sudah dipakai untuk perintah lain.", code="key-reused")
-            return Decision(command.at, ticket_id=answer.ticket_id)
+            return Decision(command.at, ticket_id=answer.ticket_id, first=answer)
     turned: tuple[Event, ...] = ()
     if queue.day is not None and queue.day < clinic.day(command.at):
         turned = _close(queue, queue.day, clock, clinic)
         for recorded in Decision(command.at, turned).recorded(queue.version, command):
             queue = evolve(queue, recorded)
-    if isinstance(command, CloseDay):
-        return Decision(command.at, (*turned, *_close_day(queue, command, clock, clinic)), None, len(turned))
+    if isinstance(command, CloseDay):  # after midnight, the closing of the day before is what it asks for
+        return Decision(command.at, turned or _close_day(queue, command, clock, clinic))
     events, ticket_id = _answer(queue, command, clinic)
     return Decision(command.at, (*turned, *events), ticket_id, len(turned))
 

@@ -88,6 +88,7 @@ def evolve(queue: Queue, recorded: Recorded) -> Queue:
             subject=asked or subject_of_event(event),
             ticket_id=event.ticket_id if isinstance(event, TicketEvent) else None,
             day=queue.day or day or at.date(),
+            ended=event.ended if isinstance(event, DayClosed) else 0,
         )
         answers = answers.set(key, answer)
     return queue.but(version=version, at=at, answers=answers)

@@ -1,7 +1,7 @@
 """Keys under which a request may be repeated without happening twice.
 
 Whoever may have to repeat a request gives it a key; whoever carries it out stores the key in the same write as the
-outcome, and answers a repetition with the first answer. A key may carry a fingerprint of what is asked under it, by
+outcome, and answers a repetition with what came of it. A key may carry a fingerprint of what is asked under it, by
 which its use for something else is noticed.
 """
 

@@ -11,10 +11,10 @@ from mediq.domain.line import Line
 from mediq.domain.state import Answer, Desk, Pace, Queue
 from mediq.domain.ticket import Ticket, Visit
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever a snapshot says more than an older program understands."""
 
-_READABLE = (1, FORMAT)
+_READABLE = (1, 2, FORMAT)
 """What can be read; a snapshot of any other format is replaced by a replay of the log."""
 
 

@@ -40,11 +40,15 @@ UNATTENDED = Desk()
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command with an idempotency key was and was answered; kept through the next day."""
+    """What a command with an idempotency key was and was answered; kept through the next day.
+
+    `ended` is how many tickets were ended with the `day`, if it closed that.
+    """
 
     subject: str
     ticket_id: str | None
     day: date
+    ended: int = 0
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):

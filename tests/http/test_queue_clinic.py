@@ -174,8 +174,11 @@ async def test_closing_the_day_ends_what_waits(admin: Desk) -> None:
     ticket = await admin.queue(await admin.register(new_nik()))
     refused = await admin.post("/queue/close-day")
     assert (refused.status, refused.fields) == (422, ["why"])
-    ended = await admin.post("/queue/close-day", {"why": "listrik padam"})
+    key = {"Idempotency-Key": "listrik-padam-1"}
+    ended = await admin.post("/queue/close-day", {"why": "listrik padam"}, headers=key)
     assert (ended.status, ended.body["ended"]) == (200, 1)
+    repeated = await admin.post("/queue/close-day", {"why": "listrik padam"}, headers=key)
+    assert (repeated.status, repeated.body) == (200, ended.body)
     async with admin.events(f"/events/ticket/{ticket['token']}") as own:
         first = await own.next()
         assert first is not None

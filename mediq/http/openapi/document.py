@@ -41,7 +41,8 @@ Every error is `application/problem+json` (RFC 9457): its `type` ends in the cod
 request may bring along (8 to 64 letters, digits, `.`, `_` and `-`), is in every answer and in the log.
 
 Lists come as `{"data": [...], "pagination": {...}}`. Times are RFC 3339 with offset. Unknown fields are refused by
-name. A request repeated under the same `Idempotency-Key` gets the first one's answer, also after a crash.
+name. What is asked again under the same `Idempotency-Key` does not happen again, also after a crash; the answer is
+about the same ticket, user or card, as it is now.
 """
 
 

@@ -50,7 +50,7 @@ class Operations:
         "Idempotency-Key": {
             "name": "Idempotency-Key",
             "in": "header",
-            "description": "Makes repeating safe: the same body gets the first answer again, another is refused.",
+            "description": "Makes repeating safe: the same body does nothing again, another is refused.",
             "schema": {"type": "string", "minLength": 1, "maxLength": KEY_LIMIT},
             "example": "9b2f6c1e-4d0a-4c57-8f3e-2a1b0c9d8e7f",
         },

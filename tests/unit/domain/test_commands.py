@@ -509,6 +509,29 @@ def test_a_key_gives_the_first_answer_again(journal: Journal) -> None:
     assert len(journal.log) == events
 
 
+def test_the_closing_of_a_day_is_answered_again_as_it_was(journal: Journal) -> None:
+    journal.add()
+    journal.add()
+    day = journal.today
+    journal.do(CloseDay, key="close-1")
+    journal.add()
+    events = len(journal.log)
+    again = journal.do(CloseDay, key="close-1").closed
+    assert again is not None
+    assert (again.day, again.ended, len(journal.log)) == (day, 2, events), "and the day that goes on goes on"
+
+
+def test_a_day_that_is_closed_after_midnight_is_the_one_before(journal: Journal) -> None:
+    journal.add()
+    day = journal.today
+    journal.later(days=1)
+    for _ in range(2):
+        closed = journal.do(CloseDay, key="close-1").closed
+        assert closed is not None
+        assert (closed.day, closed.ended) == (day, 1)
+    assert journal.queue.day is None
+
+
 def test_a_key_cannot_be_used_for_something_else(journal: Journal) -> None:
     fields = {"ticket_id": "t", "token": "t", "user_id": "siti", "service": "umum", "key": "job-1"}
     journal.do(AddPatient, **fields)
