@@ -241,8 +241,9 @@ def run(rounds: int = 3, count: int = 2000) -> None:
 # As the log grows
 
 
-def history(events: int, now: datetime) -> Iterator[Recorded]:
-    """About so many events of a clinic's last days, up to `now`: patients draw numbers, are called and seen off."""
+def history(events: int, now: datetime) -> Iterator[tuple[Recorded, queue.Queue]]:
+    """About so many events of a clinic's last days, up to `now`, each with the queue after it: patients draw numbers,
+    are called and seen off."""
     state = queue.EMPTY
     tickets = max(DAYS, events // 3)
     first = now - timedelta(days=DAYS - 1, hours=1)
@@ -259,7 +260,7 @@ def history(events: int, now: datetime) -> Iterator[Recorded]:
         ):
             for recorded in queue.decide(state, command, CLINIC).recorded(state.version, command):
                 state = queue.evolve(state, recorded)
-                yield recorded
+                yield recorded, state
 
 
 async def grow(path: Path, events: int) -> None:
@@ -268,10 +269,9 @@ async def grow(path: Path, events: int) -> None:
     await log.open()
     encode = msgspec.msgpack.Encoder().encode
     version, bulk = 0, list[bytes]()
-    state, kept = queue.EMPTY, queue.EMPTY
-    for recorded in history(events, datetime.now(UTC)):
+    kept = queue.EMPTY
+    for recorded, state in history(events, datetime.now(UTC)):
         bulk.append(encode(recorded))
-        state = queue.evolve(state, recorded)
         if isinstance(recorded.event, DayClosed):
             kept = state
         if len(bulk) == BULK:
