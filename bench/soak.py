@@ -80,6 +80,8 @@ class Clinic:
         counter = self._counters.popleft()
         try:
             called = await self._admin.patch("/queue/call-next", {"counter": counter})
+            if called.status == 404 and called.problem == "nobody-waiting":
+                return 200  # not for this counter
             if called.status != 200:
                 return called.status
             self._waiting -= 1
@@ -157,9 +159,9 @@ async def run(address: str, pid: int, patients: list[str], minutes: float, strea
         await desk.ready()
         async with asyncio.timeout(HANG):
             while (await desk.get("/health")).body["status"] != "up":
-                await asyncio.sleep(0.1)  # the card reader loads its networks
-        clinic = Clinic(await desk.sign_in(), patients)
-        admin = clinic._admin
+                pass  # the card reader loads its networks
+        admin = await desk.sign_in()
+        clinic = Clinic(admin, patients)
         heard: Counter[str] = Counter()
         paths = itertools.cycle(("/events/board/utama", "/events/board/umum", "/events/board/gigi", "/events/operator"))
         listening = [asyncio.create_task(listen(admin, path, heard)) for path in itertools.islice(paths, streams)]
