@@ -52,8 +52,7 @@ export class Voice {
     this.base = base;
     this.onChange = onChange;
     this.context = null;
-    this.recorded = null;
-    this.clips = new Map();
+    this.files = new Map();
   }
 
   get on() {
@@ -73,24 +72,35 @@ export class Voice {
 
   /** Fetch the recordings that are not here yet; without the server, those that are there must do. */
   async load() {
-    this.recorded ||= new Set(await this.fetched("index.json", (response) => response.json()));
-    await Promise.all([...this.recorded].map((clip) => this.clip(clip)));
+    await Promise.all([...(await this.index())].map((clip) => this.clip(clip)));
   }
 
-  async fetched(name, read) {
-    const response = await fetch(`${this.base}/${name}`);
-    if (!response.ok) throw new Error(`${name}: ${response.status}`);
-    return read(response);
+  /** The names of all recordings. */
+  index() {
+    return this.once("index.json", async (response) => new Set(await response.json()));
   }
 
-  async clip(name) {
-    if (!this.clips.has(name)) {
-      const data = await this.fetched(`${name}.mp3`, (response) => response.arrayBuffer());
+  /** A recording, and where in it there is something to hear. */
+  clip(name) {
+    return this.once(`${name}.mp3`, async (response) => {
+      const data = await response.arrayBuffer();
       // the old form with callbacks, for browsers that know no other
       const buffer = await new Promise((resolve, reject) => this.context.decodeAudioData(data, resolve, reject));
-      this.clips.set(name, { buffer, ...heard(buffer) });
+      return { buffer, ...heard(buffer) };
+    });
+  }
+
+  /** Fetch and read a file once, however many ask; what failed is fetched again when it is next asked for. */
+  once(name, read) {
+    if (!this.files.has(name)) {
+      const reading = fetch(`${this.base}/${name}`).then((response) => {
+        if (!response.ok) throw new Error(`${name}: ${response.status}`);
+        return read(response);
+      });
+      this.files.set(name, reading);
+      reading.catch(() => this.files.delete(name));
     }
-    return this.clips.get(name);
+    return this.files.get(name);
   }
 
   /** Chime, then call the ticket to the counter; returns when it has been said. Without sound it returns at once. */
@@ -100,17 +110,16 @@ export class Voice {
     let at = context.currentTime + 0.05;
     for (const tone of CHIME) ring(context, at + tone.at, tone.pitch);
     at += CHIME_SECONDS;
-    let last = null;
     try {
-      await this.load();
-      for (const { clip, pause } of sentence(ticket, counter, this.recorded)) {
-        const { buffer, from, seconds } = await this.clip(clip);
-        last = context.createBufferSource();
-        last.buffer = buffer;
-        last.connect(context.destination);
+      const said = sentence(ticket, counter, await this.index());
+      const clips = await Promise.all(said.map((each) => this.clip(each.clip)));
+      for (const [place, { buffer, from, seconds }] of clips.entries()) {
+        const source = context.createBufferSource();
+        source.buffer = buffer;
+        source.connect(context.destination);
         at = Math.max(at, context.currentTime);
-        last.start(at, from, seconds);
-        at += seconds + pause;
+        source.start(at, from, seconds);
+        at += seconds + said[place].pause;
       }
     } catch {
       // the chime was heard, and the screen says the rest
