@@ -160,7 +160,8 @@ async def test_a_card_that_is_never_answered_does_not_hold_the_kiosk(kiosk: Page
 
 async def test_the_way_to_a_ticket_is_gone_from_the_page_with_its_patient(kiosk: Page) -> None:
     left = await kiosk.evaluate("""async () => {
-      const { write } = await import(document.querySelector("script[src$='/kiosk.js']").src.replace("kiosk.js", "slip.js"));
+      const script = document.querySelector("script[src$='/kiosk.js']").src;
+      const { write } = await import(script.replace("kiosk.js", "slip.js"));
       write({ number: "A-001", service: "Poli Umum", at: "", token: "a-patients-own", qr: true });
       write({ number: "", service: "", at: "" });
       return document.documentElement.outerHTML;

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.rooms import DESKTOP, fit_for_all, in_english
+from tests.browser.rooms import DESKTOP, fit_for_all, in_english, signed_in
 from tests.browser.screen import watched
 from tests.fixtures.desk import desk_at
 from tests.fixtures.house import ADMIN, GENEROUS, HANG, House, running
+from tests.fixtures.visitors import CLEAN, card
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -129,3 +130,48 @@ async def test_the_whole_way(chromium: Browser, empty: House) -> None:
         await tell_who(page)
         await go_on(page)
         await expect(page.get_by_role("alert")).to_contain_text("sudah dipakai atau tidak berlaku lagi")
+
+
+async def test_what_was_left_half_done_does_not_undo_what_was_changed_since(chromium: Browser, empty: House) -> None:
+    async with signed_in(chromium, empty.address) as page, desk_at(empty) as desk:
+        await page.goto("/setup")
+        await page.fill("[name=name]", "Klinik Setengah Jadi")
+        await page.goto("/admin/clinic")
+        await page.fill("[name=name]", "Klinik Kenanga")
+        await page.get_by_role("button", name="Simpan").click()
+        await expect(page.get_by_text("Perubahan berlaku di semua layar")).to_be_visible()
+        await page.goto("/setup")
+        await expect(page.locator("[name=name]")).to_have_value("Klinik Kenanga")
+
+        # and what is changed while the forms are open is not overwritten either
+        await page.fill("[name=name]", "Klinik Tertinggal")
+        admin = await desk.sign_in()
+        before = (await admin.get("/clinic")).body
+        counters = [{key: each[key] for key in ("id", "name", "services")} for each in before["counters"]]
+        services = [{key: each[key] for key in ("id", "name", "letter")} for each in before["services"]]
+        kept = {"name": before["name"], "timezone": before["timezone"], "services": services}
+        more = [*counters, {"id": "7", "name": "Loket 7", "services": []}]
+        assert (await admin.ask("PUT", "/clinic", json={**kept, "counters": more})).status == 200
+        for _ in range(3):
+            await go_on(page)
+        await expect(page.get_by_role("alert")).to_contain_text("baru saja diubah orang lain")
+        assert (await admin.get("/clinic")).body["name"] == "Klinik Kenanga"
+        await page.reload()
+        await expect(page.locator("[name='counters[3].name']")).to_have_value("Loket 7")
+        await go_on(page)
+        await expect(page.locator("#step h2")).to_have_text("Uji kartu")
+        assert await page.evaluate("localStorage.getItem('mediq.setup')") is None, "what is stored is kept there alone"
+
+
+async def test_a_card_on_trial_leaves_its_holders_number_alone(chromium: Browser, empty: House) -> None:
+    async with signed_in(chromium, empty.address) as page, desk_at(empty) as desk:
+        admin = await desk.sign_in()
+        sent = await admin.upload(card(CLEAN[1]), wait=30)
+        assert sent.body["status"] == "REGISTERED", sent
+        await page.goto("/setup")
+        await page.evaluate("sessionStorage.setItem('mediq.setup.step', 'card')")
+        await page.reload()
+        await page.set_input_files("#own-card", {"name": "ktp.jpg", "mimeType": "image/jpeg", "buffer": card(CLEAN[1])})
+        await expect(page.get_by_text("sebelum uji ini")).to_be_visible(timeout=HANG * 1000)
+        [ticket] = (await admin.get("/queue", params={"status": "WAITING"})).body["data"]
+        assert ticket["id"] == sent.body["ticket"]["id"]

@@ -56,9 +56,10 @@ async function tryCard(file) {
   ];
 }
 
-/** Take the number back, and the patient too if this card is what made them one; says so. */
+/** Take the number back, and the patient too, if this card is what gave the one and made the other; says so. */
 async function clear({ ticket, user_id: userId }, began) {
   const words = { number: ticket.number };
+  if (Date.parse(ticket.issued_at) < Date.parse(began)) return t("setup.card_waits", words);
   await remove(`/queue/${ticket.id}?why=${encodeURIComponent(t("setup.card_title"))}`);
   const patient = await get(`/users/${userId}`);
   if (Date.parse(patient.created_at) < Date.parse(began)) return t("setup.card_known", words);

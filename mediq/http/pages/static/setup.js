@@ -1,5 +1,6 @@
 // Setting MediQ up, step by step. What is typed is kept in this browser until it is stored, so that going back, a reload
-// or another day loses nothing but a password. The link's token stands behind the #, which browsers send to nobody.
+// or another day loses nothing but a password; what somebody else has changed meanwhile holds, whatever was typed here.
+// The link's token stands behind the #, which browsers send to nobody.
 import { get, post, put } from "./api.js";
 import { at, field, fill, h } from "./dom.js";
 import { markPremises, Premises, premisesOf } from "./premises.js";
@@ -9,24 +10,25 @@ import { t } from "./words.js";
 
 const DRAFT = "mediq.setup";
 const TOKEN = "mediq.setup.token"; // for as long as the tab is open: another language's page has another address
+const STEP = "mediq.setup.step"; // and so is where one stands
 const STEPS = ["account", "clinic", "services", "counters", "card", "done"];
 const GONE = ["setup-token-unknown", "already-set-up"];
 const { role } = document.documentElement.dataset;
 const token = location.hash.slice(1) || sessionStorage.getItem(TOKEN) || "";
-const draft = JSON.parse(localStorage.getItem(DRAFT) || "{}");
+let draft = JSON.parse(localStorage.getItem(DRAFT) || "{}");
+let step = sessionStorage.getItem(STEP);
 
 const keep = () => localStorage.setItem(DRAFT, JSON.stringify(draft));
 
 /** Show a step, and let the browser's own way back lead to the one before. */
-function go(step, { remember = true } = {}) {
-  draft.step = step;
-  keep();
+function go(to, { remember = true } = {}) {
+  step = to;
+  sessionStorage.setItem(STEP, step);
   if (remember) history.pushState({ step }, "", location.pathname);
   draw();
 }
 
 function draw() {
-  const { step } = draft;
   for (const each of at("steps").children) {
     const [here, now] = [STEPS.indexOf(each.dataset.step), STEPS.indexOf(step)];
     each.className = here < now ? "past" : "";
@@ -102,9 +104,16 @@ function closed(words) {
 
 // The clinic
 
-/** The clinic as it was left here, or as MediQ has it. */
+/** The clinic as it was left here, unless it was changed since. */
 async function begin() {
-  draft.premises ||= premisesOf(await get("/clinic"));
+  const clinic = await get("/clinic");
+  if (!draft.premises || draft.revision !== clinic.revision) holds(clinic);
+}
+
+/** What MediQ has: nothing of it needs to be kept here. */
+function holds(clinic) {
+  draft = { premises: premisesOf(clinic), revision: clinic.revision };
+  localStorage.removeItem(DRAFT);
 }
 
 /** A step that asks a part of the clinic; `next` gets on with what was filled in. */
@@ -126,11 +135,11 @@ function part(step, before, next) {
 /** Store the clinic; what is wrong with it is said where it was asked. */
 async function store() {
   try {
-    await put("/clinic", draft.premises);
+    holds(await put("/clinic", { ...draft.premises, revision: draft.revision }));
   } catch (error) {
     const [first = ""] = Object.keys(error.fields || {});
-    const step = first.startsWith("services") && !first.endsWith(".id") ? "services" : /^(name|timezone)/.test(first) ? "clinic" : "counters";
-    if (step !== draft.step) go(step);
+    const wrong = first.startsWith("services") && !first.endsWith(".id") ? "services" : /^(name|timezone)/.test(first) ? "clinic" : "counters";
+    if (wrong !== step) go(wrong);
     markPremises(at("step"), error.fields);
     at("step").querySelector("[role=alert]").textContent = error.message;
     return;
@@ -146,10 +155,11 @@ function card() {
 }
 
 function done() {
-  const link = (name, href) => h("a", { class: "card", href }, h("h3", {}, t(`setup.done_${name}`)), h("p", { class: "muted" }, t(`setup.done_${name}_does`)));
+  const over = () => sessionStorage.removeItem(STEP);
+  const link = (name, href) => h("a", { class: "card", href, click: over }, h("h3", {}, t(`setup.done_${name}`)), h("p", { class: "muted" }, t(`setup.done_${name}_does`)));
   fill(at("step"), head("done"),
     h("div", { class: "grid" }, link("board", "/display/all"), link("operator", "/operator"), link("kiosk", "/admin/devices"), link("staff", "/admin/users")),
-    h("div", { class: "row end" }, back("card"), h("a", { class: "button primary large", href: "/admin", click: () => localStorage.removeItem(DRAFT) }, t("setup.finish"))));
+    h("div", { class: "row end" }, back("card"), h("a", { class: "button primary large", href: "/admin", click: over }, t("setup.finish"))));
 }
 
 const SHOWN = {
@@ -169,11 +179,12 @@ addEventListener("popstate", ({ state }) => {
 
 if (role === "ADMIN_FASKES") {
   await begin();
-  const step = STEPS.includes(draft.step) && draft.step !== "account" ? draft.step : "clinic";
+  if (!STEPS.includes(step) || step === "account") step = "clinic";
   history.replaceState({ step }, "", location.pathname);
   go(step, { remember: false });
 } else {
   if (token) sessionStorage.setItem(TOKEN, token);
-  draft.step = "account";
+  step = "account";
+  draft = { nama: draft.nama, email: draft.email };
   draw();
 }
