@@ -32,6 +32,18 @@ def refuse_change(queue: Queue, clinic: Clinic, command: Configure, today: date)
     _refuse_used_letters(queue, premises, today)
 
 
+def changes(before: Premises, after: Premises) -> tuple[str, ...]:
+    """What is other than before: `name`, `services.gigi`, or `services` where only their order is."""
+    found = [name for name in ("name", "timezone") if getattr(before, name) != getattr(after, name)]
+    for name in ("services", "counters"):
+        old, new = ({each.id: each for each in getattr(premises, name)} for premises in (before, after))
+        ids = [each for each in dict.fromkeys((*old, *new)) if old.get(each) != new.get(each)]
+        found += [f"{name}.{each}" for each in ids]
+        if not ids and list(old) != list(new):
+            found.append(name)
+    return tuple(found)
+
+
 def _refuse_gone_services(queue: Queue, clinic: Clinic, premises: Premises) -> None:
     kept = {service.id for service in premises.services}
     for service in clinic.services:

@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-from mediq.domain.change import refuse_change
+from mediq.domain.change import changes, refuse_change
 from mediq.domain.clinic import Clinic, Service
 from mediq.domain.commands import (
     AddPatient,
@@ -136,7 +136,7 @@ def _answer(queue: Queue, command: Command, clinic: Clinic) -> _Answered:
             if clinic.changed(command.premises) == clinic:
                 return (), None
             refuse_change(queue, clinic, command, today(queue, command.at, clinic))
-            return (ClinicChanged(premises=command.premises),), None
+            return (ClinicChanged(premises=command.premises, changed=changes(clinic, command.premises)),), None
         case _:
             return decide_ticket(queue, command, clinic)
 

@@ -108,9 +108,14 @@ class CounterClosed(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
 
 
 class ClinicChanged(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="clinic-changed"):
-    """An administrator saved the clinic's services, counters, name and time zone, which hold from now on."""
+    """An administrator saved the clinic's services, counters, name and time zone, which hold from now on.
+
+    `changed` says which of it is other than before, such as `name` or `services.gigi`; logs from before it was kept
+    have none.
+    """
 
     premises: Premises
+    changed: tuple[str, ...] = ()
 
 
 class DayClosed(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="day-closed"):

@@ -17,6 +17,8 @@ CursorText = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,17}\.[0-9]{1,18}\.[0
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One act. `actor` and `subject` are ids, never names or NIKs; `actor` is None for the house itself.
 
+    Where the clinic was changed, `subject` says what of it, such as `name, services.gigi`.
+
     `ref` leads on: the id of the request, or the number of the event in the queue's log.
     """
 

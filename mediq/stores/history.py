@@ -9,6 +9,7 @@ from cachetools import LRUCache
 
 from mediq.domain.events import (
     ActionUndone,
+    ClinicChanged,
     CounterClosed,
     CounterOpened,
     DayClosed,
@@ -152,6 +153,8 @@ def _entry(recorded: Recorded) -> Entry:
             subject = event.counter
         case DayClosed():
             subject = event.day.isoformat()
+        case ClinicChanged():
+            subject = ", ".join(event.changed) or None
     return Entry(
         at=recorded.at,
         actor=None if recorded.actor == "system" else recorded.actor,

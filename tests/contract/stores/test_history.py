@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from mediq.domain import commands
+from mediq.domain.clinic import Premises
 from mediq.domain.commands import Command
 from mediq.domain.events import Recorded, TicketIssued
 from mediq.domain.ticket import Priority
@@ -95,6 +96,16 @@ async def test_what_it_says_of_an_act(log: EventLog, journal: Journal) -> None:
     assert found["queue.counter-opened"].subject == "1"
     closed = found["queue.day-closed"]
     assert (closed.actor, closed.why, closed.subject) == (None, "day-over", "2026-11-23")
+
+
+async def test_what_was_changed_of_the_clinic(log: EventLog, journal: Journal) -> None:
+    umum, gigi, farmasi = CLINIC.services
+    services = (umum, msgspec.structs.replace(gigi, name="Poli Gigi dan Mulut"), farmasi)
+    premises = Premises(name="Klinik Baru", timezone=CLINIC.timezone, services=services, counters=CLINIC.counters)
+    journal.do(commands.Configure, premises=premises, actor="sari", role="ADMIN_FASKES", why="papan nama baru")
+    await log.append(journal.log[-1].version - 1, [msgspec.msgpack.encode(journal.log[-1])])
+    newest = (await everything(History(log), action="queue.clinic-changed"))[0].entry
+    assert (newest.actor, newest.subject, newest.why) == ("sari", "name, services.gigi", "papan nama baru")
 
 
 async def test_of_one_actor_or_one_kind(log: EventLog, journal: Journal) -> None:

@@ -60,7 +60,7 @@ def refused(journal: Journal, premises: Premises) -> DomainError:
 def test_what_is_saved_holds_from_then_on(journal: Journal) -> None:
     wanted = replace(PREMISES, name="Klinik Baru", services=(*PREMISES.services, ANAK))
     journal.do(Configure, premises=wanted, why="poli baru", key="k")
-    assert journal.log[-1].event == ClinicChanged(premises=wanted)
+    assert journal.log[-1].event == ClinicChanged(premises=wanted, changed=("name", "services.anak"))
     assert journal.log[-1].why == "poli baru"
     assert journal.add("anak").number == "C-001"
     assert journal.call("3", service="anak").service == "anak"
@@ -274,8 +274,18 @@ def test_whatever_is_changed_and_done_a_replay_is_the_same_clinic_and_nobody_is_
         assert replayed(journal.log, load(data)) == journal.queue
 
 
+def test_the_event_says_what_is_other_than_before(journal: Journal) -> None:
+    other = replace(PREMISES, timezone="Asia/Jayapura", counters=PREMISES.counters[1:])
+    change(journal, other)
+    change(journal, replace(other, services=other.services[::-1]))
+    told = [each.event.changed for each in journal.log if isinstance(each.event, ClinicChanged)]
+    assert told == [("timezone", f"counters.{PREMISES.counters[0].id}"), ("services",)]
+
+
 def test_the_event_is_read_back_as_it_was_written() -> None:
-    event = ClinicChanged(premises=replace(PREMISES, services=(replace(ANAK, opens=time(7, 30)),)))
+    event = ClinicChanged(
+        premises=replace(PREMISES, services=(replace(ANAK, opens=time(7, 30)),)), changed=("services.anak",)
+    )
     command = Configure(at=Journal().at, actor="sari", premises=event.premises)
     recorded = Recorded(version=1, at=command.at, actor="sari", event=event)
     again = msgspec.msgpack.decode(msgspec.msgpack.encode(recorded), type=Recorded)
