@@ -252,7 +252,6 @@ class House:
         return OcrActor(
             self._bus,
             self._stores.jobs,
-            self._settings.clinic,
             keep=timedelta(minutes=self._settings.ocr.keep_minutes),
             ready=lambda: self._reader is not None and self._reader.ready,
             preview=partial(preview, max_pixels=self._settings.ocr.max_pixels),

@@ -13,7 +13,6 @@ import msgspec
 from mediq import observe
 from mediq.actors.health import probe
 from mediq.domain.card import FIELDS, Field, Reading
-from mediq.domain.clinic import Clinic
 from mediq.domain.idempotency import derive, refuse_other_use, split
 from mediq.domain.roles import Role
 from mediq.domain.ticket import Priority
@@ -108,7 +107,6 @@ class OcrActor(Actor):
         self,
         bus: Bus,
         jobs: JobStore,
-        clinic: Clinic,
         *,
         keep: timedelta,
         ready: Callable[[], bool],
@@ -117,7 +115,6 @@ class OcrActor(Actor):
     ) -> None:
         super().__init__(bus)
         self._jobs = jobs
-        self._clinic = clinic
         self._keep = keep
         self._ready = ready
         self._preview = preview
@@ -175,7 +172,7 @@ class OcrActor(Actor):
         reviews = [
             ocr.Review(
                 id=job.id,
-                taken_at=self._clinic.local(job.created_at),
+                taken_at=job.created_at,
                 role=Role(job.role) if job.role else None,
                 service=job.service,
                 priority=Priority(job.priority) if job.priority else None,

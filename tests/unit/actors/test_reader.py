@@ -10,7 +10,6 @@ from pathlib import Path
 from mediq.actors.ocr import OcrActor
 from mediq.actors.reader import ReaderActor
 from mediq.domain.card import Reading, Refusal
-from mediq.domain.clinic import DEFAULT
 from mediq.kernel.bus import Bus
 from mediq.kernel.cell import ActorCell
 from mediq.messages.ocr import CardResult, CardStatusChanged, GetCardResult, JobStatus, ProcessKtp
@@ -53,7 +52,7 @@ async def card_service(folder: Path, load: Callable[[], Read], *, timeout: float
     bus = Bus(transport, {"ocr": "ocr", "reader": "reader"})
     service = CardService(bus, jobs)
     reader = ReaderActor(bus, jobs, load, readers=1, timeout=timeout, clock=now)
-    ocr = OcrActor(bus, jobs, DEFAULT, keep=timedelta(minutes=1), ready=lambda: reader.ready, preview=bytes, clock=now)
+    ocr = OcrActor(bus, jobs, keep=timedelta(minutes=1), ready=lambda: reader.ready, preview=bytes, clock=now)
     cells = [ActorCell(ocr, transport, "ocr"), ActorCell(reader, transport, "reader")]
     for child in (bus, *cells):
         await child.start()
