@@ -16,6 +16,7 @@ _WORDS: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
     (re.compile(r"`str` of length >= 1\b"), lambda m: "tidak boleh kosong"),
     (re.compile(r"`str` of length >= (\d+)"), lambda m: f"paling sedikit {m[1]} huruf"),
     (re.compile(r"`str` of length <= (\d+)"), lambda m: f"paling banyak {m[1]} huruf"),
+    (re.compile(r"`str` matching regex .*\{16\}"), lambda m: "tidak boleh memuat NIK"),
     (re.compile(r"`str` matching regex"), lambda m: "bentuknya tidak benar"),
     (re.compile(r"`int` >= (-?\d+)"), lambda m: f"paling kecil {m[1]}"),
     (re.compile(r"`int` <= (-?\d+)"), lambda m: f"paling besar {m[1]}"),

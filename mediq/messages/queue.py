@@ -19,6 +19,8 @@ from mediq.messages.registry import Done, Request, event, request
 
 UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 TicketId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Why = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^(?![\s\S]*([0-9][ .-]?){16})")]
+"""A reason for the audit trail, which keeps it as it is written; so many digits may be a NIK, which no trail may hold."""
 CounterId = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
 
 
@@ -65,7 +67,7 @@ class TicketCommand(Request[TicketView], frozen=True, kw_only=True):
     """A command on one ticket; `why` goes into the audit trail."""
 
     id: TicketId
-    why: Reason | None = None
+    why: Why | None = None
 
 
 @request("queue.recall")
@@ -134,7 +136,7 @@ class CounterCommand(Request[BoardCounter], frozen=True, kw_only=True):
     """A command on a counter; `why` goes into the audit trail."""
 
     counter: CounterId
-    why: Reason | None = None
+    why: Why | None = None
 
 
 @request("queue.open-counter")
@@ -164,7 +166,7 @@ class Configure(Request[ClinicView], frozen=True, kw_only=True):
     services: tuple[Service, ...]
     counters: tuple[Counter, ...]
     revision: Annotated[str, msgspec.Meta(max_length=64)] | None = None
-    why: Reason | None = None
+    why: Why | None = None
 
 
 class DayEnd(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,7 +180,7 @@ class DayEnd(msgspec.Struct, frozen=True, kw_only=True):
 class CloseDay(Request[DayEnd], frozen=True, kw_only=True):
     """End the open day now: whoever still waits is sent away."""
 
-    why: Reason
+    why: Why
 
 
 @request("queue.list", idempotent=True)

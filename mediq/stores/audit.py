@@ -1,4 +1,4 @@
-"""The audit trail: who did what to whom, when and why. People appear in it only by their ids.
+"""The audit trail: who did what to whom, when and why. People appear in it by their ids, unless a reason names them.
 
 An act that writes is noted in the transaction that it writes in, so that neither is ever there without the other.
 """

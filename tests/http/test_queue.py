@@ -91,6 +91,9 @@ async def test_a_waiting_patients_priority_is_raised_and_lowered(admin: Desk) ->
         assert not any(private in told for private in ("HIGH", "hamil", "tampak lelah"))
     without = await admin.patch(path, {"priority": "NORMAL"})
     assert (without.status, without.fields) == (422, ["why"])
+    for nik in ("3171234501900001", "NIK 3171 2345 0190 0001, Budi"):
+        named = await admin.patch(path, {"priority": "NORMAL", "why": nik})
+        assert (named.status, named.body["errors"]) == (422, [{"field": "why", "message": "tidak boleh memuat NIK"}])
     unfounded = await admin.patch(path, {"priority": "URGENT", "priority_reason": "hamil"})
     assert (unfounded.status, unfounded.fields) == (422, ["priority_reason"])
     incomplete = await admin.patch(path, {"priority_reason": "hamil"})
