@@ -1,5 +1,6 @@
 """Registering at the counter: a card from a file, its uncertain fields reviewed beside the photo, a ticket."""
 
+import asyncio
 import io
 import re
 from collections.abc import AsyncIterator
@@ -8,7 +9,7 @@ from functools import cache
 import pytest
 import pytest_asyncio
 from PIL import Image, ImageFilter
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
 from tests.browser.rooms import fit_for_all, in_english, signed_in
 from tests.browser.screen import CHROMIUM, FLAGS, Paper
@@ -140,21 +141,77 @@ async def test_what_is_uncertain_is_reviewed_beside_the_photo(desk: Page, staff:
     assert {field: patient[field] for field in kept} == kept, "what is stored is what was shown"
 
 
-async def test_a_card_from_a_kiosk_waits_behind_a_badge(desk: Page, kiosk: Desk) -> None:
+async def test_a_card_from_a_kiosk_waits_behind_a_badge(desk: Page, kiosk: Desk, staff: Desk) -> None:
     await desk.keyboard.press("Escape")
     badge = desk.locator("#reviews-count")
+    before = (await staff.get("/ocr/reviews")).body["pagination"]["total"]
     sent = await kiosk.upload(poor(), wait=30, service="gigi")
     assert sent.body["status"] == "NEEDS_REVIEW", sent
     await expect(badge).to_be_visible()
+    await expect(badge).to_have_text(str(before + 1))
     await desk.click("#reviews")
-    row = desk.locator(".reviews li", has_text="Kios")
+    row = desk.locator(".reviews li", has_text="Kios").last
     await expect(row).to_contain_text("Poli Gigi")
     await row.get_by_role("button", name="Periksa").click()
     await expect(desk.locator(".review [name=service]")).to_have_value("gigi")
     await desk.fill(".review [name=nik]", new_nik())
     await desk.get_by_role("button", name="Simpan dan ambil antrean").click()
     await expect(desk.locator(".issued .number")).to_have_text(re.compile("^B-"))
-    await expect(badge).to_be_hidden()
+    await expect(badge).to_have_text(str(before))
+    await expect(badge).to_be_visible(visible=before > 0)
+
+
+async def test_a_review_shows_what_was_asked_for_and_stores_what_is_shown(desk: Page, staff: Desk) -> None:
+    await desk.get_by_role("radio", name="Lansia").check()
+    await desk.keyboard.press("Escape")
+    await desk.keyboard.press("d")
+    await expect(desk.get_by_role("radio", name="Biasa")).to_be_checked()
+    await desk.get_by_role("radio", name="Lansia").check()
+    await desk.keyboard.press("Escape")
+
+    sent = await staff.upload(poor(), wait=30, priority_reason="hamil")
+    assert sent.body["status"] == "NEEDS_REVIEW", sent
+
+    async def of_a_foreigner(route: Route) -> None:
+        answer = await route.fetch()
+        read = await answer.json()
+        read["fields"]["jenis_kelamin"]["value"] = "MALE"
+        await route.fulfill(response=answer, json=read)
+
+    await desk.route(f"**/ocr/result/{sent.body['id']}", of_a_foreigner)
+    await desk.click("#reviews")
+    await desk.get_by_role("button", name="Periksa").last.click()
+    await expect(desk.get_by_role("radio", name="Hamil")).to_be_checked()
+    await expect(desk.locator(".review [name=jenis_kelamin]")).to_have_value("MALE")
+    kept = desk.get_by_text("tidak dihapus dari data pasien")
+    await expect(kept).to_be_hidden()
+    await desk.fill(".review [name=alamat]", "")
+    await expect(kept).to_contain_text("Alamat")
+    await desk.get_by_role("radio", name="Biasa").check()
+    nik = new_nik()
+    await desk.fill(".review [name=nik]", nik)
+    await desk.fill(".review [name=tgl_lahir]", "01-01-1990")
+    await desk.get_by_role("button", name="Simpan dan ambil antrean").click()
+    number = desk.locator(".issued .number")
+    await expect(number).to_be_visible()
+    [ticket] = [t for t in (await staff.get("/queue")).body["data"] if t["number"] == await number.text_content()]
+    assert (ticket["priority"], ticket["priority_reason"]) == ("NORMAL", None)
+    [patient] = (await staff.get(f"/users?search={nik}")).body["data"]
+    assert (patient["jenis_kelamin"], patient["alamat"]) == ("MALE", None)
+
+
+async def test_a_card_that_fails_behind_a_closed_sheet_spoils_nothing(desk: Page) -> None:
+    sent: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
+    await desk.route("**/ocr/process-ktp", sent.set_result)
+    await give(desk, card(CLEAN[1]))
+    route = await sent
+    await desk.keyboard.press("Escape")
+    await desk.keyboard.press("d")
+    await desk.get_by_role("tab", name="Tanpa kartu").click()
+    await desk.fill("[name=nama]", "BUDI YANG DIKETIK")
+    await route.fulfill(status=500, json={"detail": "Ada kesalahan."}, content_type="application/problem+json")
+    await expect(desk.locator(".toast.bad")).to_contain_text("Ada kesalahan.")
+    await expect(desk.locator("[name=nama]")).to_have_value("BUDI YANG DIKETIK")
 
 
 async def test_what_is_no_card_says_so_and_offers_to_type(desk: Page) -> None:
