@@ -3,12 +3,17 @@
 from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.fixtures.desk import Desk, desk_at
 from tests.fixtures.house import House, latest_log, made_with_admin, running
 from tests.fixtures.servers import mariadb, mysql_url, rabbitmq, rabbitmq_url, redis_server, redis_url
 
 __all__ = ["admin", "desk", "house", "mariadb", "mysql_url", "rabbitmq", "rabbitmq_url", "redis_server", "redis_url"]
+
+# How long an example takes says how busy the machine is, and nothing else; each test has a time limit of its own.
+settings.register_profile("busy machines", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machines")
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,6 @@ def filled(events: list[tuple[str, int]], scanned: int, *, in_order: bool) -> Tr
     return trails
 
 
-@settings(deadline=None)
 @given(events=EVENTS, limit=st.integers(1, 7), scanned=st.integers(1, 9))
 def test_pages_together_are_the_whole_newest_first(events: list[tuple[str, int]], limit: int, scanned: int) -> None:
     trails = filled(events, scanned, in_order=True)
@@ -86,7 +85,6 @@ def test_pages_together_are_the_whole_newest_first(events: list[tuple[str, int]]
     assert [entry.at for entry in found] == sorted((entry.at for entry in found), reverse=True)
 
 
-@settings(deadline=None)
 @given(events=EVENTS, limit=st.integers(1, 7), scanned=st.integers(1, 9))
 def test_nothing_is_lost_or_repeated_when_clocks_differ(
     events: list[tuple[str, int]], limit: int, scanned: int
@@ -96,7 +94,7 @@ def test_nothing_is_lost_or_repeated_when_clocks_differ(
     assert read(trails, limit) == trails.whole()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(events=EVENTS, limit=st.integers(1, 7), scanned=st.integers(1, 9), added=st.lists(st.booleans(), max_size=40))
 def test_what_is_added_meanwhile_moves_no_page(
     events: list[tuple[str, int]], limit: int, scanned: int, added: list[bool]

@@ -67,7 +67,6 @@ def test_damage_has_a_named_error(kind: str) -> None:
     # Each PDF is opened by two processes of its own.
     @settings(
         max_examples=20 if kind == "PDF" else 150,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
         database=None,
     )
