@@ -164,6 +164,7 @@ async def test_a_card_from_a_kiosk_waits_behind_a_badge(desk: Page, kiosk: Desk,
 async def test_a_review_shows_what_was_asked_for_and_stores_what_is_shown(desk: Page, staff: Desk) -> None:
     await desk.get_by_role("radio", name="Lansia").check()
     await desk.keyboard.press("Escape")
+    await expect(desk.get_by_role("dialog")).to_have_count(0)
     await desk.keyboard.press("d")
     await expect(desk.get_by_role("radio", name="Biasa")).to_be_checked()
     await desk.get_by_role("radio", name="Lansia").check()
@@ -180,7 +181,7 @@ async def test_a_review_shows_what_was_asked_for_and_stores_what_is_shown(desk: 
 
     await desk.route(f"**/ocr/result/{sent.body['id']}", of_a_foreigner)
     await desk.click("#reviews")
-    await desk.get_by_role("button", name="Periksa").last.click()
+    await desk.locator(".reviews .button").last.click()
     await expect(desk.get_by_role("radio", name="Hamil")).to_be_checked()
     await expect(desk.locator(".review [name=jenis_kelamin]")).to_have_value("MALE")
     kept = desk.get_by_text("tidak dihapus dari data pasien")
@@ -202,10 +203,12 @@ async def test_a_review_shows_what_was_asked_for_and_stores_what_is_shown(desk: 
 
 async def test_a_card_that_fails_behind_a_closed_sheet_spoils_nothing(desk: Page) -> None:
     sent: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
-    await desk.route("**/ocr/process-ktp", sent.set_result)
+    await desk.route("**/ocr/process-ktp", lambda route: sent.set_result(route))
     await give(desk, card(CLEAN[1]))
     route = await sent
+    await expect(desk.get_by_text("Membaca kartu")).to_be_visible()
     await desk.keyboard.press("Escape")
+    await expect(desk.get_by_role("dialog")).to_have_count(0)
     await desk.keyboard.press("d")
     await desk.get_by_role("tab", name="Tanpa kartu").click()
     await desk.fill("[name=nama]", "BUDI YANG DIKETIK")

@@ -3,6 +3,7 @@ import { has, language, t } from "./words.js";
 
 const TRIES = 3;
 const PAUSE_MS = 700;
+const LONGEST_PAGE = 100;
 const REPEATED = new Set([502, 503, 504]);
 
 /** What went wrong, in words for the person at the page; `fields` maps a field's name to what is wrong with it. */
@@ -48,6 +49,16 @@ export const post = (path, body, options) => call("POST", path, body, options);
 export const patch = (path, body, options) => call("PATCH", path, body, options);
 export const put = (path, body, options) => call("PUT", path, body, options);
 export const remove = (path, options) => call("DELETE", path, undefined, options);
+
+/** All rows of a list that MediQ gives a page at a time; `query` narrows it down. */
+export async function all(path, query = {}) {
+  const rows = [];
+  for (let page = 1; ; page += 1) {
+    const { data, pagination } = await get(`${path}?${new URLSearchParams({ ...query, page, limit: LONGEST_PAGE })}`);
+    rows.push(...data);
+    if (page >= pagination.pages) return rows;
+  }
+}
 
 /** A key that nobody has used; crypto.randomUUID is missing where a clinic's network has no https. */
 function newKey() {

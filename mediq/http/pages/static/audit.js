@@ -1,5 +1,5 @@
 // The audit trail: who did what, when and why; a page at a time, newest first.
-import { get } from "./api.js";
+import { all, get } from "./api.js";
 import { at, fill, h } from "./dom.js";
 import { moment } from "./time.js";
 import { busy } from "./ui.js";
@@ -51,8 +51,7 @@ const code = (id) => h("code", { title: id }, id.length > SHORT + 2 ? `${id.slic
 /** The names of those who work here now: the trail itself keeps ids alone. */
 async function learnNames() {
   for (const role of ["OPERATOR", "ADMIN_FASKES", "KIOSK"]) {
-    const { data } = await get(`/users?role=${role}&limit=100`);
-    for (const person of data) {
+    for (const person of await all("/users", { role })) {
       names.set(person.id, person.nama);
       at("actor").append(h("option", { value: person.id }, person.nama));
     }

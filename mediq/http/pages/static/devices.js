@@ -1,5 +1,5 @@
 // Devices that patients use alone: which there are, how one is paired, how one is cut off.
-import { get, post, remove } from "./api.js";
+import { all, post, remove } from "./api.js";
 import { at, fill, h } from "./dom.js";
 import { moment } from "./time.js";
 import { busy, confirmed, mark, toast } from "./ui.js";
@@ -10,7 +10,7 @@ const form = at("pair");
 
 async function draw() {
   try {
-    const { data } = await get("/users?role=KIOSK&limit=100");
+    const data = await all("/users", { role: "KIOSK" });
     fill(at("kiosks"), data.length
       ? h("ul", { class: "reviews" }, data.map((each) => h("li", { class: "row" }, h("strong", {}, each.nama), h("span", { class: "muted" }, t("devices.since", { time: moment(each.created_at) })), revoke(each))))
       : h("p", { class: "muted" }, t("devices.none")));

@@ -1,10 +1,10 @@
 // Registering a patient at the counter: by card, by NIK, by hand; and the cards that kiosks could not read for sure.
-import { get, post } from "./api.js";
+import { all, get, post } from "./api.js";
 import { NoCamera, sendable, startCamera, takePicture } from "./camera.js";
 import { at, dialog, field, fill, h } from "./dom.js";
-import { cardFields, fieldErrors, fieldValues, focusDoubt, photo, wishes, wishFields } from "./review.js";
+import { cardFields, fieldErrors, fieldValues, focusDoubt, keptNotice, photo, wishes, wishFields } from "./review.js";
 import { clock } from "./time.js";
-import { busy, confirmed, mark } from "./ui.js";
+import { busy, confirmed, mark, toast } from "./ui.js";
 import { nameOf, printSlip } from "./visit.js";
 import { has, t } from "./words.js";
 
@@ -12,6 +12,7 @@ const TABS = ["camera", "file", "nik", "hand"];
 const TAB = "mediq.intake";
 const PENDING = ["PENDING", "PROCESSING"];
 const POLL_MS = 2000;
+const GATHER_MS = 1000;
 const WAIT_SECONDS = 20;
 const FROM = { KIOSK: "card.from_kiosk", OPERATOR: "card.from_staff", ADMIN_FASKES: "card.from_staff" };
 
@@ -25,6 +26,8 @@ export class Intake {
     this.leaving = [];
     this.edited = false;
     this.awaited = null;
+    this.waiting = 0;
+    this.counting = 0;
   }
 
   // The cards that wait
@@ -33,20 +36,26 @@ export class Intake {
   async count() {
     const { pagination } = await get("/ocr/reviews?limit=1").catch(() => ({ pagination: null }));
     if (pagination === null) return;
-    at("reviews-count").textContent = pagination.total;
-    at("reviews-count").hidden = pagination.total === 0;
+    this.waiting = pagination.total;
+    at("reviews-count").textContent = this.waiting;
+    at("reviews-count").hidden = this.waiting === 0;
     at("reviews-count").setAttribute("aria-label", t("card.waiting"));
   }
 
-  /** A card has come further. */
+  /** A card has come further. What several say within a second is looked at once. */
   moved({ id, status }) {
-    if (["NEEDS_REVIEW", "REGISTERED", "PROCESSING"].includes(status)) this.count();
+    if (status === "NEEDS_REVIEW" || (status === "REGISTERED" && this.waiting > 0)) {
+      this.counting ||= setTimeout(() => {
+        this.counting = 0;
+        this.count();
+      }, GATHER_MS);
+    }
     if (this.awaited?.id === id && !PENDING.includes(status)) this.awaited.done();
   }
 
   async openReviews() {
-    const { data } = await get("/ocr/reviews?limit=100");
-    const rows = data.map((each) => h("li", { class: "row" },
+    const cards = await all("/ocr/reviews");
+    const rows = cards.map((each) => h("li", { class: "row" },
       h("span", { class: "badge" }, t(FROM[each.role] || "card.from_open")),
       h("span", {}, t("card.taken", { time: clock(each.taken_at) })),
       each.service && h("span", { class: "muted" }, nameOf(this.clinic(), each.service)),
@@ -54,16 +63,17 @@ export class Intake {
       h("button", { class: "button push", type: "button", click: (event) => busy(event.currentTarget, async () => {
         const card = await get(`/ocr/result/${each.id}`);
         shown.close();
-        this.open(() => this.reviewed(card, each.service));
+        this.open(() => this.reviewed(card, each));
       }) }, t("card.check"))));
     const shown = dialog(t("card.waiting"), {}, rows.length ? h("ul", { class: "reviews" }, rows) : h("p", { class: "empty" }, t("card.waiting_none")));
   }
 
   // The sheet
 
-  /** Open the sheet, at `first` or where registering begins. */
+  /** Open the sheet, at `first` or where registering begins; what was wished for a patient before is not for this one. */
   open(first = () => this.choose()) {
     if (this.sheet) return;
+    this.chosen = { service: this.chosen.service };
     this.sheet = dialog(t("card.title"), {
       large: true,
       keep: async () => !this.edited || confirmed(t("card.leave"), { yes: t("card.leave_yes") }),
@@ -123,20 +133,23 @@ export class Intake {
     const take = h("button", { class: "button primary large", type: "button", hidden: true }, t("card.camera_take"));
     const start = h("button", { class: "button primary large", type: "button" }, t("card.camera_start"));
     const view = h("div", { class: "camera", hidden: true }, video, h("div", { class: "guide", "aria-hidden": "true" }));
-    const turnOn = () => busy(start, async () => {
+    const guarded = (work) => async () => {
       try {
-        const stop = await startCamera(video);
-        if (!view.isConnected) return stop();
-        this.leaving.push(stop);
-        [view.hidden, take.hidden, start.hidden] = [false, false, true];
-        take.focus();
+        await work();
       } catch (error) {
         if (!(error instanceof NoCamera)) throw error;
         told.textContent = t("card.camera_none", { reason: t(`card.camera_${error.reason}`) });
       }
-    });
+    };
+    const turnOn = () => busy(start, guarded(async () => {
+      const stop = await startCamera(video);
+      if (!view.isConnected) return stop();
+      this.leaving.push(stop);
+      [view.hidden, take.hidden, start.hidden] = [false, false, true];
+      take.focus();
+    }));
     start.addEventListener("click", turnOn);
-    take.addEventListener("click", () => busy(take, async () => this.send(await takePicture(video))));
+    take.addEventListener("click", () => busy(take, guarded(async () => this.send(await takePicture(video)))));
     return [h("p", { class: "muted" }, t("card.camera_hint")), view, told, h("div", { class: "row" }, start, take)];
   }
 
@@ -229,21 +242,24 @@ export class Intake {
 
   /** Send a picture, wait for what it says, and go on with that. */
   async send(file) {
+    const sheet = this.sheet;
+    const picture = await sendable(file);
+    if (this.sheet !== sheet) return;
     const body = new FormData();
-    body.append("ktp_image", await sendable(file), "ktp");
+    body.append("ktp_image", picture, "ktp");
     for (const [name, value] of Object.entries(this.chosen)) if (value) body.append(name, value);
     this.show(h("div", { class: "empty", role: "status" }, h("span", { class: "spinner" }), h("p", {}, t("card.reading"))));
     try {
-      const sheet = this.sheet;
       let card = await post("/ocr/process-ktp", body, { headers: { Prefer: `wait=${WAIT_SECONDS}` } });
       while (PENDING.includes(card.status) && this.sheet === sheet) {
         await this.further(card.id);
         card = await get(`/ocr/result/${card.id}`);
       }
-      if (this.sheet === sheet) this.reviewed(card, this.chosen.service);
+      if (this.sheet === sheet) this.reviewed(card);
       else if (card.status === "REGISTERED") this.issued(card.ticket);
     } catch (error) {
-      this.failed(error.message);
+      if (this.sheet === sheet) this.failed(error.message);
+      else toast(`${t("card.failed")}. ${error.message}`, { bad: true });
       if (error.status === undefined) throw error;
     }
   }
@@ -256,11 +272,11 @@ export class Intake {
     });
   }
 
-  /** Go on with a card that has been read. */
-  reviewed(card, service) {
+  /** Go on with a card that has been read; `wished` is the service and priority that it came with, where it is another's. */
+  reviewed(card, wished) {
     if (card.status === "REGISTERED") return this.done(card.ticket, card.fields.nama?.value);
     if (card.status !== "NEEDS_REVIEW") return this.failed(reasonWords(card.reason));
-    if (service) this.chosen = { ...this.chosen, service };
+    if (wished) this.chosen = { service: wished.service || this.chosen.service, priority: wished.priority, priority_reason: wished.priority_reason };
     const doubts = Object.values(card.fields).filter((each) => !each.certain).length;
     const wish = h("form", { class: "stack" }, wishFields(this.clinic(), this.chosen));
     wish.addEventListener("change", () => (this.chosen = wishes(wish)));
@@ -268,6 +284,7 @@ export class Intake {
       const done = await post(`/ocr/confirm/${card.id}`, { fields, ...wishes(wish) });
       return done.ticket;
     });
+    keptNotice(form, card.fields);
     const picture = photo(card.id, card.fields, form);
     this.show(
       h("div", { class: "review" },

@@ -1,6 +1,6 @@
 // A card's fields beside its photo: what the reader was unsure of is marked, everything can be corrected.
 import { field, fill, h, select } from "./dom.js";
-import { REASONS, reasons } from "./visit.js";
+import { reasons } from "./visit.js";
 import { t } from "./words.js";
 
 const FIRST = ["nik", "nama", "tempat_lahir", "tgl_lahir", "jenis_kelamin", "alamat", "rt_rw", "kel_desa", "kecamatan"];
@@ -17,13 +17,13 @@ export function wishFields(clinic, chosen = {}) {
   const wanted = services.some(([id]) => id === chosen.service) ? chosen.service : services[0]?.[0];
   return h("div", { class: "wishes" },
     field(t("card.service"), select("service", services, wanted)),
-    h("div", { class: "field" }, h("span", { class: "label" }, t("card.priority")), reasons(chosen.priority_reason || "")));
+    h("div", { class: "field" }, h("span", { class: "label" }, t("card.priority")), reasons(chosen.priority_reason || "", chosen.priority)));
 }
 
 /** The service and priority that a form's `wishFields` say. */
 export function wishes(form) {
-  const { service, priority_reason: reason } = Object.fromEntries(new FormData(form));
-  return { service, priority_reason: reason || null, priority: REASONS[reason] || null };
+  const { value, dataset } = form.querySelector("[name=priority_reason]:checked");
+  return { service: new FormData(form).get("service"), priority_reason: value || null, priority: dataset.priority || null };
 }
 
 /** The fields of a card as inputs, filled in with what was read, if anything was. */
@@ -31,7 +31,9 @@ export function cardFields(read = {}) {
   const input = (name) => {
     const value = read[name]?.value || "";
     if (name === "jenis_kelamin") {
-      return select(name, [["", ""], ["LAKI-LAKI", t("card.male")], ["PEREMPUAN", t("card.female")]], value);
+      const kinds = [["", ""], ["LAKI-LAKI", t("card.male")], ["PEREMPUAN", t("card.female")]];
+      if (kinds.every(([kind]) => kind !== value)) kinds.push([value, value]); // as foreigners' cards have it
+      return select(name, kinds, value);
     }
     const required = name === "nik" || name === "nama";
     const digits = name === "nik" || name === "tgl_lahir";
@@ -59,6 +61,17 @@ export function cardFields(read = {}) {
 export function fieldValues(form) {
   const values = Object.fromEntries(new FormData(form));
   return Object.fromEntries([...FIRST, ...OTHER].map((name) => [name, (values[name] || "").trim()]).filter(([, value]) => value));
+}
+
+/** Say in the form, once a field that was read is emptied, that this erases nothing of a patient who is known. */
+export function keptNotice(form, read) {
+  const notice = h("p", { class: "notice warn", role: "status", hidden: true });
+  form.lastChild.before(notice);
+  form.addEventListener("input", () => {
+    const emptied = [...form.elements].filter((each) => read[each.name]?.value && !each.value.trim());
+    notice.hidden = emptied.length === 0;
+    notice.textContent = notice.hidden ? "" : t("card.kept", { fields: emptied.map((each) => each.labels[0].firstChild.textContent).join(", ") });
+  });
 }
 
 /** The errors of a Problem under the names that the fields have here. */

@@ -145,12 +145,18 @@ export function askCancel(ticket, { act }) {
   const shown = dialog(t("operator.cancel_title", { number: ticket.number }), {}, form);
 }
 
-/** Radio buttons for the reason of a priority, `chosen` among them; the first is for none. */
-export function reasons(chosen = "") {
-  const options = ["", ...Object.keys(REASONS)];
-  return h("div", { class: "choices", role: "radiogroup", "aria-label": t("card.priority") }, options.map((value) =>
+/**
+ * Radio buttons for the reason of a priority, `chosen` among them; the first is for none. A `priority` that was given for
+ * another reason than these, or for none, is one more choice.
+ */
+export function reasons(chosen = "", priority = null) {
+  const other = REASONS[chosen] === undefined && Boolean(chosen || (priority && priority !== "NORMAL"));
+  const options = [["", null], ...Object.entries(REASONS)];
+  if (other) options.push([chosen, priority]);
+  const words = (value, of) => (REASONS[value] ? t(`line.${value}`) : value || t(`line.${of || "NORMAL"}`));
+  return h("div", { class: "choices", role: "radiogroup", "aria-label": t("card.priority") }, options.map(([value, of], place) =>
     h("label", {},
-      h("input", { type: "radio", name: "priority_reason", value, checked: value === chosen }),
-      h("span", {}, t(value ? `line.${value}` : "line.NORMAL"))),
+      h("input", { type: "radio", name: "priority_reason", value, "data-priority": of, checked: other ? place === options.length - 1 : value === chosen }),
+      h("span", {}, words(value, of))),
   ));
 }
