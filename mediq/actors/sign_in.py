@@ -105,7 +105,7 @@ class SignIn(Actor):
     async def login_admin(self, message: auth.LoginAdmin, context: Context) -> auth.Tokens:
         found = await self._credentials.of_email(message.email)
         if not await self._passwords.match(found.password_hash if found else None, message.password) or found is None:
-            raise Unauthenticated("Email atau kata sandi salah.", code="credentials-wrong")
+            raise await self._refusal(context, found.user_id if found else None, "Email atau kata sandi salah.")
         stored = found.password_hash
         if self._passwords.stale(stored):
             stored = await self._passwords.hash(message.password)
@@ -122,7 +122,7 @@ class SignIn(Actor):
             raise Invalid.field("tgl_lahir", "harus tanggal HH-BB-TTTT")
         found = await self._users.by_nik(message.nik)
         if not _is_patient(found, message) or found is None:
-            raise Unauthenticated("Data ini tidak cocok dengan data kami.", code="credentials-wrong")
+            raise await self._refusal(context, found.id if found else None, "Data ini tidak cocok dengan data kami.")
         return await self._sign_in(found, context)
 
     @handles(auth.Refresh)
@@ -193,6 +193,12 @@ class SignIn(Actor):
         admin = await self._setup.redeem(hashed(message.token), admin, password_hash, act=act)
         await self.bus.publish(UserCreated(user_id=admin.id))
         return await self._sign_in(admin, context)
+
+    async def _refusal(self, context: Context, subject: str | None, words: str) -> Unauthenticated:
+        """Note a sign-in that failed, of nobody known as well, so that it takes as long; what to answer."""
+        act = self._act(msgspec.structs.replace(context, principal=None), "auth.login-failed", subject)
+        await self._audit.record(act)
+        return Unauthenticated(words, code="credentials-wrong")
 
     async def _change_password(self, user_id: str, password: str, context: Context, *, spare: str = "") -> None:
         act = self._act(context, "auth.change-password" if spare else "auth.reset-password", user_id)

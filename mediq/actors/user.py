@@ -112,7 +112,8 @@ class UserActor(SignIn):
         found, total = await self._users.page(
             page=message.page, limit=message.limit, search=message.search, role=message.role
         )
-        await self._audit.record(self._act(context, "user.findAll"))
+        seen = (self._act(context, "user.read", person.id) for person in found if person.role == Role.PASIEN)
+        await self._audit.record(self._act(context, "user.findAll"), *seen)
         return Page.of(found, page=message.page, limit=message.limit, total=total)
 
     @handles(user.UpdateRole)

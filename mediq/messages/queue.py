@@ -20,7 +20,7 @@ from mediq.messages.registry import Done, Request, event, request
 UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 TicketId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Why = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^(?![\s\S]*([0-9][ .-]?){16})")]
-"""A reason for the audit trail, which keeps it as it is written; so many digits may be a NIK, which no trail may hold."""
+"""A reason for the audit trail, which keeps it as it is written, but no NIK: none holds so many digits."""
 CounterId = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
 
 

@@ -32,10 +32,10 @@ class AuditTrail:
         self._engine = engine
 
     @repeated
-    async def record(self, entry: Entry) -> None:
-        """Add the entry of an act that writes nothing else; durable on return."""
+    async def record(self, *entries: Entry) -> None:
+        """Add the entries of an act that writes nothing else, all or none; durable on return."""
         async with writing(self._engine) as connection:
-            await note(connection, entry)
+            await connection.execute(insert(audit), [_row(entry) for entry in entries])
 
     async def before(
         self,
@@ -89,9 +89,13 @@ class AuditTrail:
 async def note(connection: AsyncConnection, act: Entry | None) -> None:
     """Add the entry of an act, if one is given, inside the caller's transaction."""
     if act is not None:
-        row = msgspec.structs.asdict(act)
-        row["request_id"] = row.pop("ref")
-        await connection.execute(insert(audit).values(row))
+        await connection.execute(insert(audit), _row(act))
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    row = msgspec.structs.asdict(entry)
+    row["request_id"] = row.pop("ref")
+    return row
 
 
 def _entries() -> Select[Any]:

@@ -92,6 +92,20 @@ class TestWhoReadWhat:
         assert (await second.get("/users?search=rahasia")).status == 200
         assert await actions(admin, actor=second.id) == ["auth.login", "user.findAll"]
         assert "rahasia" not in str(await entries(admin, actor=second.id))
+        name = f"DAFTAR {second.id}"
+        shown = {await admin.register(new_nik(), name) for _ in range(3)}
+        listed = await second.get(f"/users?search={name}")
+        assert {person["id"] for person in listed.body["data"]} == shown
+        looks = await entries(admin, actor=second.id, action="user.read")
+        assert {look["subject"] for look in looks} == shown, "whose records they were, and not by what they were found"
+        assert (await second.get("/users?search=kedua@klinik.example")).body["pagination"]["total"] == 1
+        assert await actions(admin, actor=second.id) == [
+            "auth.login",
+            "user.findAll",
+            "user.findAll",
+            *["user.read"] * 3,
+            "user.findAll",
+        ]
 
     async def test_a_card(self, admin: Desk) -> None:
         operator = await admin.hire("kartu@klinik.example")
@@ -102,6 +116,26 @@ class TestWhoReadWhat:
         assert (await operator.get(taken.headers["Location"])).status == 200
         looks = await entries(admin, subject=result["user_id"], action="ocr.get-result")
         assert [look["actor"] for look in looks] == [operator.id]
+
+
+async def test_a_sign_in_that_fails(admin: Desk) -> None:
+    mail = "lupa-sandi@klinik.example"
+    someone = await admin.hire(mail)
+    nik = new_nik()
+    patient = await admin.register(nik, "SITI")
+    stranger = {"nik": new_nik(), "nama": "SITI"}
+    for path, body in (
+        ("/auth/login/admin", {"email": mail, "password": "salah-sama-sekali"}),
+        ("/auth/login/user", {"nik": nik, "nama": "BUDI"}),
+        ("/auth/login/admin", {"email": "siapa@klinik.example", "password": "salah-sama-sekali"}),
+        ("/auth/login/user", stranger),
+    ):
+        assert (await Desk(admin.http).post(path, body)).problem == "credentials-wrong"
+    failed = (await entries(admin, action="auth.login-failed"))[:4]
+    assert [entry["subject"] for entry in failed] == [None, None, patient, someone.id]
+    assert {(entry["actor"], entry["role"], entry["why"]) for entry in failed} == {(None, None, None)}, (
+        "of nobody, nothing"
+    )
 
 
 async def test_who_did_what_to_an_account(admin: Desk) -> None:
@@ -218,6 +252,7 @@ class TestAClinicsDay:
             "queue.ticket-called",
             "queue.ticket-completed",
             "user.read",
+            "user.read",  # in the list of users
         ]
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 7])
