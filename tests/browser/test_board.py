@@ -146,6 +146,14 @@ async def test_a_call_made_while_nobody_heard_it_is_announced_when_the_board_is_
     assert (await staff.patch(f"/queue/{recalled['id']}/recall")).status == 200
     await page.wait_for_function("() => window.heard.calls.length === 2")
     assert await page.evaluate("window.heard.calls") == [missed, missed]
+    await page.goto("about:blank")  # as while the page loads itself anew
+    assert (await staff.patch(f"/queue/{recalled['id']}/recall")).status == 200
+    await page.goto("/display/gigi")
+    await page.wait_for_function("() => window.heard.calls.length === 1")
+    await page.reload()
+    await expect(page.locator("#link")).to_have_text("Terhubung")
+    await expect(page.locator("#number")).to_have_text(missed)
+    assert await page.evaluate("window.heard.calls") == []
 
 
 async def test_without_motion_nothing_blinks(chromium: Browser, clinic: House, staff: Desk) -> None:
@@ -180,6 +188,40 @@ async def test_a_board_has_no_names_and_an_unknown_board_is_said_to_be_one(page:
     assert nik not in content
     assert (await page.goto("/display/kandungan")).status == 404
     await expect(page.locator("h1")).to_have_text("Halaman tidak ditemukan")
+
+
+async def offer(staff: Desk, *, laboratory: bool) -> None:
+    """Let the clinic have a laboratory beside its two services, or none."""
+    clinic = (await staff.get("/clinic")).body
+    services = [{key: each[key] for key in ("id", "name", "letter")} for each in clinic["services"][:2]]
+    counters = [{key: each[key] for key in ("id", "name", "services")} for each in clinic["counters"][:3]]
+    if laboratory:
+        services.append({"id": "lab", "name": "Laboratorium", "letter": "L"})
+        counters.append({"id": "lab", "name": "Meja darah", "services": ["lab"]})
+    premises = {"name": clinic["name"], "timezone": clinic["timezone"], "services": services, "counters": counters}
+    changed = await staff.ask("PUT", "/clinic", json=premises)
+    assert changed.status == 200, changed
+
+
+async def test_a_board_whose_service_is_gone_waits_until_it_is_back(page: Page, staff: Desk) -> None:
+    await offer(staff, laboratory=True)
+    try:
+        await page.clock.install()
+        await page.goto("/display/lab")
+        await expect(page.locator("#link")).to_have_text("Terhubung")
+        await page.context.set_offline(True)
+        await page.evaluate("window.dispatchEvent(new Event('online'))")
+        await expect(page.locator("#link")).to_have_text("Terputus")
+        await offer(staff, laboratory=False)
+        async with page.expect_response(lambda response: response.status == 404):
+            await page.context.set_offline(False)
+            await page.clock.run_for(2000)
+        await expect(page.locator("#waiting")).to_contain_text("Laboratorium")
+        await offer(staff, laboratory=True)
+        await page.clock.run_for(40_000)
+        await expect(page.locator("#link")).to_have_text("Terhubung")
+    finally:
+        await offer(staff, laboratory=False)
 
 
 async def events(staff: Desk, ticket_id: str, count: int) -> None:

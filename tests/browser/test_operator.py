@@ -65,6 +65,7 @@ async def status(admin: Desk, number: str) -> tuple[str, str | None]:
 async def test_a_counters_day_by_keyboard_alone(chromium: Browser, hall: House, admin: Desk) -> None:
     one, two, three, four = await queue(admin, 4)
     async with signed_in(chromium, hall.address) as page:
+        await page.clock.install()
         await page.goto("/operator")
         await expect(page.locator("#link")).to_have_text("Terhubung")
         await expect(page.locator("#counters button").first).to_be_focused()
@@ -81,6 +82,7 @@ async def test_a_counters_day_by_keyboard_alone(chromium: Browser, hall: House, 
         await expect(page.locator("#undo-place")).to_contain_text(f"{one} dipanggil ulang.")
         await page.keyboard.press("Enter")  # start
         await expect(state).to_contain_text("Sedang Dilayani")
+        await page.clock.run_for(400)
         await page.keyboard.press("Enter")  # complete
         await expect(page.locator(".now.idle")).to_be_visible()
         assert await status(admin, one) == ("COMPLETED", "1")
@@ -262,6 +264,26 @@ async def test_a_patients_record_is_shown_on_demand_only(chromium: Browser, hall
         opened = page.get_by_text("Tidak ada yang menunggu").first
         await expect(opened).to_be_visible()
         await expect(page.locator("[data-act=call]")).to_have_attribute("aria-disabled", "true")
+
+
+async def test_a_key_that_is_pressed_twice_acts_once(chromium: Browser, hall: House, admin: Desk) -> None:
+    [number] = await queue(admin, 1)
+    async with signed_in(chromium, hall.address) as page:
+        await page.clock.install()
+        await sit_down(page)
+        await expect(page.locator(".tickets li")).to_have_count(1)
+        await page.keyboard.press("Space")
+        await expect(page.locator(NUMBER)).to_have_text(number)
+        await page.clock.pause_at(await page.evaluate("Date.now() / 1000 + 1"))
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".now .state")).to_contain_text("Sedang Dilayani")
+        await page.clock.run_for(150)
+        await page.keyboard.press("Enter")  # which is the same press once more
+        await page.clock.run_for(400)
+        assert (await status(admin, number))[0] == "IN_PROGRESS"
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".now.idle")).to_be_visible()
+        assert (await status(admin, number))[0] == "COMPLETED"
 
 
 async def test_a_counter_is_remembered_and_closed(chromium: Browser, hall: House, admin: Desk) -> None:

@@ -19,20 +19,22 @@ export class Acts {
     this.change = change;
     this.acting = false;
     this.rested = -REST_MS;
+    this.last = null;
     this.online = false;
   }
 
   /**
    * Do it, unless another is under way; resolves to the ticket, or undefined. What goes wrong is said as a toast, or in
-   * `told`. `clicked` says that it was a click: the second of two quick ones is no wish of its own.
+   * `told`. `by` names the key, or "click": the second of two quick presses of the same is no wish of its own.
    */
-  async act(name, { ticket, counter, body = {}, clicked = false, told } = {}) {
-    if (this.acting || (clicked && performance.now() - this.rested < REST_MS)) return undefined;
+  async act(name, { ticket, counter, body = {}, by, told } = {}) {
+    if (this.acting || (by && by === this.last && performance.now() - this.rested < REST_MS)) return undefined;
     if (!this.online) {
       say(t("operator.lost_act"), told);
       return undefined;
     }
     this.acting = true;
+    this.last = by;
     this.change(true);
     try {
       const ask = ASKED[name] || (() => patch(`/queue/${ticket.id}/${name}`, body));
@@ -45,7 +47,7 @@ export class Acts {
       return undefined;
     } finally {
       this.acting = false;
-      if (clicked) this.rested = performance.now();
+      this.rested = performance.now();
       this.change(false);
     }
   }

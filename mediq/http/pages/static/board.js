@@ -7,6 +7,7 @@ import { language, t } from "./words.js";
 
 const SHOWN_MS = 3200;
 const LAST_CALLS = 6;
+const GONE_MS = 30_000;
 
 const { board, version, voice: recordings } = document.documentElement.dataset;
 const at = (id) => document.getElementById(id);
@@ -107,20 +108,19 @@ function tick() {
   setTimeout(tick, 1000 - (now % 1000));
 }
 
-// What is kept over a reload: up to where calls were announced
+// What is kept over a reload: up to where calls were announced, and how often those at the counters were
 
 function stored() {
   try {
-    const mark = Number.parseInt(localStorage.getItem(MARK), 10);
-    return Number.isNaN(mark) ? null : mark;
+    return JSON.parse(localStorage.getItem(MARK));
   } catch {
     return null;
   }
 }
 
-function remember(mark) {
+function remember(version) {
   try {
-    localStorage.setItem(MARK, mark);
+    localStorage.setItem(MARK, JSON.stringify({ version, recalls: calls.recalls }));
   } catch {
     // a browser without a memory announces nothing that it did not see happen
   }
@@ -143,7 +143,7 @@ follow(`/events/board/${encodeURIComponent(board)}`, {
     if (state === "live" && lost) renew();
     lost ||= state === "lost";
   },
-  onRefused: () => location.reload(),
+  onRefused: () => GONE_MS, // its service was removed, and may be offered again
 });
 
 for (const gesture of ["pointerdown", "keydown"]) addEventListener(gesture, () => voice.on || voice.wake());

@@ -3,7 +3,7 @@ const REMEMBERED = 64;
 const MOST_WAITING = 30;
 
 export class Calls {
-  /** `mark` is the version up to which calls were announced before the page was loaded, or null. */
+  /** `mark` is what was announced before the page was loaded: calls up to a `version`, and `recalls`; or null. */
   constructor(mark) {
     this.mark = mark;
     this.heard = null;
@@ -15,7 +15,7 @@ export class Calls {
   /** Take in a frame of the stream, and queue what is new in it. */
   take(name, { event, board }) {
     if (this.heard === null) {
-      this.heard = this.mark !== null && this.mark <= board.version ? this.mark : board.version;
+      this.heard = this.mark && this.mark.version <= board.version ? this.mark.version : board.version;
     }
     // A queue that was restored from a backup counts from further back.
     if (board.version < this.heard) this.heard = board.version;
@@ -35,8 +35,8 @@ export class Calls {
     return [...board.calls].reverse().flatMap((call) => {
       const counter = atCounter(call);
       if (!counter) return [];
-      const before = this.board && this.board.counters.find((each) => each.number === call.number);
-      const again = before && counter.recalls > before.recalls;
+      const before = this.board ? this.board.counters.find((each) => each.number === call.number)?.recalls : this.mark?.recalls?.[call.number];
+      const again = counter.recalls > before; // never, where nothing is known of before
       if (call.version > this.heard) return [call];
       return again ? [{ ...call, again: counter.recalls }] : [];
     });
@@ -53,6 +53,15 @@ export class Calls {
   forget(number, board) {
     const stands = (call) => board.calls.some((each) => each.number === number && each.counter === call.counter);
     this.waiting = this.waiting.filter((call) => call.number !== number || stands(call));
+  }
+
+  /** How often each number at a counter was called again, as far as that was announced or is about to be. */
+  get recalls() {
+    const announced = ({ number, recalls }) => {
+      const coming = this.waiting.filter((call) => call.number === number && call.again);
+      return Math.min(recalls, ...coming.map((call) => call.again - 1));
+    };
+    return Object.fromEntries(this.board.counters.filter((each) => each.number).map((each) => [each.number, announced(each)]));
   }
 
   /** The next call to announce, or undefined. */

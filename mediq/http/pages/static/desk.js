@@ -13,7 +13,7 @@ export const KEYS = {
 const NAMED = { Enter: "Enter", " ": "operator.key_space" };
 
 export class Desk {
-  /** `does(name, clicked)` is asked to do what a button says. */
+  /** `does(name, by)` is asked to do what a button says; `by` is "click", or "press" for one that a key has pressed. */
   constructor({ line, does }) {
     this.line = line;
     this.does = does;
@@ -73,7 +73,7 @@ export class Desk {
       "data-act": name,
       click: (event) => {
         if (event.currentTarget.getAttribute("aria-disabled") === "true" || event.detail > 1) return;
-        this.does(name, event.detail === 1);
+        this.does(name, event.detail === 1 ? "click" : "press");
       },
     }, t(`operator.${name}`), label && h("kbd", { "aria-hidden": "true" }, label));
   }

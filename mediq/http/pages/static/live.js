@@ -10,7 +10,8 @@ const PAUSE_MS = 1000;
 
 /**
  * Follow `url`. `onEvent(name, data, version)` gets every event in order; `onState` gets "joining", "live" or "lost".
- * `onRefused(status)` hears of an answer that trying again does not change; then the stream has ended.
+ * `onRefused(status)` hears of an answer that trying again does not change; then the stream has ended, unless it says
+ * after how many milliseconds to ask once more.
  * Returns what ends it.
  */
 export function follow(url, { onEvent, onState = () => {}, onRefused = () => {} }) {
@@ -18,6 +19,7 @@ export function follow(url, { onEvent, onState = () => {}, onRefused = () => {} 
   let state = null;
   let ended = false;
   let abort = new AbortController();
+  let pause = PAUSE_MS;
 
   function tell(next) {
     if (next !== state) onState((state = next));
@@ -25,6 +27,7 @@ export function follow(url, { onEvent, onState = () => {}, onRefused = () => {} 
 
   async function listen() {
     abort = new AbortController();
+    pause = PAUSE_MS;
     let timer = setTimeout(() => abort.abort(), ANSWER_MS);
     try {
       const headers = { Accept: "text/event-stream" };
@@ -32,8 +35,8 @@ export function follow(url, { onEvent, onState = () => {}, onRefused = () => {} 
       const response = await fetch(url, { headers, cache: "no-store", signal: abort.signal });
       if (!response.ok) {
         if ([401, 403, 404].includes(response.status)) {
-          ended = true;
-          onRefused(response.status);
+          pause = onRefused(response.status);
+          ended = pause === undefined;
         }
         return;
       }
@@ -75,7 +78,7 @@ export function follow(url, { onEvent, onState = () => {}, onRefused = () => {} 
       await listen();
       if (ended) return;
       tell("lost");
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS * (0.75 + Math.random() / 2)));
+      await new Promise((resolve) => setTimeout(resolve, pause * (0.75 + Math.random() / 2)));
     }
   }
 

@@ -25,7 +25,7 @@ let here = null;
 let undoing = 0;
 
 const acts = new Acts({ done: acted, change: draw });
-const desk = new Desk({ line, does: (name, clicked) => does(name, clicked) });
+const desk = new Desk({ line, does: (name, by) => does(name, by) });
 const act = (name, more) => acts.act(name, more);
 const list = new QueueList({ line, act, open: (ticket) => openVisit(ticket, { clinic, act }) });
 const intake = new Intake({ clinic: () => clinic, issued: (ticket) => ticket && line.put(ticket) });
@@ -87,21 +87,21 @@ at("close").addEventListener("click", () => busy(at("close"), async () => {
 
 // Acts
 
-/** Do what a key or a button means; `clicked` when it was a pointer. */
-async function does(name, clicked = false) {
+/** Do what a key or a button means; `by` is the key, or "click". */
+async function does(name, by) {
   const ticket = line.at(counter);
-  if (name === "call") return calls(ticket, clicked);
-  if (name === "undo") return act("undo", { counter, clicked });
+  if (name === "call") return calls(ticket, by);
+  if (name === "undo") return act("undo", { counter, by });
   if (!ticket) return undefined;
   if (name === "transfer") return askTransfer(ticket, { clinic, act });
   if (name === "more") return openVisit(ticket, { clinic, act });
-  return act(name, { ticket, clicked });
+  return act(name, { ticket, by });
 }
 
-async function calls(ticket, clicked) {
+async function calls(ticket, by) {
   if (ticket) return void toast(t("operator.busy_first", { number: ticket.number }));
   if (!line.waiting(services())) return void toast(t("operator.nobody"));
-  return act("call", { counter, clicked });
+  return act("call", { counter, by });
 }
 
 function acted(name, ticket) {
@@ -118,7 +118,7 @@ function acted(name, ticket) {
 function offerUndo(words) {
   clearTimeout(undoing);
   if (words === null) return void fill(at("undo-place"));
-  const undo = h("button", { class: "button", type: "button", "data-act": "undo", click: (event) => does("undo", event.detail > 0) }, t("operator.undo"), h("kbd", { "aria-hidden": "true" }, "U"));
+  const undo = h("button", { class: "button", type: "button", "data-act": "undo", click: (event) => does("undo", event.detail > 0 ? "click" : "press") }, t("operator.undo"), h("kbd", { "aria-hidden": "true" }, "U"));
   fill(at("undo-place"), h("span", { class: "muted" }, words), undo);
   undoing = setTimeout(() => fill(at("undo-place")), UNDO_MS);
 }
@@ -144,7 +144,7 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
   if (event.repeat) return;
   if (key === "d") intake.open();
-  else does(name);
+  else does(name, key);
 });
 
 /** What a mouse has clicked keeps no focus: the keys stay the counter's. */
@@ -170,6 +170,7 @@ function draw() {
 
 function learn(view) {
   clinic = view;
+  document.documentElement.dataset.timezone = view.timezone;
   setClock(view.at);
   if (counter !== null) known();
 }
