@@ -24,6 +24,9 @@ _log = observe.logger("limits")
 _REDIS_SECONDS: Final = 0.5
 """How long shared counting may take before a gateway counts by itself."""
 
+_PAGES: Final = 10
+"""Pages of a browser for each call that may be made: a whole waiting room may have one address."""
+
 
 class RateLimiter:
     """The clinic's rate limits: in memory, or shared by all gateways over the Redis at `redis_url`."""
@@ -37,6 +40,7 @@ class RateLimiter:
             Limit.LOGIN: RateLimitItemPerSecond(limits.login_requests, window, "login"),
             Limit.CARD: RateLimitItemPerSecond(limits.card_requests, window, "card"),
             Limit.NIK: RateLimitItemPerSecond(limits.nik_requests, window, "nik"),
+            Limit.PAGE: RateLimitItemPerSecond(_PAGES * limits.requests, window, "pages"),
         }
 
     async def count(self, request: web.Request, principal: Principal | None, limit: Limit) -> None:

@@ -23,6 +23,7 @@ class Limit(StrEnum):
     LOGIN = "login"
     CARD = "card"
     NIK = "nik"
+    PAGE = "page"
 
 
 class Body(StrEnum):

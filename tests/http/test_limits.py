@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -90,6 +91,28 @@ async def test_what_operations_ask_counts_for_nobody(desk: Desk) -> None:
     for path in ("/ready", "/metrics", "/setup"):
         statuses = {(await desk.get(path)).status for _ in range(50)}
         assert statuses == {200}, path
+
+
+async def test_pages_of_one_address_are_many_but_not_without_end(tmp_path: Path) -> None:
+    made_with_admin(tmp_path)
+    browser = {"Accept": "text/html"}
+    with running(tmp_path, "[http.limits]\nrequests = 5\n") as house:
+        async with desk_at(house) as desk:
+            await desk.ready()
+            for path in ("/", "/kiosk", "/display/all", "/t/unknown/qr.svg"):
+                page = await desk.get(path, headers=browser)
+                assert page.status in (200, 404)
+                assert int(page.headers["RateLimit-Limit"]) == 50, path
+            while (answer := await desk.get("/t/unknown/qr.svg")).status == 404:
+                pass
+            assert (answer.status, answer.problem) == (429, "too-many")
+            assert int(answer.headers["Retry-After"]) >= 1
+            for path in ("/", "/setup"):
+                page = await desk.get(path, headers=browser)
+                assert (page.status, page.headers["Content-Type"]) == (429, "text/html; charset=utf-8")
+            assert (await desk.get("/static/mediq.css")).status == 200, "what a page is made of counts for nobody"
+            admin = await desk.sign_in()
+            assert (await admin.get("/kiosk")).status == 200, "who has signed in is counted apart"
 
 
 class TestSeveralGateways:

@@ -20,8 +20,9 @@ from mediq.domain.errors import NotFound
 from mediq.domain.roles import Role
 from mediq.http.auth import Doorman
 from mediq.http.boards import Boards
+from mediq.http.limits import RateLimiter
 from mediq.http.origin import origin_of
-from mediq.http.routes import ADMIN, STAFF
+from mediq.http.routes import ADMIN, STAFF, Limit
 from mediq.messages.errors import Unauthenticated
 from mediq.messages.principal import Principal
 
@@ -56,8 +57,9 @@ PAGES: Final = (
 class Pages:
     """Everything that a browser shows."""
 
-    def __init__(self, doorman: Doorman, boards: Boards, settings: Http) -> None:
+    def __init__(self, doorman: Doorman, limiter: RateLimiter, boards: Boards, settings: Http) -> None:
         self._doorman = doorman
+        self._limiter = limiter
         self._boards = boards
         self._public_url = settings.public_url.rstrip("/")
         self._open_registration = settings.registration == "open"
@@ -79,12 +81,13 @@ class Pages:
     def add_to(self, app: web.Application) -> None:
         """Add the routes, and what dresses the answers of all others for people."""
         app.middlewares.insert(1, self._dressed())
+        app.middlewares.append(self._at_home())
         for page in PAGES:
-            app.router.add_get(page.path, self._page(page))
-        app.router.add_get("/display/{board}", self._board)
-        app.router.add_get("/kiosk", self._kiosk)
-        app.router.add_get("/t/{token}", self._ticket)
-        app.router.add_get("/t/{token}/qr.svg", self._qr)
+            app.router.add_get(page.path, self._counted(self._page(page)))
+        app.router.add_get("/display/{board}", self._counted(self._board))
+        app.router.add_get("/kiosk", self._counted(self._kiosk))
+        app.router.add_get("/t/{token}", self._counted(self._ticket))
+        app.router.add_get("/t/{token}/qr.svg", self._counted(self._qr))
         app.router.add_get("/language/{language}", self._choose)
         app.router.add_get("/favicon.ico", self._favicon)
         app.router.add_get("/static/{path:.+}", self._assets.serve)
@@ -108,6 +111,19 @@ class Pages:
             return self.render(request, page.template, principal=principal)
 
         return show
+
+    def _counted(self, show: Handler) -> Handler:
+        """The same page, counted: by account where a token names one, else by address. Nobody is looked up for it."""
+
+        async def counted(request: web.Request) -> web.StreamResponse:
+            try:
+                named = self._doorman.named(request)
+            except Unauthenticated:
+                named = None
+            await self._limiter.count(request, named, Limit.PAGE)
+            return await show(request)
+
+        return counted
 
     async def _identify(self, request: web.Request) -> Principal | None:
         """Whoever is signed in in this browser; a session that is over is none."""
@@ -167,16 +183,27 @@ class Pages:
     async def _favicon(self, request: web.Request) -> web.Response:
         return see(self._assets.address("logo.svg"))
 
+    def _at_home(self) -> Middleware:
+        """Show browsers a home page at `/`, where programs ask how the house is."""
+        show = self._counted(self._home)
+
+        @web.middleware
+        async def at_home(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await (show if request.path == "/" and wants_page(request) else handler)(request)
+
+        return at_home
+
+    async def _home(self, request: web.Request) -> web.Response:
+        return self.render(request, "home.html")
+
     def _dressed(self) -> Middleware:
-        """Show browsers a home page at `/`, where programs ask how the house is, and errors as pages."""
+        """Show browsers errors as pages."""
 
         @web.middleware
         async def dressed(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD) or not wants_page(request):
-                return await handler(request)
-            if request.path == "/":
-                return self.render(request, "home.html")
             response = await handler(request)
+            if not wants_page(request):
+                return response
             if response.content_type != "application/problem+json" or not isinstance(response, web.Response):
                 return response
             assert isinstance(response.body, bytes)
@@ -209,7 +236,7 @@ def language_of(request: web.Request) -> str:
 
 def wants_page(request: web.Request) -> bool:
     """Whether it is a browser that asks for something to show."""
-    return "text/html" in request.headers.get(hdrs.ACCEPT, "")
+    return request.method in (hdrs.METH_GET, hdrs.METH_HEAD) and "text/html" in request.headers.get(hdrs.ACCEPT, "")
 
 
 def local(address: str) -> str:
