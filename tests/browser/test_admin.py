@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 import pytest_asyncio
@@ -230,3 +232,35 @@ async def test_each_page_is_fit_for_all_in_both_languages(
         await page.goto(path, wait_until="networkidle")
         await expect(page.get_by_role("link", name="Audit trail")).to_be_visible()
         await fit_for_all(page)
+
+
+async def test_the_day_is_closed_before_the_time_zone_is_changed(
+    chromium: Browser, office: House, page: Page, admin: Desk
+) -> None:
+    async with signed_in(chromium, office.address) as counter:
+        await counter.goto("/operator")
+        await counter.locator("#counters button").first.click()
+        await expect(counter.locator("#link")).to_have_text("Terhubung")
+        await admin.queue(await admin.register(new_nik()))
+        waiting = [ticket["status"] for ticket in (await admin.get("/queue")).body["data"]].count("WAITING")
+        await page.goto("/admin/clinic")
+        await page.get_by_role("radio", name="Jayapura").check()
+        save = page.get_by_role("button", name="Simpan")
+        await save.click()
+        await expect(page.get_by_text("setelah hari ini ditutup").first).to_be_visible()
+
+        await page.get_by_role("button", name="Tutup hari ini").click()
+        await fit_for_all(page)
+        await page.get_by_role("dialog").get_by_label("Alasan").fill("Pindah zona waktu")
+        await page.get_by_role("dialog").get_by_role("button", name="Tutup hari ini").click()
+        await expect(page.get_by_text(f"Hari ditutup. {waiting} nomor diakhiri.")).to_be_visible()
+        await expect(counter.locator(".tickets li")).to_have_count(0)
+        await save.click()
+        await expect(page.get_by_text("Perubahan berlaku di semua layar")).to_be_visible()
+
+        # a counter that was open before shows the clinic's new time
+        ticket = await admin.queue(await admin.register(new_nik()))
+        at = datetime.fromisoformat(ticket["issued_at"]).astimezone(ZoneInfo("Asia/Jayapura"))
+        await expect(counter.locator(".tickets .wait").first).to_have_attribute("title", re.compile(f"{at:%H:%M}"))
+    entries = (await admin.get("/audit", params={"action": "queue.day-closed"})).body["data"]
+    assert [entry["why"] for entry in entries] == ["Pindah zona waktu"]

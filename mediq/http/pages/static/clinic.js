@@ -1,8 +1,8 @@
 // The clinic's own page: what it offers and where, changed while it works.
-import { get, put } from "./api.js";
-import { at } from "./dom.js";
+import { get, post, put } from "./api.js";
+import { at, dialog, field, h } from "./dom.js";
 import { markPremises, Premises, premisesOf } from "./premises.js";
-import { busy, toast } from "./ui.js";
+import { busy, mark, toast } from "./ui.js";
 import { t } from "./words.js";
 
 const form = at("premises");
@@ -32,4 +32,31 @@ get("/clinic").then((clinic) => {
   });
 }, (error) => (told.textContent = error.message));
 
+/** Why the day is closed before its time; who still waits is sent away with it. */
+function askToClose() {
+  const problem = h("p", { class: "notice bad", role: "alert" });
+  const why = h("input", { name: "why", required: true, maxlength: 200, autocomplete: "off" });
+  const go = h("button", { class: "button danger" }, t("premises.day_close"));
+  const asked = h("form", { class: "stack" },
+    h("p", {}, t("premises.day_sure")),
+    field(t("premises.day_why"), why, { hint: t("premises.day_why_hint") }),
+    problem, h("div", { class: "row end" }, go));
+  asked.addEventListener("submit", (event) => {
+    event.preventDefault();
+    mark(asked);
+    busy(go, async () => {
+      try {
+        const { day, ended } = await post("/queue/close-day", { why: why.value });
+        shown.close();
+        toast(day ? t("premises.day_closed", { count: ended }) : t("premises.day_none"));
+      } catch (error) {
+        mark(asked, error.fields);
+        throw error;
+      }
+    }, problem);
+  });
+  const shown = dialog(t("premises.day"), {}, asked);
+}
+
+at("close-day").addEventListener("click", askToClose);
 addEventListener("beforeunload", (event) => edited && event.preventDefault());
