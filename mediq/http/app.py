@@ -57,7 +57,7 @@ class Gateway(Site):
         self._limiter = RateLimiter(settings.limits, redis_url)
         self._dispatcher = Dispatcher(bus, self._doorman, self._limiter, self._cards, Keys(tokens.secret_for("keys")))
         self._boards = Boards(bus, clinic, clock)
-        self.pages = Pages(self._doorman, self._limiter, self._boards, settings)
+        self.pages = Pages(self._doorman, self._limiter, self._boards, settings, upload_max_size)
 
     async def start(self) -> None:
         await self._doorman.start()

@@ -8,7 +8,13 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from tests.browser.screen import CHROMIUM, FLAGS, watched
 from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import House, made_with_admin, running
+from tests.fixtures.house import GENEROUS, House, made_with_admin, running
+
+SMALL_CARDS = """
+[ocr]
+upload_max_size = 3000000
+"""
+"""Less than what pages would send if nobody told them."""
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -24,7 +30,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A house of the browser tests' own."""
     base = tmp_path_factory.mktemp("clinic")
     made_with_admin(base)
-    with running(base) as house:
+    with running(base, GENEROUS + SMALL_CARDS) as house:
         yield house
         assert house.stop() == 0, house.log
 

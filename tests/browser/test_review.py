@@ -89,6 +89,15 @@ async def test_a_card_that_is_clear_has_a_ticket_at_once(desk: Page, staff: Desk
     await expect(desk.get_by_role("radio", name="Biasa")).to_be_checked()
 
 
+async def test_a_picture_that_is_too_large_is_sent_smaller(desk: Page) -> None:
+    image = Image.open(io.BytesIO(card(CLEAN[2])))
+    large = io.BytesIO()
+    image.resize((image.width * 3, image.height * 3)).save(large, "PNG")
+    assert 3_000_000 < len(large.getvalue()) < 5_000_000
+    await give(desk, large.getvalue(), "ktp.png", "image/png")
+    await expect(desk.locator(".issued .number, .review")).to_be_visible(timeout=READ_MS)
+
+
 async def test_what_is_uncertain_is_reviewed_beside_the_photo(desk: Page, staff: Desk) -> None:
     await give(desk, poor())
     doubtful = desk.locator(".field.unsure")

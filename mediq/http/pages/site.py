@@ -57,7 +57,9 @@ PAGES: Final = (
 class Pages:
     """Everything that a browser shows."""
 
-    def __init__(self, doorman: Doorman, limiter: RateLimiter, boards: Boards, settings: Http) -> None:
+    def __init__(
+        self, doorman: Doorman, limiter: RateLimiter, boards: Boards, settings: Http, upload_max_size: int
+    ) -> None:
         self._doorman = doorman
         self._limiter = limiter
         self._boards = boards
@@ -75,6 +77,7 @@ class Pages:
         self._templates.globals |= {
             "asset": self._assets.address,
             "script": self._script,
+            "upload_max_size": upload_max_size,
             "version": self._assets.version,
         }
 

@@ -2,8 +2,10 @@
 
 const WANTED = { video: { facingMode: { ideal: "environment" }, width: { ideal: 1920 }, height: { ideal: 1080 } }, audio: false };
 const QUALITY = 0.92;
-const MOST_BYTES = 5_000_000;
+const MOST_BYTES = Number(document.documentElement.dataset.uploadMaxSize);
 const LONGEST_SIDE = 3000;
+const LEAST_SIDE = 1000; // of less than that, nothing can be read
+const SHRINK = 0.75;
 const REASONS = { NotAllowedError: "denied", NotFoundError: "missing", OverconstrainedError: "missing", NotReadableError: "busy" };
 
 /** Why there is no camera: "insecure", "denied", "missing" or "busy". */
@@ -50,8 +52,12 @@ export async function sendable(file) {
   try {
     image.src = address;
     await image.decode();
-    const scale = Math.min(1, LONGEST_SIDE / Math.max(image.naturalWidth, image.naturalHeight));
-    return await drawn(image, image.naturalWidth * scale, image.naturalHeight * scale);
+    const longest = Math.max(image.naturalWidth, image.naturalHeight);
+    for (let side = Math.min(longest, LONGEST_SIDE); side >= LEAST_SIDE; side *= SHRINK) {
+      const smaller = await drawn(image, (image.naturalWidth * side) / longest, (image.naturalHeight * side) / longest);
+      if (smaller.size <= MOST_BYTES) return smaller;
+    }
+    return file; // MediQ says that it is too large
   } catch {
     return file; // MediQ says what is wrong with it
   } finally {
