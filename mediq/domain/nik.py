@@ -78,14 +78,6 @@ class Nik(msgspec.Struct, frozen=True):
         """The name of the province of first registration; people move, so their card may name another."""
         return PROVINCES[self.value[:2]]
 
-    def birth_date(self, today: date) -> date:
-        """The latest date not after `today` that the six digits can mean; a NIK does not tell the century."""
-        year = today.year - today.year % 100 + self.year_of_century
-        candidates = (year, year - 100, year - 200)
-        return next(
-            born for born in (_date(y, self.month, self.day) for y in candidates) if born is not None and born <= today
-        )
-
 
 def parse(text: str) -> Nik:
     """Read a NIK.

@@ -3,7 +3,7 @@
 from collections import Counter as Tally
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from itertools import chain
 
 import msgspec
@@ -184,11 +184,6 @@ def csv_rows(
                 _minutes_text(step.service_seconds),
             )
             yield mark, row
-
-
-def kept_since(now: datetime, clinic: Clinic) -> date:
-    """The first day whose visits are surely still kept."""
-    return clinic.day(now) - timedelta(days=clinic.policy.retention_days - 1)
 
 
 def _refuse_unknown(queue: Queue, clinic: Clinic, service: str | None) -> None:

@@ -9,13 +9,10 @@ is room: the broker itself would try only every three minutes.
 
 from typing import Any, Final
 
-from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 from aiormq.exceptions import ChannelPreconditionFailed
 
 from mediq.messages.errors import Unavailable
-from mediq.transport.base import DeadLetter
-from mediq.transport.envelope import Undecodable, decode_frame
 
 EVENTS: Final = "mediq.events"
 """The topic exchange of all events."""
@@ -125,14 +122,3 @@ async def declare_subscription(channel: Channel, name: str, pattern: str, capaci
     """A queue that loses its oldest when it is full."""
     await channel.queue_declare(name, exclusive=True, arguments={"x-max-length": capacity})
     await channel.queue_bind(name, EVENTS, routing_key=pattern)
-
-
-def read_dead_letter(mailbox: str, message: DeliveredMessage) -> DeadLetter:
-    """What lies in the dead letters of a mailbox."""
-    try:
-        (envelope,) = decode_frame(message.body)
-    except (Undecodable, ValueError):
-        envelope = None
-    headers: dict[str, Any] = message.header.properties.headers or {}
-    reason = str(headers.get(REASON, "deliveries"))
-    return DeadLetter(mailbox=mailbox, reason=reason, envelope=envelope, raw=message.body)

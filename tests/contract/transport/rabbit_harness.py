@@ -4,12 +4,13 @@ import asyncio
 import time
 
 import aiormq
-from aiormq.abc import AbstractConnection
+from aiormq.abc import AbstractConnection, DeliveredMessage
 from aiormq.exceptions import ChannelNotFoundEntity
 
 from mediq.transport.base import Binding, DeadLetter, OnDelivery
+from mediq.transport.envelope import Undecodable, decode_frame
 from mediq.transport.rabbitmq import RabbitTransport
-from mediq.transport.rabbitmq_topology import STEPS_MS, again_name, dead_name, read_dead_letter, retry_name
+from mediq.transport.rabbitmq_topology import REASON, STEPS_MS, again_name, dead_name, retry_name
 from tests.contract.transport.harness import Backend
 
 
@@ -37,7 +38,7 @@ class RabbitBackend(Backend):
         letters = []
         try:
             while (message := await channel.basic_get(dead_name(mailbox))).delivery_tag is not None:
-                letters.append(read_dead_letter(mailbox, message))
+                letters.append(_dead_letter(mailbox, message))
         except ChannelNotFoundEntity:
             return []
         await channel.close()  # puts them back
@@ -126,3 +127,13 @@ class RecordedTransport(RabbitTransport):
         if not private:
             self._backend.mailboxes.add(mailbox)
         return binding
+
+
+def _dead_letter(mailbox: str, message: DeliveredMessage) -> DeadLetter:
+    """What lies in the dead letters of a mailbox."""
+    try:
+        (envelope,) = decode_frame(message.body)
+    except (Undecodable, ValueError):
+        envelope = None
+    reason = str((message.header.properties.headers or {}).get(REASON, "deliveries"))
+    return DeadLetter(mailbox=mailbox, reason=reason, envelope=envelope, raw=message.body)

@@ -13,7 +13,7 @@ from mediq.domain.clinic import Premises
 from mediq.domain.commands import Complete, Skip, Transfer
 from mediq.domain.errors import Invalid
 from mediq.domain.quantile import quantile
-from mediq.domain.statistics import CSV_HEADER, Spread, Statistics, csv_rows, kept_since, statistics
+from mediq.domain.statistics import CSV_HEADER, Spread, Statistics, csv_rows, statistics
 from tests.unit.domain.journal import Journal
 from tests.unit.domain.recount import recount, same
 from tests.unit.domain.simulation import BUSY, simulated
@@ -140,10 +140,6 @@ def test_whole_days_equal_a_recount_from_the_events() -> None:
     assert same(found, recount(journal.log, BUSY, first, journal.today))
     one = first + timedelta(days=1)
     assert same(statistics(journal.queue, BUSY, one, one), recount(journal.log, BUSY, one, one))
-
-
-def test_the_first_day_kept_is_the_last_of_the_retention(journal: Journal) -> None:
-    assert kept_since(journal.at, journal.clinic) == journal.today - timedelta(days=2)
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0, 1))
