@@ -300,7 +300,7 @@ async def test_the_camera_guides_the_card_and_is_off_afterwards(clinic: House) -
             await page.wait_for_function("() => window.torn")
             await page.get_by_role("tab", name="NIK").click()
             await page.evaluate("window.torn()")
-            await page.wait_for_function(off)
+            await page.wait_for_function(f"() => {off}")
         await camera.close()
 
 
