@@ -56,8 +56,9 @@ class QueueReplica:
 
     async def _catch_up(self) -> None:
         while self.state is not None:
-            missed = await self._bus.ask(GetEvents(after_version=self.state.version))
-            if missed.trimmed or missed.version < self.state.version:
+            asked = self.state.version  # events may come in while the answer is on its way
+            missed = await self._bus.ask(GetEvents(after_version=asked))
+            if missed.trimmed or missed.version < asked:
                 break  # those events are gone, or the log is another one, as after a restore
             for recorded in missed.events:
                 self._receive(recorded)
