@@ -53,6 +53,12 @@ async def sit_down(page: Page, counter: str = "Loket 1") -> None:
     await expect(page.locator("#counter")).to_have_text(counter)
 
 
+async def call(page: Page) -> None:
+    """Call whoever is next, as soon as the counter can."""
+    await expect(page.locator("[data-act=call]")).to_have_attribute("aria-disabled", "false")
+    await page.keyboard.press("Space")
+
+
 async def status(admin: Desk, number: str) -> tuple[str, str | None]:
     """How a number of today stands, and where."""
     for status in ("WAITING", "CALLED", "IN_PROGRESS", "COMPLETED", "NO_SHOW", "ON_HOLD", "CANCELLED"):
@@ -73,7 +79,7 @@ async def test_a_counters_day_by_keyboard_alone(chromium: Browser, hall: House, 
         await expect(page.locator("#counter")).to_have_text("Loket 1")
         state = page.locator(".now .state")
 
-        await page.keyboard.press("Space")  # call
+        await call(page)
         await expect(page.locator(NUMBER)).to_have_text(one)
         await expect(state).to_contain_text("Dipanggil")
         await page.keyboard.press("Space")
@@ -93,7 +99,7 @@ async def test_a_counters_day_by_keyboard_alone(chromium: Browser, hall: House, 
         await page.keyboard.press("Enter")
         await expect(page.locator(".now.idle")).to_be_visible()
 
-        await page.keyboard.press("Space")
+        await call(page)
         await expect(page.locator(NUMBER)).to_have_text(two)
         await page.keyboard.press("l")  # skip
         await expect(page.locator(".now.idle")).to_be_visible()
@@ -113,7 +119,7 @@ async def test_a_counters_day_by_keyboard_alone(chromium: Browser, hall: House, 
         await page.keyboard.press("Escape")
         await expect(page.locator("#search")).to_have_value("")
 
-        await page.keyboard.press("Space")
+        await call(page)
         await expect(page.locator(NUMBER)).to_have_text(three)
         await page.keyboard.press("t")  # transfer
         await expect(page.get_by_role("button", name="Poli Gigi")).to_be_focused()
@@ -122,7 +128,7 @@ async def test_a_counters_day_by_keyboard_alone(chromium: Browser, hall: House, 
         moved = (await admin.get("/queue", params={"service": "gigi"})).body["data"]
         assert [ticket["number"] for ticket in moved] == [three]
 
-        await page.keyboard.press("Space")
+        await call(page)
         await expect(page.locator(NUMBER)).to_have_text(four)
         await page.keyboard.press("h")  # hold
         await expect(page.locator(".now.idle")).to_be_visible()
@@ -142,7 +148,7 @@ async def test_two_counters_that_call_at_once_get_different_patients(
         await sit_down(right, "Loket 2")
         await expect(left.locator(".tickets li")).to_have_count(2)
         await expect(right.locator(".tickets li")).to_have_count(2)
-        await asyncio.gather(left.keyboard.press("Space"), right.keyboard.press("Space"))
+        await asyncio.gather(call(left), call(right))
         await expect(left.locator(NUMBER)).to_be_visible()
         await expect(right.locator(NUMBER)).to_be_visible()
         called = [await left.locator(NUMBER).text_content(), await right.locator(NUMBER).text_content()]
@@ -200,7 +206,7 @@ async def test_an_answer_that_is_lost_on_the_way_is_asked_for_again(
 
         await expect(page.locator(".tickets li")).to_have_count(2)
         await page.route("**/queue/call-next", lose_first)
-        await page.keyboard.press("Space")
+        await call(page)
         await expect(page.locator("#undo-place")).to_contain_text(f"{first} dipanggil.")
         assert (len(keys), len(set(keys))) == (2, 1)
         assert (await status(admin, second))[0] == "WAITING"
@@ -222,7 +228,7 @@ async def test_the_list_tells_how_long_and_why_and_lets_staff_change_it(
         await page.get_by_role("radio", name="Darurat").check()
         await page.get_by_role("button", name="Simpan").click()
         await expect(row.locator(".badge.bad")).to_have_text("Darurat")
-        await page.keyboard.press("Space")
+        await call(page)
         await expect(page.locator(NUMBER)).to_have_text(urgent)
 
         await page.locator(".tickets li", has_text=plain).locator(".ticket").click()
@@ -254,7 +260,7 @@ async def test_a_patients_record_is_shown_on_demand_only(chromium: Browser, hall
     async with signed_in(chromium, hall.address) as page:
         await sit_down(page)
         await expect(page.locator(".tickets li")).to_have_count(1)
-        await page.keyboard.press("Space")
+        await call(page)
         await expect(page.locator(NUMBER)).to_be_visible()
         await expect(page.get_by_text("SITI UJI")).to_have_count(0)
         await page.get_by_role("button", name="Tampilkan data pasien").click()
@@ -272,7 +278,7 @@ async def test_a_key_that_is_pressed_twice_acts_once(chromium: Browser, hall: Ho
         await page.clock.install()
         await sit_down(page)
         await expect(page.locator(".tickets li")).to_have_count(1)
-        await page.keyboard.press("Space")
+        await call(page)
         await expect(page.locator(NUMBER)).to_have_text(number)
         await page.clock.pause_at(await page.evaluate("Date.now() / 1000 + 1"))
         await page.keyboard.press("Enter")
@@ -313,7 +319,7 @@ async def test_nothing_is_done_while_the_server_is_away(chromium: Browser, hall:
         hall.start()
         await expect(page.locator("#link")).to_have_text("Terhubung", timeout=30_000)
         await expect(page.locator("#lost")).to_be_hidden()
-        await page.keyboard.press("Space")
+        await call(page)
         await expect(page.locator(NUMBER)).to_have_text(number)
 
 
@@ -324,7 +330,7 @@ async def test_the_page_is_fit_for_all_in_both_languages(chromium: Browser, hall
         await expect(page.locator("#counters button").first).to_be_visible()
         await fit_for_all(page)
         await sit_down(page, "Loket 2")
-        await page.keyboard.press("Space")
+        await call(page)
         await expect(page.locator(NUMBER)).to_be_visible()
         await fit_for_all(page)
     async with signed_in(chromium, hall.address) as page:
@@ -332,7 +338,7 @@ async def test_the_page_is_fit_for_all_in_both_languages(chromium: Browser, hall
         await expect(page.locator(".tickets li").first).to_be_visible()
         await fit_for_all(page)
         await in_english(page)
-        await page.keyboard.press("Space")
+        await call(page)
         await expect(page.get_by_role("button", name="Start service")).to_be_visible()
         await fit_for_all(page)
         await page.locator(".ticket").first.click()

@@ -47,7 +47,16 @@ export function select(name, options, chosen) {
 export function dialog(title, { large = false, keep = () => true, onClose = () => {} } = {}, ...content) {
   const id = newId("title");
   const element = h("dialog", { "aria-labelledby": id, class: large ? "sheet" : null });
-  const shut = async () => (await keep()) && element.close();
+  let over = false;
+  // At once, and not with the event: what is asked next must not meet a dialog that is shut and still there.
+  const end = () => {
+    if (over) return;
+    over = true;
+    element.close();
+    element.remove();
+    onClose();
+  };
+  const shut = async () => (await keep()) && end();
   const close = h("button", { class: "close", type: "button", "aria-label": t("staff.close"), click: shut }, "×");
   const body = h("div", { class: "stack" }, content);
   element.append(h("div", { class: "dialog-head" }, h("h2", { id }, title), close), body);
@@ -55,11 +64,8 @@ export function dialog(title, { large = false, keep = () => true, onClose = () =
     event.preventDefault();
     shut();
   });
-  element.addEventListener("close", () => {
-    element.remove();
-    onClose();
-  });
+  element.addEventListener("close", end);
   document.body.append(element);
   element.showModal();
-  return { element, body, close: () => element.close() };
+  return { element, body, close: end };
 }
