@@ -24,7 +24,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter, deque
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 
 import aiohttp
 import uvloop
@@ -172,8 +172,7 @@ async def run(address: str, pid: int, patients: list[str], minutes: float, strea
         print(f"  streams: {heard['events']:,} events, {heard['ended early']} ended before their time", flush=True)
         for task in listening:
             task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*listening)
+        await asyncio.gather(*listening, return_exceptions=True)
 
 
 def main() -> None:
