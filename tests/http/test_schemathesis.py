@@ -142,14 +142,20 @@ def ask(case: schemathesis.Case, asked: Asked, role: str) -> None:
         asked.forget(role)
 
 
+# Each names its role as a parameter: only then do the tests of several operations differ by name, without which
+# pytest-xdist takes them for one.
+
+
+@pytest.mark.parametrize("role", ["ADMIN_FASKES"])
 @schema(examples=4, boundaries=True).parametrize()
-def test_as_an_administrator(case: schemathesis.Case, asked: Asked) -> None:
-    ask(case, asked, "ADMIN_FASKES")
+def test_as_an_administrator(case: schemathesis.Case, asked: Asked, role: str) -> None:
+    ask(case, asked, role)
 
 
+@pytest.mark.parametrize("role", [""])
 @schema(examples=4, boundaries=False).parametrize()
-def test_without_a_token(case: schemathesis.Case, asked: Asked) -> None:
-    ask(case, asked, "")
+def test_without_a_token(case: schemathesis.Case, asked: Asked, role: str) -> None:
+    ask(case, asked, role)
 
 
 @pytest.mark.parametrize("role", ["PASIEN", "OPERATOR", "KIOSK"])
