@@ -147,7 +147,11 @@ class QueueActor(QueueReading):
     @handles(wire.Configure)
     async def configure(self, message: wire.Configure, context: Context) -> ClinicView:
         premises = Premises(
-            name=message.name, timezone=message.timezone, services=message.services, counters=message.counters
+            name=message.name,
+            timezone=message.timezone,
+            notice=message.notice,
+            services=message.services,
+            counters=message.counters,
         )
         command = commands.Configure(
             **self._asked(context), why=message.why, premises=premises, revision=message.revision

@@ -34,7 +34,7 @@ def refuse_change(queue: Queue, clinic: Clinic, command: Configure, today: date)
 
 def changes(before: Premises, after: Premises) -> tuple[str, ...]:
     """What is other than before: `name`, `services.gigi`, or `services` where only their order is."""
-    found = [name for name in ("name", "timezone") if getattr(before, name) != getattr(after, name)]
+    found = [name for name in ("name", "timezone", "notice") if getattr(before, name) != getattr(after, name)]
     for name in ("services", "counters"):
         old, new = ({each.id: each for each in getattr(premises, name)} for premises in (before, after))
         ids = [each for each in dict.fromkeys((*old, *new)) if old.get(each) != new.get(each)]

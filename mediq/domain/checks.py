@@ -8,6 +8,7 @@ import msgspec
 from mediq.domain.clinic import TIMEZONES, Clinic, Policy, Premises
 
 LONGEST_NAME = 60
+LONGEST_NOTICE = 300
 LONGEST_ID = 40
 MOST_COUNTERS = 100
 
@@ -48,6 +49,12 @@ def premises_problems(premises: Premises) -> Iterator[Problem]:
             "counters",
             f"At most {MOST_COUNTERS} counters.",
             f"Klinik dapat memiliki paling banyak {MOST_COUNTERS} loket.",
+        )
+    if len(premises.notice) > LONGEST_NOTICE or not premises.notice.isprintable():
+        yield Problem(
+            "notice",
+            f"The notice must have at most {LONGEST_NOTICE} letters on one line.",
+            f"Teks berjalan paling banyak {LONGEST_NOTICE} huruf, dalam satu baris.",
         )
     yield from _names(premises)
     yield from _ids(premises)

@@ -52,17 +52,21 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Premises(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an administrator may change of a clinic while it works."""
+    """What an administrator may change of a clinic while it works.
+
+    `notice` is the running text of the boards; where it is empty they have words of their own.
+    """
 
     name: str
     timezone: str = "Asia/Jakarta"
+    notice: str = ""
     services: tuple[Service, ...] = ()
     counters: tuple[Counter, ...] = ()
 
     @property
     def revision(self) -> str:
         """What tells these premises from any others: whoever changes them says by it which they have seen."""
-        seen = (self.name, self.timezone, self.services, self.counters)
+        seen = (self.name, self.timezone, self.notice, self.services, self.counters)
         return hashlib.sha256(msgspec.json.encode(seen)).hexdigest()[:16]
 
 

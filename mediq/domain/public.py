@@ -50,11 +50,15 @@ class BoardService(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BoardView(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything on a board, without personal data. `calls` are newest first, the huge one first of all."""
+    """Everything on a board, without personal data. `calls` are newest first, the huge one first of all.
+
+    `notice` is the clinic's running text; where it is empty, a board has words of its own.
+    """
 
     board: str
     version: int
     clinic: str
+    notice: str
     at: Instant
     waiting: int
     services: tuple[BoardService, ...]
@@ -98,6 +102,7 @@ class ClinicView(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     timezone: str
+    notice: str
     at: Instant
     services: tuple[OfferedService, ...]
     counters: tuple[StaffedCounter, ...]
@@ -133,6 +138,7 @@ def board_view(queue: Queue, board: str, clinic: Clinic, now: datetime) -> Board
         board=board,
         version=queue.version,
         clinic=clinic.name,
+        notice=clinic.notice,
         at=clinic.local(now),
         waiting=sum(row.waiting for row in rows),
         services=rows,
@@ -170,6 +176,7 @@ def clinic_view(queue: Queue, clinic: Clinic, now: datetime) -> ClinicView:
     return ClinicView(
         name=clinic.name,
         timezone=clinic.timezone,
+        notice=clinic.notice,
         at=clinic.local(now),
         services=tuple(
             OfferedService(**msgspec.structs.asdict(service), open=clinic.is_open(service, now))

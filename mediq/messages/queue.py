@@ -156,7 +156,7 @@ class GetClinic(Request[ClinicView], frozen=True, kw_only=True):
 
 @request("queue.configure")
 class Configure(Request[ClinicView], frozen=True, kw_only=True):
-    """Change the clinic's name, time zone, services and counters; they hold from now on, for everyone.
+    """Change the clinic's name, time zone, notice, services and counters; they hold from now on, for everyone.
 
     With the `revision` that was seen, only if nobody else has changed them since.
     """
@@ -165,6 +165,7 @@ class Configure(Request[ClinicView], frozen=True, kw_only=True):
     timezone: str
     services: tuple[Service, ...]
     counters: tuple[Counter, ...]
+    notice: str = ""
     revision: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     why: Why | None = None
 

@@ -224,6 +224,27 @@ async def test_a_board_whose_service_is_gone_waits_until_it_is_back(page: Page, 
         await offer(staff, laboratory=False)
 
 
+async def test_the_running_text_is_the_clinics_own(page: Page, staff: Desk) -> None:
+    await page.goto("/display/all")
+    await expect(page.locator("#notice")).to_contain_text("Mohon siapkan e-KTP")
+    clinic = (await staff.get("/clinic")).body
+    premises = {
+        "name": clinic["name"],
+        "timezone": clinic["timezone"],
+        "services": [{key: each[key] for key in ("id", "name", "letter")} for each in clinic["services"]],
+        "counters": [{key: each[key] for key in ("id", "name", "services")} for each in clinic["counters"]],
+    }
+    try:
+        saved = await staff.ask("PUT", "/clinic", json=premises | {"notice": "Poli Gigi libur hari Jumat."})
+        assert saved.status == 200, saved
+        await expect(page.locator("#notice")).to_have_text("Poli Gigi libur hari Jumat.")
+        await page.reload()
+        await expect(page.locator("#notice")).to_have_text("Poli Gigi libur hari Jumat.")
+    finally:
+        await staff.ask("PUT", "/clinic", json=premises)
+    await expect(page.locator("#notice")).to_contain_text("Mohon siapkan e-KTP")
+
+
 async def events(staff: Desk, ticket_id: str, count: int) -> None:
     """So many events at the clinic, many at once: a ticket is held and resumed, over and over."""
     for _ in range(count // 2):

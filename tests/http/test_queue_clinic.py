@@ -35,6 +35,7 @@ async def form(desk: Desk) -> dict[str, Any]:
     return {
         "name": seen["name"],
         "timezone": seen["timezone"],
+        "notice": seen["notice"],
         "services": [{k: v for k, v in service.items() if k != "open"} for service in seen["services"]],
         "counters": [{k: v for k, v in counter.items() if k != "open"} for counter in seen["counters"]],
     }
@@ -148,6 +149,23 @@ async def test_what_is_in_use_stays(admin: Desk) -> None:
         first = await board.next()
         assert first is not None
         assert first.data["board"]["at"].endswith("+09:00")
+
+
+async def test_a_notice_shows_on_every_board_at_once(admin: Desk) -> None:
+    async with admin.events("/events/board/all") as hall, admin.events("/events/board/gigi") as dentist:
+        assert [(await board.next()).data["board"]["notice"] for board in (hall, dentist)] == ["", ""]
+        saved = await save(admin, {**await form(admin), "notice": "Poli Gigi libur hari Jumat."})
+        assert (saved.status, saved.body["notice"]) == (200, "Poli Gigi libur hari Jumat.")
+        for board in (hall, dentist):
+            assert (await board.next()).data["board"]["notice"] == "Poli Gigi libur hari Jumat."
+    async with admin.events("/events/board/gigi") as late:
+        assert (await late.next()).data["board"]["notice"] == "Poli Gigi libur hari Jumat."
+
+
+@pytest.mark.parametrize("notice", ["x" * 301, "dua\nbaris"])
+async def test_a_notice_that_no_board_can_show(admin: Desk, notice: str) -> None:
+    refused = await save(admin, {**await form(admin), "notice": notice})
+    assert (refused.status, refused.fields) == (422, ["notice"])
 
 
 async def test_every_wrong_field_is_named(admin: Desk) -> None:

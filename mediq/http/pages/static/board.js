@@ -77,6 +77,7 @@ function draw() {
     row.children[1].textContent = services[place].waiting;
   });
   at("clinic").textContent = calls.board.clinic;
+  at("notice").textContent = calls.board.notice || t("board.notice");
 }
 
 /** Bring a list to `count` rows, made like its template, and write each: rows are used again, never piled up. */

@@ -1,15 +1,17 @@
-// The form of a clinic: name, time zone, services with letters and hours, counters and what they serve.
+// The form of a clinic: name, time zone, running text, services with letters and hours, counters and what they serve.
 import { field, fill, h, newId } from "./dom.js";
 import { t } from "./words.js";
 
 const ZONES = [["Asia/Jakarta", "premises.jakarta"], ["Asia/Makassar", "premises.makassar"], ["Asia/Jayapura", "premises.jayapura"]];
 const LETTERS = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZ"];
 const NAME = 60;
+const NOTICE = 300;
 
 /** What an administrator may change of a clinic, out of what MediQ tells of it. */
-export const premisesOf = ({ name, timezone, services, counters }) => ({
+export const premisesOf = ({ name, timezone, notice, services, counters }) => ({
   name,
   timezone,
+  notice,
   services: services.map(({ id, name: called, letter, opens, closes }) => ({ id, name: called, letter, opens, closes })),
   counters: counters.map(({ id, name: called, services: takes }) => ({ id, name: called, services: takes })),
 });
@@ -41,7 +43,8 @@ export class Premises {
     const wrong = h("span", { class: "wrong" });
     fill(place, h("div", { class: "stack" },
       field(t("premises.name"), this.input(this.premises, "name", "name", { required: true, maxlength: NAME })),
-      h("div", { class: "field", "data-path": "timezone" }, h("span", { class: "label" }, t("premises.timezone")), zones, wrong)));
+      h("div", { class: "field", "data-path": "timezone" }, h("span", { class: "label" }, t("premises.timezone")), zones, wrong),
+      field(t("premises.notice"), this.input(this.premises, "notice", "notice", { maxlength: NOTICE }), { hint: t("premises.notice_hint") })));
   }
 
   services(place) {
