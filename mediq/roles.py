@@ -41,7 +41,6 @@ from mediq.stores.setup import SetupStore
 from mediq.stores.users import UserStore
 from mediq.transport.base import Transport
 from mediq.transport.memory import MemoryBroker, MemoryTransport
-from mediq.transport.rabbitmq import RabbitTransport
 
 PORTS: Final = {"gateway": 3001, "user": 3000, "ocr": 3002, "queue": 3003}
 """The roles that a process can take, each with its port; of several, the first one's counts."""
@@ -172,6 +171,8 @@ class House:
     def _make_transport(self) -> Child:
         capacity = self._settings.bus.mailbox_capacity
         if url := self._settings.servers.rabbitmq_url:
+            from mediq.transport.rabbitmq import RabbitTransport  # only who reaches a broker pays for its client
+
             self._transport = RabbitTransport(url, capacity=capacity)
         else:
             self._transport = MemoryTransport(MemoryBroker(capacity=capacity))
