@@ -81,6 +81,7 @@ def _command(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _run(settings: Settings, role: str) -> int:
+    gc.disable()  # what a start makes stays; to look through it again and again would be a tenth of its work
     from mediq import roles
     from mediq.folder import hold_folder
 
@@ -123,7 +124,8 @@ async def _serve(settings: Settings, wanted: frozenset[str]) -> int:
         else:
             loop.add_signal_handler(number, stop)
     await supervisor.start()
-    gc.freeze()  # what the start has made stays: the collector need not look through it again and again
+    gc.freeze()  # nor need the collector look through it from here on
+    gc.enable()
     observe.logger("main").info("started", roles=sorted(wanted), data=str(settings.folder))
     await supervisor.run()
     return 0

@@ -1,4 +1,7 @@
-"""The composition root: which role runs what, over which stores and which transport. The only file that knows all."""
+"""The composition root: which role runs what, over which stores and which transport. The only file that knows all.
+
+What is large is imported where it is made, so that a process pays for its own roles and servers alone.
+"""
 
 import asyncio
 import secrets
@@ -7,20 +10,13 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from mediq.actors.audit import AuditActor
 from mediq.actors.gateway import GatewayActor
 from mediq.actors.health import VERSION, overall, probe
-from mediq.actors.ocr import OcrActor
-from mediq.actors.queue import QueueActor
-from mediq.actors.reader import ReaderActor
-from mediq.actors.sign_in import UserStores
-from mediq.actors.user import UserActor
 from mediq.config import ConfigError, Settings
 from mediq.domain.card import Reading
 from mediq.folder import kept_secrets
-from mediq.http.app import Gateway
 from mediq.http.operations import Operations
 from mediq.http.server import HttpServer
 from mediq.http.tokens import Tokens
@@ -32,15 +28,14 @@ from mediq.kernel.retry import RetryPolicy
 from mediq.kernel.supervisor import Child, ChildSpec, Strategy, Supervisor
 from mediq.messages.errors import Invalid, TooLarge, Unsupported
 from mediq.messages.health import DetailedHealth
-from mediq.stores.audit import AuditTrail
-from mediq.stores.credentials import CredentialStore
-from mediq.stores.database import ping
-from mediq.stores.owned import Stores, reached
-from mediq.stores.sessions import SessionStore
-from mediq.stores.setup import SetupStore
-from mediq.stores.users import UserStore
+from mediq.stores.reached import reached
 from mediq.transport.base import Transport
 from mediq.transport.memory import MemoryBroker, MemoryTransport
+
+if TYPE_CHECKING:
+    from mediq.actors.reader import ReaderActor
+    from mediq.http.app import Gateway
+    from mediq.stores.owned import Stores
 
 PORTS: Final = {"gateway": 3001, "user": 3000, "ocr": 3002, "queue": 3003}
 """The roles that a process can take, each with its port; of several, the first one's counts."""
@@ -156,7 +151,7 @@ class House:
         """Stores, then transport, then bus, then actors, then the port; stopped in the opposite order."""
         grace = self._settings.http.grace_seconds
         specs = [
-            ChildSpec(name="stores", factory=self._make_stores),
+            *([ChildSpec(name="stores", factory=self._make_stores)] if set(self._roles) - {"gateway"} else []),
             ChildSpec(name="transport", factory=self._make_transport),
             ChildSpec(name="bus", factory=self._make_bus),
             ChildSpec(name="actors", factory=self._make_actors, shutdown=2 * grace + 5),
@@ -165,13 +160,15 @@ class House:
         return Supervisor("mediq", specs, Strategy.REST_FOR_ONE)
 
     def _make_stores(self) -> Child:
+        from mediq.stores.owned import Stores
+
         self._stores = Stores(self._settings, self._roles)
         return self._stores
 
     def _make_transport(self) -> Child:
         capacity = self._settings.bus.mailbox_capacity
         if url := self._settings.servers.rabbitmq_url:
-            from mediq.transport.rabbitmq import RabbitTransport  # only who reaches a broker pays for its client
+            from mediq.transport.rabbitmq import RabbitTransport
 
             self._transport = RabbitTransport(url, capacity=capacity)
         else:
@@ -209,6 +206,15 @@ class House:
         return ActorCell(actor, self._transport, self._mailboxes[actor.name], private=actor.name == "gateway")
 
     def _make_user(self) -> Actor:
+        from mediq.actors.sign_in import UserStores
+        from mediq.actors.user import UserActor
+        from mediq.stores.audit import AuditTrail
+        from mediq.stores.credentials import CredentialStore
+        from mediq.stores.database import ping
+        from mediq.stores.sessions import SessionStore
+        from mediq.stores.setup import SetupStore
+        from mediq.stores.users import UserStore
+
         engine = self._stores.engine
         return UserActor(
             self._bus,
@@ -229,6 +235,9 @@ class House:
         )
 
     def _make_audit(self) -> Actor:
+        from mediq.actors.audit import AuditActor
+        from mediq.stores.audit import AuditTrail
+
         keep = timedelta(days=self._settings.auth.audit_days)
         return AuditActor(self._bus, AuditTrail(self._stores.engine), keep=keep, clock=now)
 
@@ -240,6 +249,8 @@ class House:
         print(f"Buat administrator pertama di {address}/setup#{token}", flush=True)  # noqa: T201
 
     def _make_queue(self) -> Actor:
+        from mediq.actors.queue import QueueActor
+
         return QueueActor(
             self._bus,
             self._stores.event_log,
@@ -250,6 +261,8 @@ class House:
         )
 
     def _make_ocr(self) -> Actor:
+        from mediq.actors.ocr import OcrActor
+
         return OcrActor(
             self._bus,
             self._stores.jobs,
@@ -260,6 +273,8 @@ class House:
         )
 
     def _make_reader(self) -> Actor:
+        from mediq.actors.reader import ReaderActor
+
         settings = self._settings.ocr
         self._reader = ReaderActor(
             self._bus,
@@ -279,7 +294,9 @@ class House:
             port = next(port for role, port in PORTS.items() if role in self._roles)
         return HttpServer(site, settings.host, port, settings.grace_seconds)
 
-    def _make_gateway(self) -> Gateway:
+    def _make_gateway(self) -> "Gateway":
+        from mediq.http.app import Gateway
+
         ocr = self._settings.ocr
         return Gateway(
             self._bus,

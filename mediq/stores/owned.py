@@ -14,6 +14,7 @@ from mediq.messages.errors import Unavailable
 from mediq.stores.database import migrate, open_database, ping
 from mediq.stores.eventlog import EventLog, SqliteEventLog
 from mediq.stores.jobs import JobStore, SqliteJobStore
+from mediq.stores.reached import reached
 
 
 def database_url(settings: Settings) -> str:
@@ -22,14 +23,10 @@ def database_url(settings: Settings) -> str:
 
 
 @contextmanager
-def reached(setting: str) -> Iterator[None]:
-    """Say at a start which `setting` names the server that does not answer; without one, errors pass unchanged."""
+def accepted(setting: str) -> Iterator[None]:
+    """Say which `setting` names the database server that refuses, such as a password; without one, errors pass."""
     try:
         yield
-    except Unavailable as error:
-        if not setting or error.detail != Unavailable().detail:
-            raise
-        raise Unavailable(f"The server that {setting} names does not answer; start it, or set its address.") from error
     except DBAPIError as error:
         if not setting or error.orig is None:
             raise
@@ -60,7 +57,8 @@ class Stores(Child):
         try:
             servers = self._settings.servers
             if "user" in self._roles:
-                with reached("DATABASE_URL" if servers.database_url else ""):
+                setting = "DATABASE_URL" if servers.database_url else ""
+                with reached(setting), accepted(setting):
                     await migrate(self.engine)
             with reached("REDIS_URL" if servers.redis_url else ""):
                 if "queue" in self._roles:

@@ -1,11 +1,14 @@
 """Settings that MediQ cannot start with: one sentence on the terminal, exit status 2, no traceback, nothing begun."""
 
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.fixtures.house import CLINIC, House, free_port, mediq, running
+from tests.fixtures.house import CLINIC, House, environment, free_port, mediq, running
 
 
 def one_sentence(text: str) -> str:
@@ -75,6 +78,25 @@ def test_a_data_folder_with_something_else_in_it(tmp_path: Path, name: str) -> N
     assert refused.returncode in (1, 2)
     assert name in one_sentence(refused.stderr)
     assert (tmp_path / "data" / name).read_text().startswith("this is a diary"), "left as it is"
+
+
+def test_an_embedded_house_imports_no_client_of_a_server(tmp_path: Path) -> None:
+    with running(tmp_path, environ={"PYTHONPROFILEIMPORTTIME": "1"}) as house:
+        imported = set(re.findall(r"^import time: .*\| +(\w+)", house.log, re.MULTILINE))
+    assert "sqlalchemy" in imported, "what it does need"
+    assert not imported & {"redis", "aio_pika", "aiomysql"}
+
+
+def test_no_role_imports_what_only_others_need() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, mediq.roles; print(*sys.modules)"],
+        env=environment(Path("nowhere")),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "mediq.kernel.bus" in loaded.stdout.split()
+    assert not {"sqlalchemy", "redis", "aio_pika", "jinja2", "limits", "cv2"}.intersection(loaded.stdout.split())
 
 
 class TestBesideARunningHouse:
