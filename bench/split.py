@@ -5,6 +5,8 @@
 Two processes on either side, a gateway and what answers, on one private broker with durable quorum queues, confirmed
 and persistent. Beside the house's own gateway, with everything on but the asking who it is, stands an aiohttp handler
 that asks by hand with aio-pika (see bench/broker.py), and NestJS with its RabbitMQ transport where npm can install it.
+On a busy machine the CPU a request says more than requests a second, and where gateway, service and broker share the
+cores it is what the requests a second come down to.
 """
 
 import sys
@@ -19,6 +21,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 import uvloop
@@ -26,7 +29,7 @@ from aiohttp import web
 
 from bench import nest
 from bench.broker import ByHand
-from bench.measure import CONNECTIONS, machine, serving, show, take_turns, wrk
+from bench.measure import CONNECTIONS, Load, Served, cpu, machine, serving, show, take_turns, wrk
 from bench.work import JSON, Ask
 from tests.fixtures.house import free_port
 from tests.fixtures.servers import RabbitMQ
@@ -52,57 +55,77 @@ async def serve_by_hand(port: int, url: str) -> None:
     await asyncio.Event().wait()
 
 
+class Side(NamedTuple):
+    """A gateway and what answers behind it."""
+
+    gateway: Served
+    service: Served
+
+    def load(self, seconds: float, connections: int) -> Load:
+        return wrk(f"{self.gateway.address}/open", seconds, connections=connections, **JSON)
+
+
 @contextmanager
-def sides(broker: RabbitMQ) -> Iterator[dict[str, str]]:
-    """The addresses of the gateways, each with its own process that answers."""
+def sides(broker: RabbitMQ) -> Iterator[dict[str, Side]]:
+    """Every gateway with its own process that answers."""
     with ExitStack() as stack:
         url = broker.url()
-        stack.enter_context(serving("bench/broker.py", "--serve", "by-hand", url))
-        by_hand = stack.enter_context(serving("bench/split.py", "--serve", str(free_port()), url))
+        service = stack.enter_context(serving("bench/broker.py", "--serve", "by-hand", url))
+        gateway = stack.enter_context(serving("bench/split.py", "--serve", str(free_port()), url))
+        found = {BY_HAND: Side(gateway, service)}
         url = broker.url()
-        stack.enter_context(serving("bench/broker.py", "--serve", "ours", url))
+        service = stack.enter_context(serving("bench/broker.py", "--serve", "ours", url))
         environ = {
             "RABBITMQ_URL": url,
             "JWT_SECRET": secrets.token_urlsafe(48),
             "JWT_REFRESH_SECRET": secrets.token_urlsafe(48),
         }
         command = ("bench/house.py", "--role", "gateway", "--port", str(free_port()))
-        ours = stack.enter_context(serving(*command, env=environ))
-        found = {BY_HAND: by_hand, OURS: ours}
+        found[OURS] = Side(stack.enter_context(serving(*command, env=environ)), service)
         if nest.installed():
             url = broker.url()
-            stack.enter_context(nest.service(url))
+            service = stack.enter_context(nest.service(url))
             for adapter in nest.ADAPTERS:
-                found[f"NestJS on {adapter}"] = stack.enter_context(nest.gateway(adapter, url))
-        yield {name: f"{served.address}/open" for name, served in found.items()}
+                found[f"NestJS on {adapter}"] = Side(stack.enter_context(nest.gateway(adapter, url)), service)
+        yield found
 
 
 def run(rounds: int = 3, seconds: float = 4, connections: int = CONNECTIONS) -> None:
     broker = RabbitMQ()
     try:
         broker.start()
-        with sides(broker) as addresses:
-            for url in addresses.values():
-                wrk(url, 1, **JSON)  # warm
-            many: dict[str, Callable[[], float]] = {
-                name: partial(_rate, url, seconds, connections) for name, url in addresses.items()
-            }
+        broker_pid = int((broker.folder / "pid").read_text())
+        with sides(broker) as found:
+            for side in found.values():
+                side.load(1, connections)  # warm
+            own: dict[str, list[float]] = {name: [] for name in found}
+            brokers: dict[str, list[float]] = {name: [] for name in found}
+
+            def rate(name: str) -> float:
+                gateway, service = found[name]
+                pids = (gateway.pid, service.pid, broker_pid)
+                before = [cpu(pid) for pid in pids]
+                load = found[name].load(seconds, connections)
+                spent = [1e6 * (cpu(pid) - was) / load.count for pid, was in zip(pids, before, strict=True)]
+                own[name].append(sum(spent[:2]))
+                brokers[name].append(spent[2])
+                return load.rate
+
+            many: dict[str, Callable[[], float]] = {name: partial(rate, name) for name in found}
             alone: dict[str, Callable[[], float]] = {
-                name: partial(_half, url, seconds) for name, url in addresses.items()
+                name: partial(_half, side, seconds) for name, side in found.items()
             }
             title = f"HTTP → RabbitMQ → actor → HTTP, durable and confirmed (wrk, {connections} connections)"
             show(title, "requests/s", take_turns(many, rounds), goals={OURS: "≥ 5"})
+            show("The same, as CPU of gateway and service", "µs a request", own, goals={OURS: "≤ 0.2"})
+            show("The same, as CPU of the broker", "µs a request", brokers)
             show("The same, one request at a time", "p50, ms", take_turns(alone, rounds), goals={OURS: "≤ 1.3"})
     finally:
         broker.close()
 
 
-def _rate(url: str, seconds: float, connections: int) -> float:
-    return wrk(url, seconds, connections=connections, **JSON).rate
-
-
-def _half(url: str, seconds: float) -> float:
-    return wrk(url, seconds, connections=1, **JSON).half
+def _half(side: Side, seconds: float) -> float:
+    return side.load(seconds, connections=1).half
 
 
 def main() -> None:
