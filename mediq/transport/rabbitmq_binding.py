@@ -145,8 +145,9 @@ class PrivateConsumer(Attachment):
                     await channel.queue_delete(self._mailbox)
 
     async def _receive(self, message: DeliveredMessage) -> None:
+        now = self._clock()
         for envelope in _understood(message, self._mailbox):
-            if not expired(envelope, self._clock):
+            if not expired(envelope, now):
                 self._on_delivery(_Settled(envelope))
 
 
@@ -171,8 +172,8 @@ class _Settled(Delivery):
         pass
 
 
-def expired(envelope: Envelope, clock: Clock) -> bool:
-    return envelope.deadline is not None and envelope.deadline <= clock()
+def expired(envelope: Envelope, now: float) -> bool:
+    return envelope.deadline is not None and envelope.deadline <= now
 
 
 def _understood(message: DeliveredMessage, queue: str) -> list[Envelope]:

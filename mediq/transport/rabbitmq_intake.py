@@ -116,7 +116,8 @@ class Intake:
         except Undecodable as error:
             await self._replace(tag, self._bury(message.body, f"undecodable: {error}"))
             return
-        live = [each for each in envelopes if not expired(each, self._consumer.clock)]
+        now = self._consumer.clock()
+        live = [each for each in envelopes if not expired(each, now)]
         returns: Any = (message.header.properties.headers or {}).get("x-delivery-count") or 0
         if len(live) > 1 and (returns or len(live) > self._consumer.prefetch):
             # Whoever had them may have died of one of them; or they are more than one consumer's share.
@@ -125,7 +126,7 @@ class Intake:
             await self._replace(tag, self._bury(message.body, "deliveries"))
         elif live:
             batch = _Batch(tag, len(live))
-            self._held.extend((each, batch) for each in live)
+            self._held.extend([(each, batch) for each in live])
             self._hand_out()
         else:
             await self._settle_message(tag, ack=True)
@@ -148,15 +149,23 @@ class Intake:
                     return
             await self._settle_message(tag, ack=False)
 
-    async def settle(self, delivery: "_Delivery", how: Callable[[], Awaitable[None]] | None = None) -> None:
+    async def ack(self, delivery: "_Delivery") -> None:
+        """What nearly all deliveries come to; a second settlement is too late."""
+        batch = self._out.pop(delivery, None)
+        if batch is None or self._link.lost.is_set():
+            return
+        await self._finish(batch)
+        self._hand_out()
+        await self._leave()
+
+    async def settle(self, delivery: "_Delivery", how: Callable[[], Awaitable[None]]) -> None:
         """Settle an envelope that is out, having first brought it elsewhere; a second time is too late."""
         batch = self._out.pop(delivery, None)
         if batch is None or self._link.lost.is_set():
             return
         with self._at_work():
             try:
-                if how is not None:
-                    await how()
+                await how()
             except (Fault, Refused) as error:
                 batch.spoilt = True
                 _log.warning("comes back as it was", mailbox=self._mailbox, error=repr(error))
@@ -181,7 +190,7 @@ class Intake:
         batch = self._out.get(delivery)
         if batch is not None and batch.size == 1:
             batch.spoilt = True  # goes back to its place
-            await self.settle(delivery)
+            await self.ack(delivery)
         else:
             await self.settle(delivery, lambda: self._send_again([delivery.envelope]))
 
@@ -216,11 +225,14 @@ class Intake:
                 await self._finish(batch, len(envelopes))
 
     def _hand_out(self) -> None:
+        if not self._held:
+            return
+        now = self._consumer.clock()
         while self._held and len(self._out) < self._consumer.prefetch:
             envelope, batch = self._held.popleft()
             delivery = _Delivery(envelope, self)
             self._out[delivery] = batch
-            if expired(envelope, self._consumer.clock):
+            if expired(envelope, now):
                 task = asyncio.create_task(delivery.ack())
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
@@ -230,7 +242,8 @@ class Intake:
     async def _finish(self, batch: "_Batch", count: int = 1) -> None:
         batch.open -= count
         if batch.open == 0:
-            await self._settle_message(batch.tag, ack=not batch.spoilt)
+            with self._at_work():
+                await self._settle_message(batch.tag, ack=not batch.spoilt)
 
     async def _replace(self, tag: int, by: Awaitable[None]) -> None:
         """Acknowledge a message when it is elsewhere; if it cannot be brought there, it comes back."""
@@ -333,7 +346,7 @@ class _Delivery(Delivery):
         self._intake = intake
 
     async def ack(self) -> None:
-        await self._intake.settle(self)
+        await self._intake.ack(self)
 
     async def retry(self, delay: float) -> None:
         await self._intake.retry(self, delay)

@@ -1,6 +1,7 @@
 """What waits to be published to one mailbox: in batches, one at a time, so that a busy mailbox costs few confirms."""
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -9,8 +10,9 @@ from mediq.messages.errors import Fault, MailboxFull, Unavailable
 from mediq.transport.envelope import Envelope, encode_frame
 from mediq.transport.rabbitmq_link import Refused
 
-BATCH: Final = 32
-"""Envelopes in a frame at most; the mailbox's bound counts frames."""
+BATCH: Final = 64
+"""Envelopes in a frame at most: what a service takes at once, so that none must be spread again; the mailbox's bound
+counts frames."""
 BATCH_BYTES: Final = 65_536
 PAUSES: Final = (0.005, 0.01, 0.02, 0.05, 0.1)
 """Seconds between the attempts to get into a full mailbox."""
@@ -30,27 +32,25 @@ class Outbox:
         self._clock = clock
         self._on_empty = on_empty
         self._waiting: deque[_Letter] = deque()
+        self._under_way: list[_Letter] = []
         self._full = False
         self._task: asyncio.Task[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_due = 0.0
 
     async def put(self, envelope: Envelope) -> None:
         """Raises what :meth:`mediq.transport.base.Transport.send` raises."""
-        timeout = None if envelope.deadline is None else envelope.deadline - self._clock()
-        if timeout is not None and timeout <= 0:
-            return  # nobody would be handed it
+        deadline = envelope.deadline
+        if deadline is not None:
+            if deadline <= (now := self._clock()):
+                return  # nobody would be handed it
+            if self._alarm is None or deadline < self._alarm_due:
+                self._set_alarm(deadline, now)
         letter = _Letter(envelope, asyncio.get_running_loop().create_future())
         self._waiting.append(letter)
         if self._task is None:
             self._task = asyncio.create_task(self._work())  # begins when all of this turn of the loop are in
-        try:
-            async with asyncio.timeout(timeout):
-                await letter.sent
-        except TimeoutError:
-            if letter.sent.cancelled():
-                if self._full:
-                    raise MailboxFull(retry_after=1.0) from None
-                raise Unavailable from None
-            letter.sent.result()
+        await letter.sent
 
     def fail(self) -> None:
         """Turn away whoever waits: there is no connection. What is under way learns it by itself."""
@@ -65,10 +65,10 @@ class Outbox:
             self._task.cancel()
 
     async def _work(self) -> None:
-        batch: list[_Letter] = []
         refusals = 0
         try:
             while batch := self._gather():
+                self._under_way = batch
                 try:
                     await self._publish(encode_frame([each.envelope for each in batch]), self._patience(batch))
                 except Refused:
@@ -84,11 +84,38 @@ class Outbox:
                     refusals = 0
                     for letter in batch:
                         letter.succeed()
+                self._under_way = []
         finally:
-            for letter in batch:
+            for letter in self._under_way:
                 letter.fail(Unavailable())
+            if self._alarm is not None:
+                self._alarm.cancel()
+                self._alarm = None
             self._task = None
             self._on_empty()
+
+    def _set_alarm(self, deadline: float, now: float) -> None:
+        """One timer serves all letters: it is set for the first deadline among them, which seldom changes."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_later(deadline - now, self._turn_away_late)
+        self._alarm_due = deadline
+
+    def _turn_away_late(self) -> None:
+        """Tell those whose deadline has come that there was no room, or that nobody knows whether it arrived."""
+        self._alarm = None
+        now = self._clock()
+        first: float | None = None
+        for letter in itertools.chain(self._under_way, self._waiting):
+            deadline = letter.envelope.deadline
+            if deadline is None or letter.sent.done():
+                continue
+            if deadline <= now:
+                letter.fail(MailboxFull(retry_after=1.0) if self._full else Unavailable())
+            elif first is None or deadline < first:
+                first = deadline
+        if first is not None:
+            self._set_alarm(first, now)
 
     def _gather(self) -> list["_Letter"]:
         """What travels next; whoever has given up is left out."""

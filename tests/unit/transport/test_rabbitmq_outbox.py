@@ -130,6 +130,35 @@ async def test_who_waits_for_a_confirm_beyond_the_deadline_cannot_know(broker: B
     verdict.set_result(None)
 
 
+async def test_everybody_is_told_at_a_deadline_of_their_own(broker: Broker) -> None:
+    broker.open = False
+    now = time.time()
+    told: list[float] = []
+    deadlines = [now + seconds for seconds in (0.1, 0.15, 0.05)]
+    impatient = [sending for deadline in deadlines for sending in broker.send("x", deadline=deadline)]
+    for sending in impatient:
+        sending.add_done_callback(lambda _: told.append(time.time()))
+    (patient,) = broker.send("patient", deadline=now + 60.0)
+    verdict = await broker.under_way.get()
+    async with asyncio.timeout(5.0):
+        results = await asyncio.gather(*impatient, return_exceptions=True)
+    assert [type(result) for result in results] == [Unavailable] * 3
+    assert all(at >= deadline for at, deadline in zip(told, sorted(deadlines), strict=True))
+    assert not patient.done()
+    verdict.set_result(None)
+    await patient
+
+
+async def test_a_deadline_counts_after_everything_was_sent_once(broker: Broker) -> None:
+    now = time.time()
+    await asyncio.gather(*broker.send("a", deadline=now + 0.1))
+    broker.open = False
+    (sending,) = broker.send("b", deadline=now + 0.2)
+    async with asyncio.timeout(5.0):
+        with pytest.raises(Unavailable):
+            await sending
+
+
 async def test_what_nobody_waits_for_any_more_is_not_sent(broker: Broker) -> None:
     await asyncio.gather(*broker.send("late", deadline=time.time() - 1.0))
     broker.open = False
