@@ -67,7 +67,7 @@ class Outbox:
     async def _work(self) -> None:
         refusals = 0
         try:
-            while batch := self._gather():
+            while batch := await self._gather():
                 self._under_way = batch
                 try:
                     await self._publish(encode_frame([each.envelope for each in batch]), self._patience(batch))
@@ -117,8 +117,15 @@ class Outbox:
         if first is not None:
             self._set_alarm(first, now)
 
-    def _gather(self) -> list["_Letter"]:
-        """What travels next; whoever has given up is left out."""
+    async def _gather(self) -> list["_Letter"]:
+        """What travels next, as soon as a turn of the loop brings no more; whoever has given up is left out.
+
+        Who is busy comes by letters turn after turn: the first of them going ahead alone would cost as much as all.
+        """
+        count = 0
+        while count < len(self._waiting) < BATCH:
+            count = len(self._waiting)
+            await asyncio.sleep(0)
         batch: list[_Letter] = []
         size = 0
         while self._waiting and len(batch) < BATCH:

@@ -61,6 +61,15 @@ async def test_letters_of_one_turn_travel_together(broker: Broker) -> None:
     assert broker.frames == [[b"a", b"b", b"c"]]
 
 
+async def test_letters_that_come_turn_after_turn_travel_together(broker: Broker) -> None:
+    sending = []
+    for name in "abcde":
+        sending += broker.send(name)
+        await asyncio.sleep(0)
+    await asyncio.gather(*sending)
+    assert broker.frames == [[b"a", b"b", b"c", b"d", b"e"]]
+
+
 async def test_what_comes_while_one_frame_is_under_way_gathers(broker: Broker) -> None:
     broker.open = False
     first = broker.send("a")
