@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from mediq.actors.gateway import GatewayActor
-from mediq.actors.health import VERSION, overall, probe
+from mediq.actors.health import VERSION, circuits, overall, probe
 from mediq.config import ConfigError, Settings
 from mediq.domain.card import Reading
 from mediq.folder import kept_secrets
@@ -313,9 +313,9 @@ class House:
         """How this process and what it stands on are."""
         questions = {"broker": self._transport.ping, **self._stores.questions()}
         found = await asyncio.gather(*(probe(question) for question in questions.values()))
-        parts = dict(zip(questions, found, strict=True))
+        parts = dict(zip(questions, found, strict=True)) | circuits(self._bus)
         return DetailedHealth(
-            status=overall(parts, *parts),
+            status=overall(parts, *questions),
             version=VERSION,
             uptime_seconds=round(time.monotonic() - self._began, 1),
             parts=parts,

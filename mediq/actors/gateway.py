@@ -4,9 +4,8 @@ import asyncio
 import time
 from collections.abc import Mapping
 
-from mediq.actors.health import VERSION, overall, probe
+from mediq.actors.health import VERSION, circuits, overall, probe
 from mediq.kernel.actor import Actor, handles
-from mediq.kernel.breaker import State
 from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context
 from mediq.messages.health import (
@@ -46,10 +45,7 @@ class GatewayActor(Actor):
             *(probe(lambda check=check: self.bus.ask(check, timeout=_PATIENCE)) for check in _SERVICES.values()),  # type: ignore[misc]
             probe(self.bus.transport.ping),
         )
-        parts = dict(zip(names, found, strict=True))
-        for service, breaker in self.bus.breakers.items():
-            if breaker.state is not State.CLOSED:
-                parts[f"circuit:{service}"] = Part(status="degraded", detail=breaker.state)
+        parts = dict(zip(names, found, strict=True)) | circuits(self.bus)
         return DetailedHealth(
             status=overall(parts, "broker"),
             version=VERSION,

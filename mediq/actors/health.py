@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 from typing import Final
 
+from mediq.kernel import breaker
+from mediq.kernel.bus import Bus
 from mediq.messages.errors import DomainError, Fault
 from mediq.messages.health import Part, State
 
@@ -22,6 +24,15 @@ async def probe(ask: Callable[[], Awaitable[object]]) -> Part:
     if isinstance(answer, Part):
         return Part(status=answer.status, latency_ms=latency, detail=answer.detail, parts=answer.parts)
     return Part(status="up", latency_ms=latency)
+
+
+def circuits(bus: Bus) -> dict[str, Part]:
+    """The services that this process does not ask at present, or only by way of trial."""
+    return {
+        f"circuit:{service}": Part(status="degraded", detail=circuit.state)
+        for service, circuit in bus.breakers.items()
+        if circuit.state is not breaker.State.CLOSED
+    }
 
 
 def overall(parts: Mapping[str, Part], *needed: str) -> State:
