@@ -6,9 +6,9 @@ answer among many failures does not keep a broken service under load. States as 
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
+from types import TracebackType
 
 import msgspec
 
@@ -49,37 +49,18 @@ class Breaker:
         self._probing = False
         observe.breaker_open.labels(service).set(0)
 
-    @contextmanager
-    def call(self, *, patient: bool = True) -> Iterator[None]:
-        """Run one call under the breaker.
+    def call(self, *, patient: bool = True) -> "Call":
+        """One call under the breaker, as a context.
 
         A caller who is not `patient` has less time than a service that works may need: that it ran out says nothing.
 
         Raises:
-            BreakerOpen: the call was not made; its `retry_after` says when the next probe is due.
+            BreakerOpen: on entry, the call was not made; its `retry_after` says when the next probe is due.
         """
-        probe = self._enter()
-        try:
-            yield
-        except (Expired, Unavailable, Internal) as fault:
-            if isinstance(fault, Expired) and not patient:
-                self._probing = self._probing and not probe
-            elif isinstance(fault, MailboxFull) and not probe:
-                pass  # it works as fast as it can, and answers others
-            elif fault.service in (None, self.service):
-                self._failed(probe)
-            else:
-                self._succeeded(probe)  # it answers: what it needs is away, and has a breaker of its own
-            raise
-        except DomainError:
-            self._succeeded(probe)  # a refusal is an answer: the service works
-            raise
-        except BaseException:
-            self._probing = self._probing and not probe  # cancelled: says nothing about the service
-            raise
-        self._succeeded(probe)
+        return Call(self, patient)
 
-    def _enter(self) -> bool:
+    def enter(self) -> bool:
+        """Let a call begin; whether it is the probe."""
         if self.state is State.CLOSED:
             return False
         wait = self._opened_at + self._policy.rest - self._clock()
@@ -88,6 +69,19 @@ class Breaker:
         self.state = State.HALF_OPEN
         self._probing = True
         return True
+
+    def ended(self, error: BaseException | None, *, probe: bool, patient: bool) -> None:
+        """Note how a call ended."""
+        if error is None or isinstance(error, DomainError):
+            self._succeeded(probe)  # a refusal is an answer: the service works
+        elif not isinstance(error, (Expired, Unavailable, Internal)) or (isinstance(error, Expired) and not patient):
+            self._probing = self._probing and not probe  # such as cancelled: says nothing about the service
+        elif isinstance(error, MailboxFull) and not probe:
+            pass  # it works as fast as it can, and answers others
+        elif error.service in (None, self.service):
+            self._failed(probe)
+        else:
+            self._succeeded(probe)  # it answers: what it needs is away, and has a breaker of its own
 
     def _succeeded(self, probe: bool) -> None:
         if probe:
@@ -124,3 +118,22 @@ class Breaker:
         self._failures += not ok
         while self._outcomes[0][0] < now - self._policy.window:
             self._failures -= not self._outcomes.popleft()[1]
+
+
+class Call:
+    """A call under a breaker: a class, since the generator of a `contextmanager` costs more than all the rest of it."""
+
+    __slots__ = ("_breaker", "_patient", "_probe")
+
+    def __init__(self, breaker: Breaker, patient: bool) -> None:
+        self._breaker = breaker
+        self._patient = patient
+        self._probe = False
+
+    def __enter__(self) -> None:
+        self._probe = self._breaker.enter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._breaker.ended(error, probe=self._probe, patient=self._patient)

@@ -5,6 +5,7 @@ waits for them by correlation id.
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
@@ -14,7 +15,7 @@ import msgspec
 from mediq import observe
 from mediq.kernel.breaker import Breaker, BreakerPolicy
 from mediq.kernel.context import current
-from mediq.kernel.retry import RetryPolicy, retrying
+from mediq.kernel.retry import RetryPolicy
 from mediq.kernel.supervisor import Child
 from mediq.messages.errors import Expired, Fault, Internal, MailboxFull, Unavailable, WireError, from_wire
 from mediq.messages.principal import Principal
@@ -109,19 +110,16 @@ class Bus(Child):
             principal=principal or context.principal,
             headers=context.headers,
         )
-        breaker = self.breakers[spec.service]
-
-        async def once() -> R:
+        repeatable = spec.idempotent or key is not None
+        for made in itertools.count(1):
             try:
-                with breaker.call(patient=deadline - self.clock() >= _PATIENCE * self.timeout):
-                    return await self._exchange(spec, envelope)
+                return await self._attempt(spec, envelope, deadline)
             except Fault as fault:
-                fault.service = fault.service or spec.service
-                raise
-
-        if spec.idempotent or key is not None:
-            return await retrying(once, self._retry, deadline=deadline, clock=self.clock)
-        return await once()
+                pause = self._retry.pause(fault, made=made, left=deadline - self.clock()) if repeatable else None
+                if pause is None:
+                    raise
+            await asyncio.sleep(pause)
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def tell(self, message: Request[Any], *, key: str | None = None) -> None:
         """Put a request into its service's mailbox; returns when it is there. Nobody waits for what comes of it.
@@ -179,6 +177,15 @@ class Bus(Child):
                     _log.exception("event not handled", pattern=envelope.pattern)
 
         return await self.transport.subscribe(pattern, decode)
+
+    async def _attempt(self, spec: Spec[R], envelope: Envelope, deadline: float) -> R:
+        patient = deadline - self.clock() >= _PATIENCE * self.timeout
+        try:
+            with self.breakers[spec.service].call(patient=patient):
+                return await self._exchange(spec, envelope)
+        except Fault as fault:
+            fault.service = fault.service or spec.service
+            raise
 
     async def _exchange(self, spec: Spec[R], envelope: Envelope) -> R:
         reply: asyncio.Future[Envelope] = asyncio.get_running_loop().create_future()

@@ -325,6 +325,28 @@ async def test_repetitions_end_at_the_deadline() -> None:
         assert len(calls) == 1
 
 
+async def test_repetitions_wait_ever_longer_and_the_time_that_attempts_take_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with House(retry=RetryPolicy(attempts=9, initial=1.0, jitter=0.0)) as house:
+        waits: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            waits.append(seconds)
+            house.clock.advance(seconds)
+
+        async def script(message: Look, context: Context) -> Echoed:
+            house.clock.advance(0.5)
+            raise Unavailable
+
+        await house.employ_script(script)
+        monkeypatch.setattr(bus.asyncio, "sleep", sleep)
+        with pytest.raises(Unavailable):
+            await house.bus.ask(Look(), timeout=8.5)
+        monkeypatch.undo()
+        assert waits == [1.0, 2.0], "four attempts of 0.5 s and waits of 1, 2 and 4 s would reach the deadline"
+
+
 @pytest.mark.parametrize("refusal", [NotFound("x"), Invalid("x"), Conflict("x"), BreakerOpen("x")])
 async def test_what_cannot_pass_is_not_asked_again(house: House, refusal: Exception) -> None:
     calls = Calls(refusal)

@@ -1,15 +1,14 @@
 """Asking again after a fault that may pass."""
 
-import asyncio
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediq.domain.errors import Conflict, NotFound
+from mediq.domain.errors import NotFound
 from mediq.domain.idempotency import derive
-from mediq.kernel.retry import RetryPolicy, passing, retrying
+from mediq.kernel.retry import RetryPolicy, passing
 from mediq.messages.errors import (
     BreakerOpen,
     Expired,
@@ -20,82 +19,30 @@ from mediq.messages.errors import (
     Unavailable,
     Unroutable,
 )
-from tests.unit.kernel.support import AT_ONCE, Clock
+from tests.unit.kernel.support import AT_ONCE
+
+LONG = 3600.0
 
 
-class Call:
-    """Fails in the given ways, then returns 42; each call takes `seconds` of the clock."""
-
-    def __init__(self, clock: Clock, *failures: BaseException, seconds: float = 0.0) -> None:
-        self.clock = clock
-        self.failures = list(failures)
-        self.seconds = seconds
-        self.made = 0
-
-    async def __call__(self) -> int:
-        self.made += 1
-        self.clock.advance(self.seconds)
-        if self.failures:
-            raise self.failures.pop(0)
-        return 42
-
-
-@pytest.fixture
-def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits, none of which is waited."""
-    waits: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
-
-    monkeypatch.setattr(asyncio, "sleep", sleep)
-    return waits
-
-
-async def test_a_call_that_succeeds_is_made_once(slept: list[float]) -> None:
-    call = Call(clock := Clock())
-    assert await retrying(call, AT_ONCE, deadline=clock() + 5.0, clock=clock) == 42
-    assert (call.made, slept) == (1, [])
-
-
-async def test_each_wait_is_twice_the_one_before(slept: list[float]) -> None:
-    call = Call(clock := Clock(), *[Unavailable()] * 3)
+def test_each_wait_is_twice_the_one_before() -> None:
     policy = RetryPolicy(attempts=4, initial=1.0, jitter=0.0)
-    assert await retrying(call, policy, deadline=clock() + 60.0, clock=clock) == 42
-    assert slept == [1.0, 2.0, 4.0]
+    assert [policy.pause(Unavailable(), made=made, left=LONG) for made in (1, 2, 3)] == [1.0, 2.0, 4.0]
 
 
-async def test_the_last_error_is_raised_when_the_attempts_are_used_up(slept: list[float]) -> None:
-    call = Call(clock := Clock(), Unavailable("1"), Internal("2"), Expired("3"), Unavailable("4"))
-    with pytest.raises(Expired, match="3"):
-        await retrying(call, AT_ONCE, deadline=clock() + 60.0, clock=clock)
-    assert call.made == 3
+def test_the_error_is_the_end_of_it_when_the_attempts_are_used_up() -> None:
+    policy = RetryPolicy(attempts=3, initial=0.0)
+    assert [policy.pause(Internal(), made=made, left=LONG) for made in (1, 2, 3, 4)] == [0.0, 0.0, None, None]
 
 
-async def test_it_is_not_tried_again_when_the_wait_would_reach_the_deadline(slept: list[float]) -> None:
-    call = Call(clock := Clock(), *[Unavailable()] * 9)
+@pytest.mark.parametrize(("left", "pause"), [(-1.0, None), (1.9, None), (2.0, None), (2.1, 2.0)])
+def test_it_is_not_tried_again_when_the_wait_would_reach_the_deadline(left: float, pause: float | None) -> None:
     policy = RetryPolicy(attempts=9, initial=1.0, jitter=0.0)
-    with pytest.raises(Unavailable):
-        await retrying(call, policy, deadline=clock() + 4.0, clock=clock)
-    assert slept == [1.0, 2.0]
+    assert policy.pause(Expired(), made=2, left=left) == pause
 
 
-async def test_the_time_that_the_calls_take_counts(slept: list[float]) -> None:
-    call = Call(clock := Clock(), *[Unavailable()] * 9, seconds=3.0)
-    policy = RetryPolicy(attempts=9, initial=0.0)
-    with pytest.raises(Unavailable):
-        await retrying(call, policy, deadline=clock() + 5.0, clock=clock)
-    assert call.made == 2
-
-
-@pytest.mark.parametrize(
-    "error", [NotFound("x"), Conflict("x"), BreakerOpen(), StorageFull(), ValueError("x"), asyncio.CancelledError()]
-)
-async def test_what_does_not_pass_is_raised_at_once(slept: list[float], error: BaseException) -> None:
-    call = Call(clock := Clock(), error)
-    with pytest.raises(type(error)):
-        await retrying(call, AT_ONCE, deadline=clock() + 60.0, clock=clock)
-    assert (call.made, slept) == (1, [])
+@pytest.mark.parametrize("error", [BreakerOpen(), StorageFull(), MailboxFull()])
+def test_what_does_not_pass_is_the_end_of_it(error: Fault) -> None:
+    assert AT_ONCE.pause(error, made=1, left=LONG) is None
 
 
 @pytest.mark.parametrize(
