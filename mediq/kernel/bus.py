@@ -15,9 +15,10 @@ import msgspec
 from mediq import observe
 from mediq.kernel.breaker import Breaker, BreakerPolicy
 from mediq.kernel.context import current
+from mediq.kernel.replies import Replies
 from mediq.kernel.retry import RetryPolicy
 from mediq.kernel.supervisor import Child
-from mediq.messages.errors import Expired, Fault, Internal, MailboxFull, Unavailable, WireError, from_wire
+from mediq.messages.errors import Fault, Internal, MailboxFull, Unavailable, WireError, from_wire
 from mediq.messages.principal import Principal
 from mediq.messages.registry import Request, Spec, spec_named, spec_of
 from mediq.transport.base import Binding, Delivery, Transport
@@ -56,13 +57,13 @@ class Bus(Child):
         self.clock = clock
         self.breakers = {service: Breaker(service, breaker) for service in mailboxes}
         self._retry = retry or RetryPolicy()
-        self._replies = f"replies.{new_id()}"
-        self._pending: dict[str, asyncio.Future[Envelope]] = {}
+        self._reply_to = f"replies.{new_id()}"
+        self._replies = Replies()
         self._stopped = asyncio.Event()
 
     async def start(self) -> None:
         self._stopped.clear()
-        await self.transport.bind(self._replies, self._on_reply, prefetch=0, private=True)
+        await self.transport.bind(self._reply_to, self._on_reply, prefetch=0, private=True)
 
     async def run(self) -> None:
         await self._stopped.wait()
@@ -70,10 +71,7 @@ class Bus(Child):
     async def stop(self) -> None:
         """Fail whoever still waits: their answers can no longer come."""
         self._stopped.set()
-        for future in self._pending.values():
-            if not future.done():
-                future.set_exception(Unavailable())
-                future.exception()  # counts as seen: who still waits for room gets the transport's error instead
+        self._replies.fail(Unavailable)
 
     async def ask(
         self,
@@ -104,7 +102,7 @@ class Bus(Child):
             pattern=spec.pattern,
             kind=Kind.ASK,
             body=_encode(message),
-            reply_to=self._replies,
+            reply_to=self._reply_to,
             deadline=deadline,
             idempotency_key=key,
             principal=principal or context.principal,
@@ -138,11 +136,9 @@ class Bus(Child):
             idempotency_key=key,
             headers=current.get().headers,
         )
-        try:
-            async with asyncio.timeout(self.timeout):  # it has no deadline that would end the wait for room
-                await self.transport.send(self.mailboxes[spec.service], envelope)
-        except TimeoutError:
-            raise MailboxFull(retry_after=1.0) from None
+        mailbox = self.mailboxes[spec.service]
+        if not self.transport.send_nowait(mailbox, envelope):
+            await self._send(mailbox, envelope, self.timeout)  # it has no deadline that would end the wait for room
 
     async def publish(self, event: msgspec.Struct, *, topic: str | None = None) -> None:
         """Tell whoever listens what has happened. `topic` is needed where one class goes under several patterns."""
@@ -179,40 +175,43 @@ class Bus(Child):
         return await self.transport.subscribe(pattern, decode)
 
     async def _attempt(self, spec: Spec[R], envelope: Envelope, deadline: float) -> R:
-        patient = deadline - self.clock() >= _PATIENCE * self.timeout
+        left = deadline - self.clock()
         try:
-            with self.breakers[spec.service].call(patient=patient):
-                return await self._exchange(spec, envelope)
+            with self.breakers[spec.service].call(patient=left >= _PATIENCE * self.timeout):
+                answer = await self._exchange(self.mailboxes[spec.service], envelope, left)
+                return _read(spec, answer)
         except Fault as fault:
             fault.service = fault.service or spec.service
             raise
 
-    async def _exchange(self, spec: Spec[R], envelope: Envelope) -> R:
-        reply: asyncio.Future[Envelope] = asyncio.get_running_loop().create_future()
-        self._pending[envelope.id] = reply
+    async def _exchange(self, mailbox: str, envelope: Envelope, left: float) -> Envelope:
+        """Send an ask, and wait for its answer until its deadline, which is `left` seconds away."""
+        reply = self._replies.expect(envelope.id, left)
         try:
-            try:
-                async with asyncio.timeout(_ROOM_SECONDS):
-                    await self.transport.send(self.mailboxes[spec.service], envelope)
-            except TimeoutError:
-                raise MailboxFull(retry_after=1.0) from None
-            async with asyncio.timeout((envelope.deadline or 0.0) - self.clock()):
-                answer = await reply
-        except TimeoutError:
-            raise Expired from None
+            if not self.transport.send_nowait(mailbox, envelope):
+                await self._send(mailbox, envelope, _ROOM_SECONDS)
+            return await reply
         finally:
-            self._pending.pop(envelope.id, None)
-        assert spec.decode_reply is not None
+            self._replies.forget(envelope.id)
+
+    async def _send(self, mailbox: str, envelope: Envelope, seconds: float) -> None:
         try:
-            if answer.kind is Kind.ERROR:
-                raise from_wire(_decode_error(answer.body))
-            result: R = spec.decode_reply(answer.body)
-        except (ValueError, RecursionError) as error:  # msgspec's own, bad UTF-8, or nested too deep
-            raise Internal(f"{spec.pattern}: jawaban tidak dapat dibaca") from error
-        return result
+            async with asyncio.timeout(seconds):
+                await self.transport.send(mailbox, envelope)
+        except TimeoutError:
+            raise MailboxFull(retry_after=1.0) from None
 
     def _on_reply(self, delivery: Delivery) -> None:
-        envelope = delivery.envelope
-        future = self._pending.get(envelope.correlation_id or "")
-        if future is not None and not future.done():
-            future.set_result(envelope)
+        self._replies.came(delivery.envelope)
+
+
+def _read(spec: Spec[R], answer: Envelope) -> R:
+    """What an answer says. Raises whatever error it carries."""
+    assert spec.decode_reply is not None
+    try:
+        if answer.kind is Kind.ERROR:
+            raise from_wire(_decode_error(answer.body))
+        result: R = spec.decode_reply(answer.body)
+    except (ValueError, RecursionError) as error:  # msgspec's own, bad UTF-8, or nested too deep
+        raise Internal(f"{spec.pattern}: jawaban tidak dapat dibaca") from error
+    return result

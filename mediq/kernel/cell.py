@@ -189,19 +189,18 @@ class ActorCell(Child):
     async def _answer(self, envelope: Envelope, kind: Kind, body: bytes) -> None:
         if envelope.kind is not Kind.ASK or envelope.reply_to is None:
             return
+        answer = Envelope(
+            id=new_id(),
+            pattern=envelope.pattern,
+            kind=kind,
+            body=body,
+            correlation_id=envelope.id,
+            deadline=envelope.deadline,
+            headers=envelope.headers,
+        )
         try:
-            await self._transport.send(
-                envelope.reply_to,
-                Envelope(
-                    id=new_id(),
-                    pattern=envelope.pattern,
-                    kind=kind,
-                    body=body,
-                    correlation_id=envelope.id,
-                    deadline=envelope.deadline,
-                    headers=envelope.headers,
-                ),
-            )
+            if not self._transport.send_nowait(envelope.reply_to, answer):
+                await self._transport.send(envelope.reply_to, answer)
         except Fault as error:  # the asker has gone, or waits no longer
             _log.debug("reply dropped", pattern=envelope.pattern, code=error.code)
 

@@ -91,6 +91,15 @@ class Transport(ABC):
             Unavailable: the transport is not connected.
         """
 
+    def send_nowait(self, mailbox: str, envelope: Envelope) -> bool:
+        """Do what `send` does if it takes no waiting, and say whether that was so; if not, nothing was done.
+
+        Raises:
+            Unroutable: there is no such mailbox.
+            Unavailable: the transport is not connected.
+        """
+        return False
+
     @abstractmethod
     async def publish(self, topic: str, envelope: Envelope) -> None:
         """Give every subscriber of the topic a copy; nobody listening is no error."""

@@ -97,11 +97,10 @@ class MemoryTransport(Transport):
         return consumer
 
     async def send(self, mailbox: str, envelope: Envelope) -> None:
-        self._require_up()
-        box = self.broker.mailboxes.get(mailbox)
-        if box is None:
-            raise Unroutable
-        await box.put(encode_frame([envelope]), envelope.deadline, self)
+        await self._mailbox(mailbox).put(encode_frame([envelope]), envelope.deadline, self)
+
+    def send_nowait(self, mailbox: str, envelope: Envelope) -> bool:
+        return self._mailbox(mailbox).put_nowait(encode_frame([envelope]))
 
     async def publish(self, topic: str, envelope: Envelope) -> None:
         self._require_up()
@@ -116,6 +115,13 @@ class MemoryTransport(Transport):
         self._subscriptions.append(subscription)
         self.broker.subscriptions.append(subscription)
         return subscription
+
+    def _mailbox(self, name: str) -> "_Mailbox":
+        self._require_up()
+        box = self.broker.mailboxes.get(name)
+        if box is None:
+            raise Unroutable
+        return box
 
     def _require_up(self) -> None:
         if not self._up:
@@ -149,10 +155,16 @@ class _Mailbox:
     def remove(self, consumer: "_Consumer") -> None:
         self._consumers.remove(consumer)
 
+    def put_nowait(self, frame: bytes) -> bool:
+        """Whether there was room."""
+        if len(self._ready) >= self.broker.capacity:
+            return False
+        self._ready.append((next(self._places), frame))
+        self.wake()
+        return True
+
     async def put(self, frame: bytes, deadline: float | None, sender: MemoryTransport) -> None:
-        if len(self._ready) < self.broker.capacity:
-            self._ready.append((next(self._places), frame))
-            self.wake()
+        if self.put_nowait(frame):
             return
         inside = asyncio.get_running_loop().create_future()
         self._senders[inside] = frame, sender

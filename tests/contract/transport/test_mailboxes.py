@@ -128,6 +128,26 @@ async def test_a_full_mailbox_refuses_by_the_deadline(backend: Backend, transpor
     assert later.size == 0
 
 
+async def test_whether_or_not_they_wait_senders_keep_their_order(transport: Transport) -> None:
+    inbox = await consume(transport, "box")
+    for number, body in enumerate(named(20)):
+        if number % 3 == 0 or not transport.send_nowait("box", letter(body)):
+            await transport.send("box", letter(body))
+    assert await inbox.bodies(20) == named(20)
+
+
+async def test_what_there_is_no_room_for_is_not_sent_without_a_wait(backend: Backend, transport: Transport) -> None:
+    await backend.shrink(capacity=3)
+    inbox = await consume(transport, "box")
+    await inbox.binding.close()
+    await send_all(transport, "box", named(3))
+    assert not transport.send_nowait("box", letter("more"))
+    later = await consume(transport, "box")
+    assert await later.bodies(3) == named(3)
+    await backend.quiet()
+    assert later.size == 0
+
+
 async def test_a_sender_who_waits_gets_in_when_there_is_room(backend: Backend, transport: Transport) -> None:
     await backend.shrink(capacity=3)
     inbox = await consume(transport, "box")

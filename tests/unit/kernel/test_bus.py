@@ -137,14 +137,14 @@ async def test_no_answer_in_time_is_expired_and_the_late_reply_does_no_harm(hous
     await done.wait()
     await settle()
     assert await house.bus.ask(Echo(text="next")) == Echoed("next")
-    assert house.bus._pending == {}
+    assert len(house.bus._replies) == 0
 
 
 @pytest.mark.parametrize("correlation", [None, "", "unknown-1"])
 async def test_a_reply_to_no_ask_is_dropped(house: House, correlation: str | None) -> None:
     await house.employ_script(Calls())
     await house.transport.send(
-        house.bus._replies,
+        house.bus._reply_to,
         Envelope(id=new_id(), pattern="test.echo", kind=Kind.REPLY, body=b"", correlation_id=correlation),
     )
     await settle()
@@ -166,11 +166,11 @@ async def test_a_cancelled_ask_leaves_nothing_behind(house: House) -> None:
 
     await house.employ_script(script)
     ask = asyncio.create_task(house.bus.ask(Echo()))
-    await until(lambda: len(house.bus._pending) == 1)
+    await until(lambda: len(house.bus._replies) == 1)
     ask.cancel()
     await settle()
     assert ask.cancelled()
-    assert house.bus._pending == {}
+    assert len(house.bus._replies) == 0
     gate.set()
 
 
@@ -196,7 +196,7 @@ async def test_an_ask_waits_for_room_no_longer_than_is_worth_it(house: House, mo
         with pytest.raises(MailboxFull) as refusal:
             await house.bus.ask(request, timeout=3600.0)
         assert refusal.value.retry_after == 1.0
-    assert house.bus._pending == {}
+    assert len(house.bus._replies) == 0
 
 
 async def test_an_ask_without_time_left_is_not_run(house: House) -> None:
@@ -401,7 +401,7 @@ async def test_pending_asks_fail_when_the_bus_stops(house: House) -> None:
 
     await house.employ_script(script)
     asks = [asyncio.create_task(house.bus.ask(Echo())) for _ in range(3)]
-    await until(lambda: len(house.bus._pending) == 3)
+    await until(lambda: len(house.bus._replies) == 3)
     await house.bus.stop()
     for ask in asks:
         with pytest.raises(Unavailable):

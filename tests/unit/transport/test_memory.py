@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediq.messages.errors import MailboxFull, Unroutable
+from mediq.messages.errors import MailboxFull, Unavailable, Unroutable
 from mediq.transport.base import DeadLetter
 from mediq.transport.envelope import Envelope, Kind, new_id
 from mediq.transport.memory import MemoryBroker, MemoryTransport, _Subscription
@@ -88,6 +88,22 @@ async def test_room_is_not_lost_when_a_sender_gives_up_in_the_very_turn(gives_up
     await second
     assert first.cancelled()
     assert rest == ([b"second"] if gives_up == "before" else [b"first", b"second"])
+
+
+async def test_nothing_takes_a_wait_as_long_as_there_is_room() -> None:
+    _, transport = await full(2)
+    assert not transport.send_nowait("box", letter(b"2"))
+    assert await drain(transport) == [b"0", b"1"]
+    assert transport.send_nowait("box", letter(b"3"))
+
+
+async def test_a_sender_who_does_not_wait_is_refused_as_one_who_does() -> None:
+    transport = MemoryTransport()
+    with pytest.raises(Unavailable):
+        transport.send_nowait("box", letter(b"x"))
+    await transport.start()
+    with pytest.raises(Unroutable):
+        transport.send_nowait("box", letter(b"x"))
 
 
 async def test_a_refused_sender_leaves_nothing_behind() -> None:
