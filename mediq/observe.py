@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -23,7 +24,8 @@ _TRACEPARENT: Final = re.compile(
     r"(?P<version>(?!ff)[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<parent>(?!0{16})[0-9a-f]{16})-"
     r"(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
 )
-_headers: ContextVar[Mapping[str, str]] = ContextVar("headers", default=MappingProxyType({}))
+whose: Final[ContextVar[Mapping[str, str]]] = ContextVar("whose", default=MappingProxyType({}))
+"""Whose request the present task works at, by the `headers` that travel with messages."""
 
 _LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -89,18 +91,24 @@ def traceparent(shown: str | None) -> str:
     return f"00-{found['trace']}-{found['parent']}-{found['flags']}"
 
 
+@cache
+def message_timer(pattern: str, outcome: str) -> Histogram:
+    """What times the messages of a pattern that come out alike: `message_seconds` looks its labels up under a lock."""
+    return message_seconds.labels(pattern, outcome)
+
+
 @contextmanager
 def following(headers: Mapping[str, str]) -> Iterator[None]:
-    """Let every log line in here say whose request it is about, by the `headers` that travel with messages."""
-    token = _headers.set(headers)
+    """Let every log line in here say whose request it is about."""
+    token = whose.set(headers)
     try:
         yield
     finally:
-        _headers.reset(token)
+        whose.reset(token)
 
 
 def _whose(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    headers = _headers.get()
+    headers = whose.get()
     if "request_id" in headers:
         event.setdefault("request_id", headers["request_id"])
     if "traceparent" in headers:
