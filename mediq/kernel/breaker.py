@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
-from types import TracebackType
 
 import msgspec
 
@@ -49,41 +48,23 @@ class Breaker:
         self._probing = False
         observe.breaker_open.labels(service).set(0)
 
-    def call(self, *, patient: bool = True) -> "Call":
-        """One call under the breaker, as a context.
-
-        A caller who is not `patient` has less time than a service that works may need: that it ran out says nothing.
+    def enter(self) -> bool:
+        """Let a call begin, which must then say how it ended; whether it is the probe.
 
         Raises:
-            BreakerOpen: on entry, the call was not made; its `retry_after` says when the next probe is due.
+            BreakerOpen: it must not; its `retry_after` says when the next probe is due.
         """
-        return Call(self, patient)
-
-    def enter(self) -> bool:
-        """Let a call begin; whether it is the probe."""
         if self.state is State.CLOSED:
             return False
         wait = self._opened_at + self._policy.rest - self._clock()
         if wait > 0 or self._probing:
-            raise BreakerOpen(retry_after=max(1.0, wait))
+            raise BreakerOpen(retry_after=max(1.0, wait), service=self.service)
         self.state = State.HALF_OPEN
         self._probing = True
         return True
 
-    def ended(self, error: BaseException | None, *, probe: bool, patient: bool) -> None:
-        """Note how a call ended."""
-        if error is None or isinstance(error, DomainError):
-            self._succeeded(probe)  # a refusal is an answer: the service works
-        elif not isinstance(error, (Expired, Unavailable, Internal)) or (isinstance(error, Expired) and not patient):
-            self._probing = self._probing and not probe  # such as cancelled: says nothing about the service
-        elif isinstance(error, MailboxFull) and not probe:
-            pass  # it works as fast as it can, and answers others
-        elif error.service in (None, self.service):
-            self._failed(probe)
-        else:
-            self._succeeded(probe)  # it answers: what it needs is away, and has a breaker of its own
-
-    def _succeeded(self, probe: bool) -> None:
+    def succeeded(self, probe: bool) -> None:
+        """A call was answered."""
         if probe:
             self._probing = False
             self.state = State.CLOSED
@@ -92,6 +73,22 @@ class Breaker:
             observe.breaker_open.labels(self.service).set(0)
         elif self.state is State.CLOSED:
             self._note(True)
+
+    def raised(self, error: BaseException, probe: bool, *, patient: bool = True) -> None:
+        """A call ended with an error.
+
+        A caller who is not `patient` had less time than a service that works may need: that it ran out says nothing.
+        """
+        if isinstance(error, DomainError):
+            self.succeeded(probe)  # a refusal is an answer: the service works
+        elif not isinstance(error, (Expired, Unavailable, Internal)) or (isinstance(error, Expired) and not patient):
+            self._probing = self._probing and not probe  # such as cancelled: says nothing about the service
+        elif isinstance(error, MailboxFull) and not probe:
+            pass  # it works as fast as it can, and answers others
+        elif error.service in (None, self.service):
+            self._failed(probe)
+        else:
+            self.succeeded(probe)  # it answers: what it needs is away, and has a breaker of its own
 
     def _failed(self, probe: bool) -> None:
         if probe:
@@ -118,22 +115,3 @@ class Breaker:
         self._failures += not ok
         while self._outcomes[0][0] < now - self._policy.window:
             self._failures -= not self._outcomes.popleft()[1]
-
-
-class Call:
-    """A call under a breaker: a class, since the generator of a `contextmanager` costs more than all the rest of it."""
-
-    __slots__ = ("_breaker", "_patient", "_probe")
-
-    def __init__(self, breaker: Breaker, patient: bool) -> None:
-        self._breaker = breaker
-        self._patient = patient
-        self._probe = False
-
-    def __enter__(self) -> None:
-        self._probe = self._breaker.enter()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._breaker.ended(error, probe=self._probe, patient=self._patient)

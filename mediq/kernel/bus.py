@@ -21,7 +21,7 @@ from mediq.kernel.supervisor import Child
 from mediq.messages.errors import Fault, Internal, MailboxFull, Unavailable, WireError, from_wire
 from mediq.messages.principal import Principal
 from mediq.messages.registry import Request, Spec, spec_named, spec_of
-from mediq.transport.base import Binding, Delivery, Transport
+from mediq.transport.base import Binding, Transport
 from mediq.transport.envelope import Envelope, Kind, new_id
 
 R = TypeVar("R")
@@ -63,7 +63,7 @@ class Bus(Child):
 
     async def start(self) -> None:
         self._stopped.clear()
-        await self.transport.bind(self._reply_to, self._on_reply, prefetch=0, private=True)
+        await self.transport.bind(self._reply_to, self._replies.take, prefetch=0, private=True)
 
     async def run(self) -> None:
         await self._stopped.wait()
@@ -176,23 +176,23 @@ class Bus(Child):
 
     async def _attempt(self, spec: Spec[R], envelope: Envelope, deadline: float) -> R:
         left = deadline - self.clock()
-        try:
-            with self.breakers[spec.service].call(patient=left >= _PATIENCE * self.timeout):
-                answer = await self._exchange(self.mailboxes[spec.service], envelope, left)
-                return _read(spec, answer)
-        except Fault as fault:
-            fault.service = fault.service or spec.service
-            raise
-
-    async def _exchange(self, mailbox: str, envelope: Envelope, left: float) -> Envelope:
-        """Send an ask, and wait for its answer until its deadline, which is `left` seconds away."""
+        mailbox = self.mailboxes[spec.service]
+        breaker = self.breakers[spec.service]
+        probe = breaker.enter()
         reply = self._replies.expect(envelope.id, left)
         try:
             if not self.transport.send_nowait(mailbox, envelope):
                 await self._send(mailbox, envelope, _ROOM_SECONDS)
-            return await reply
+            result = _read(spec, await reply)
+        except BaseException as error:
+            breaker.raised(error, probe, patient=left >= _PATIENCE * self.timeout)
+            if isinstance(error, Fault):
+                error.service = error.service or spec.service
+            raise
         finally:
             self._replies.forget(envelope.id)
+        breaker.succeeded(probe)
+        return result
 
     async def _send(self, mailbox: str, envelope: Envelope, seconds: float) -> None:
         try:
@@ -200,9 +200,6 @@ class Bus(Child):
                 await self.transport.send(mailbox, envelope)
         except TimeoutError:
             raise MailboxFull(retry_after=1.0) from None
-
-    def _on_reply(self, delivery: Delivery) -> None:
-        self._replies.came(delivery.envelope)
 
 
 def _read(spec: Spec[R], answer: Envelope) -> R:

@@ -5,6 +5,7 @@ import math
 from typing import Final
 
 from mediq.messages.errors import Expired, Fault
+from mediq.transport.base import Delivery
 from mediq.transport.envelope import Envelope
 
 _GRAIN: Final = 0.01
@@ -39,8 +40,9 @@ class Replies:
     def forget(self, ask: str) -> None:
         self._waiting.pop(ask, None)
 
-    def came(self, answer: Envelope) -> None:
+    def take(self, delivery: Delivery) -> None:
         """Hand an answer to whoever waits for it; for one that comes too late, or twice, nobody does."""
+        answer = delivery.envelope
         found = self._waiting.get(answer.correlation_id or "")
         if found is not None and not found[1].done():
             found[1].set_result(answer)

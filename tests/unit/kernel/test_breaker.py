@@ -1,8 +1,8 @@
 """The circuit breaker: every transition, and against a naive model of it."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 import pytest
 from hypothesis import settings
@@ -23,8 +23,19 @@ class Bench:
         self.clock = Clock()
         self.breaker = Breaker("test", policy, self.clock)
 
+    @contextmanager
+    def calling(self, *, patient: bool = True) -> Iterator[None]:
+        """A call under the breaker, which may raise."""
+        probe = self.breaker.enter()
+        try:
+            yield
+        except BaseException as error:
+            self.breaker.raised(error, probe, patient=patient)
+            raise
+        self.breaker.succeeded(probe)
+
     def call(self, error: BaseException | None = None) -> None:
-        with suppress(type(error) if error else NotFound), self.breaker.call():
+        with suppress(type(error) if error else NotFound), self.calling():
             if error is not None:
                 raise error
 
@@ -41,7 +52,7 @@ class Bench:
     def half_open(self) -> AbstractContextManager[None]:
         """Rested, and its probe under way; leave the context to end the probe."""
         self.opened().clock.advance(POLICY.rest)
-        probe = self.breaker.call()
+        probe = self.calling()
         probe.__enter__()
         assert self.breaker.state is State.HALF_OPEN
         return probe
@@ -136,19 +147,19 @@ def test_a_full_mailbox_says_nothing_of_a_service_that_works(bench: Bench) -> No
 
 def test_running_out_of_little_time_says_nothing_of_the_service(bench: Bench) -> None:
     for _ in range(50):
-        with suppress(Expired), bench.breaker.call(patient=False):
+        with suppress(Expired), bench.calling(patient=False):
             raise Expired
     bench.calls("-" * 10)
     assert bench.breaker.state is State.CLOSED, "they are no calls at all"
     for _ in range(11):
-        with suppress(Unavailable), bench.breaker.call(patient=False):
+        with suppress(Unavailable), bench.calling(patient=False):
             raise Unavailable
     assert bench.breaker.state is State.OPEN, "to be away takes no time"
 
 
 def test_an_impatient_probe_that_runs_out_leaves_the_turn_to_the_next(bench: Bench) -> None:
     bench.opened().clock.advance(POLICY.rest)
-    with suppress(Expired), bench.breaker.call(patient=False):
+    with suppress(Expired), bench.calling(patient=False):
         raise Expired
     assert bench.breaker.state is State.HALF_OPEN
     bench.calls("+")
@@ -173,11 +184,11 @@ def test_what_was_cancelled_is_no_call_at_all(bench: Bench) -> None:
 
 def test_while_open_no_call_is_made_and_the_refusal_says_until_when(bench: Bench) -> None:
     bench.opened().clock.advance(3.0)
-    with pytest.raises(BreakerOpen) as refusal, bench.breaker.call():
+    with pytest.raises(BreakerOpen) as refusal, bench.calling():
         pytest.fail("the call was made")
-    assert refusal.value.retry_after == 7.0
+    assert (refusal.value.retry_after, refusal.value.service) == (7.0, "test")
     bench.clock.advance(6.5)
-    with pytest.raises(BreakerOpen) as refusal, bench.breaker.call():
+    with pytest.raises(BreakerOpen) as refusal, bench.calling():
         pytest.fail("the call was made")
     assert refusal.value.retry_after == 1.0
     assert bench.breaker.state is State.OPEN
@@ -186,7 +197,7 @@ def test_while_open_no_call_is_made_and_the_refusal_says_until_when(bench: Bench
 def test_refusals_do_not_lengthen_the_rest(bench: Bench) -> None:
     bench.opened()
     for _ in range(10):
-        with pytest.raises(BreakerOpen), bench.breaker.call():
+        with pytest.raises(BreakerOpen), bench.calling():
             pytest.fail("the call was made")
         bench.clock.advance(POLICY.rest / 10)
     bench.calls("+")
@@ -196,7 +207,7 @@ def test_refusals_do_not_lengthen_the_rest(bench: Bench) -> None:
 def test_after_its_rest_exactly_one_probe_gets_in(bench: Bench) -> None:
     probe = bench.half_open()
     for _ in range(3):
-        with pytest.raises(BreakerOpen) as refusal, bench.breaker.call():
+        with pytest.raises(BreakerOpen) as refusal, bench.calling():
             pytest.fail("a second probe")
         assert refusal.value.retry_after == 1.0
     assert bench.gauge == 1
@@ -224,7 +235,7 @@ def test_a_probe_that_fails_opens_it_for_another_rest(bench: Bench) -> None:
     end(probe, Expired())
     assert bench.breaker.state is State.OPEN
     bench.clock.advance(POLICY.rest - 0.1)
-    with pytest.raises(BreakerOpen), bench.breaker.call():
+    with pytest.raises(BreakerOpen), bench.calling():
         pytest.fail("the call was made")
     bench.clock.advance(0.1)
     bench.calls("+")
@@ -235,8 +246,8 @@ def test_a_probe_that_fails_opens_it_for_another_rest(bench: Bench) -> None:
 def test_a_probe_that_says_nothing_leaves_the_turn_to_the_next(bench: Bench, error: BaseException) -> None:
     end(bench.half_open(), error)
     assert bench.breaker.state is State.HALF_OPEN
-    with bench.breaker.call():
-        with pytest.raises(BreakerOpen), bench.breaker.call():
+    with bench.calling():
+        with pytest.raises(BreakerOpen), bench.calling():
             pytest.fail("a second probe")
         assert bench.breaker.state is State.HALF_OPEN
     assert bench.breaker.state is State.CLOSED
@@ -244,17 +255,17 @@ def test_a_probe_that_says_nothing_leaves_the_turn_to_the_next(bench: Bench, err
 
 @pytest.mark.parametrize("error", [None, Unavailable(), asyncio.CancelledError()])
 def test_a_call_from_before_it_opened_decides_nothing_when_it_ends(bench: Bench, error: BaseException | None) -> None:
-    early, late = bench.breaker.call(), bench.breaker.call()
+    early, late = bench.calling(), bench.calling()
     early.__enter__()
     late.__enter__()
     bench.opened()
     end(early, error)
     assert bench.breaker.state is State.OPEN
     bench.clock.advance(POLICY.rest)
-    with bench.breaker.call():
+    with bench.calling():
         end(late, error)
         assert bench.breaker.state is State.HALF_OPEN
-        with pytest.raises(BreakerOpen), bench.breaker.call():
+        with pytest.raises(BreakerOpen), bench.calling():
             pytest.fail("a second probe")
     assert bench.breaker.state is State.CLOSED
 
@@ -322,7 +333,7 @@ class BreakerAgainstModel(RuleBasedStateMachine):
 
     @rule()
     def begin(self) -> None:
-        call = self.bench.breaker.call()
+        call = self.bench.calling()
         if self.model.admits(self.bench.clock()):
             call.__enter__()
             self.begun += 1

@@ -8,12 +8,13 @@ import pytest
 from mediq.kernel.replies import Replies
 from mediq.messages.errors import Expired, Unavailable
 from mediq.transport.envelope import Envelope, Kind
+from tests.unit.kernel.support import StubDelivery
 
 LONG = 3600.0
 
 
-def answer(ask: str | None, body: bytes = b"") -> Envelope:
-    return Envelope(id=f"answer to {ask}", pattern="p", kind=Kind.REPLY, body=body, correlation_id=ask)
+def answer(ask: str | None, body: bytes = b"") -> StubDelivery:
+    return StubDelivery(Envelope(id="id", pattern="p", kind=Kind.REPLY, body=body, correlation_id=ask))
 
 
 @pytest.mark.parametrize("order", [["soon", "later", "long"], ["long", "later", "soon"], ["later", "long", "soon"]])
@@ -27,7 +28,7 @@ async def test_each_ends_at_its_own_deadline_in_whatever_order_they_came(order: 
             await waiting[ask]
         assert time.monotonic() - began >= seconds[ask] - 0.002, "a loop may count in milliseconds"
         assert not waiting["long"].done()
-    replies.came(answer("long", b"x"))
+    replies.take(answer("long", b"x"))
     assert (await waiting["long"]).body == b"x"
 
 
@@ -48,8 +49,8 @@ async def test_a_deadline_that_has_passed_already_ends_the_wait() -> None:
 async def test_an_answer_is_not_undone_by_the_deadline() -> None:
     replies = Replies()
     reply = replies.expect("ask", 0.01)
-    replies.came(answer("ask", b"x"))
-    replies.came(answer("ask", b"a second"))
+    replies.take(answer("ask", b"x"))
+    replies.take(answer("ask", b"a second"))
     with pytest.raises(Expired):
         await replies.expect("another", 0.05)
     assert (await reply).body == b"x"
@@ -60,7 +61,7 @@ async def test_an_answer_that_nobody_waits_for_is_dropped(ask: str | None) -> No
     replies = Replies()
     replies.expect("forgotten", LONG)
     replies.forget("forgotten")
-    replies.came(answer(ask))
+    replies.take(answer(ask))
 
 
 async def test_one_timer_serves_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +83,7 @@ async def test_one_timer_serves_them_all(monkeypatch: pytest.MonkeyPatch) -> Non
 async def test_whoever_waits_when_it_all_ends_is_told_so() -> None:
     replies = Replies()
     answered, waiting = replies.expect("answered", LONG), replies.expect("waiting", LONG)
-    replies.came(answer("answered", b"x"))
+    replies.take(answer("answered", b"x"))
     replies.fail(Unavailable)
     assert (await answered).body == b"x"
     with pytest.raises(Unavailable):
