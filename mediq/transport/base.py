@@ -24,6 +24,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 class Delivery(ABC):
     """One envelope handed to a consumer, who must settle it exactly once; until then it can come back."""
 
+    __slots__ = ()
     envelope: Envelope
 
     @abstractmethod

@@ -5,6 +5,7 @@ It forgets on a crash, as memory does; what must survive is in a store before th
 
 import asyncio
 import itertools
+import math
 import re
 import time
 from collections import deque
@@ -117,7 +118,8 @@ class MemoryTransport(Transport):
         return subscription
 
     def _mailbox(self, name: str) -> "_Mailbox":
-        self._require_up()
+        if not self._up:
+            raise Unavailable
         box = self.broker.mailboxes.get(name)
         if box is None:
             raise Unroutable
@@ -129,7 +131,7 @@ class MemoryTransport(Transport):
 
 
 class _Mailbox:
-    """Frames waiting for consumers, handed out in turns once in a turn of the loop.
+    """Frames waiting for consumers, handed out in turns.
 
     A frame keeps its place: given back, it comes before all that came after it. Senders who find no room get in in
     the order in which they came.
@@ -156,11 +158,18 @@ class _Mailbox:
         self._consumers.remove(consumer)
 
     def put_nowait(self, frame: bytes) -> bool:
-        """Whether there was room."""
+        """Whether there was room. To a consumer that has nothing to do it is handed at once, to others in the next
+        turn of the loop: an actor that tells itself something must not keep the loop to itself."""
         if len(self._ready) >= self.broker.capacity:
             return False
-        self._ready.append((next(self._places), frame))
-        self.wake()
+        place = next(self._places)
+        if not self._ready and self._consumers and self._consumers[0].idle:
+            consumer = self._consumers[0]
+            self._consumers.rotate(-1)
+            consumer.hand_over(frame, place)
+        else:
+            self._ready.append((place, frame))
+            self.wake()
         return True
 
     async def put(self, frame: bytes, deadline: float | None, sender: MemoryTransport) -> None:
@@ -207,22 +216,15 @@ class _Mailbox:
         self._pump_due = False
         while self._ready and (consumer := self._next_consumer()) is not None:
             place, frame = self._ready.popleft()
-            self._admit()
-            try:
-                envelopes = decode_frame(frame)
-            except Undecodable as error:
-                self.broker.bury(self.name, f"undecodable: {error}", None, frame)
-                continue
-            for envelope in envelopes:
-                if envelope.deadline is not None and envelope.deadline <= self.broker.clock():
-                    continue
-                consumer.deliver(envelope, place)
+            if self._senders:
+                self._admit()
+            consumer.hand_over(frame, place)
 
     def _next_consumer(self) -> "_Consumer | None":
-        for _ in range(len(self._consumers)):
-            consumer = self._consumers[0]
-            self._consumers.rotate(-1)
-            if consumer.private or len(consumer.unsettled) < consumer.prefetch:
+        """Whose turn it is, of those who may take one more."""
+        for turn, consumer in enumerate(self._consumers, start=1):
+            if len(consumer.unsettled) < consumer.prefetch:
+                self._consumers.rotate(-turn)
                 return consumer
         return None
 
@@ -230,17 +232,30 @@ class _Mailbox:
 class _Consumer(Binding):
     def __init__(self, mailbox: _Mailbox, on_delivery: OnDelivery, prefetch: int, private: bool) -> None:
         self.mailbox = mailbox
-        self.prefetch = prefetch
+        self.prefetch = math.inf if private else prefetch
         self.private = private
         self.unsettled: dict[_MemoryDelivery, None] = {}
         self._on_delivery = on_delivery
         self._open = True
 
-    def deliver(self, envelope: Envelope, place: int) -> None:
-        delivery = _MemoryDelivery(envelope, self, place)
-        if not self.private:
-            self.unsettled[delivery] = None
-        self._on_delivery(delivery)
+    @property
+    def idle(self) -> bool:
+        return not self.unsettled and self.prefetch > 0
+
+    def hand_over(self, frame: bytes, place: int) -> None:
+        broker = self.mailbox.broker
+        try:
+            envelopes = decode_frame(frame)
+        except Undecodable as error:
+            broker.bury(self.mailbox.name, f"undecodable: {error}", None, frame)
+            return
+        for envelope in envelopes:
+            if envelope.deadline is not None and envelope.deadline <= broker.clock():
+                continue
+            delivery = _MemoryDelivery(envelope, self, place)
+            if not self.private:
+                self.unsettled[delivery] = None
+            self._on_delivery(delivery)
 
     async def close(self) -> None:
         if self._open:
