@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -45,12 +46,15 @@ class ActorCell(Child):
         self._private = private
         self._retry = retry or RetryPolicy(initial=0.1)
         self._clock = clock
-        self._waiting: asyncio.Queue[Delivery | None] = asyncio.Queue()
+        self._waiting: deque[Delivery | None] = deque()
+        self._idle: list[asyncio.Future[None]] = []
+        self._coming = False
+        self._calling = False
         self._verbose = _log.is_enabled_for(logging.DEBUG)  # asked once: a logger made late costs 2 µs a call
         self._binding: Binding | None = None
 
     async def start(self) -> None:
-        observe.mailbox_depth.labels(self.mailbox).set_function(self._waiting.qsize)
+        observe.mailbox_depth.labels(self.mailbox).set_function(self._waiting.__len__)
         try:
             await self.actor.on_start()
             self._binding = await self._transport.bind(
@@ -80,26 +84,53 @@ class ActorCell(Child):
         """Take no more, and let the workers finish what was taken; `run` then returns."""
         if self._binding is not None:
             await self._binding.close()
-        for _ in range(self.actor.concurrency):
-            self._waiting.put_nowait(None)
+        self._waiting.append(None)
+        self._wake(len(self._idle))
 
     def _take(self, delivery: Delivery) -> None:
-        self._waiting.put_nowait(delivery)
+        """Wake one worker, and the others only if it leaves something: most handlers wait for nothing, so that one
+        worker gets through all that came together."""
+        self._waiting.append(delivery)
+        if not self._coming:
+            self._wake(1)
+        elif not self._calling:
+            self._calling = True
+            asyncio.get_running_loop().call_soon(self._call)  # after the worker that is coming
+
+    def _call(self) -> None:
+        self._calling = False
+        self._wake(len(self._waiting))
+
+    def _wake(self, workers: int) -> None:
+        for _ in range(min(workers, len(self._idle))):
+            idle = self._idle.pop()
+            if not idle.done():  # cancelled
+                idle.set_result(None)
+                self._coming = True
 
     async def _work(self) -> None:
-        while (delivery := await self._waiting.get()) is not None:
-            try:
-                await self._handle(delivery)
-            except BaseException:  # cancelled, or the transport failed: whoever is next begins anew
-                await delivery.requeue()
-                raise
+        while True:
+            if not self._waiting:
+                idle = asyncio.get_running_loop().create_future()
+                self._idle.append(idle)
+                await idle
+                self._coming = False
+            elif (delivery := self._waiting[0]) is None:
+                return  # and leave it there, for the others
+            else:
+                self._waiting.popleft()
+                try:
+                    await self._handle(delivery)
+                except BaseException:  # cancelled, or the transport failed: whoever is next begins anew
+                    await delivery.requeue()
+                    raise
 
     async def _give_back(self) -> None:
         """Return what no worker began to whoever consumes the mailbox next."""
         if self._binding is not None:
             await self._binding.close()
-        while not self._waiting.empty():
-            if (delivery := self._waiting.get_nowait()) is not None:
+        while self._waiting:
+            if (delivery := self._waiting.popleft()) is not None:
                 await delivery.requeue()
 
     async def _handle(self, delivery: Delivery) -> None:

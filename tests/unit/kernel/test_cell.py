@@ -1,12 +1,13 @@
 """What runs an actor, between a transport and deliveries that note what is done to them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
 import pytest
 
+from mediq import observe
 from mediq.domain.roles import Role
 from mediq.kernel.actor import Actor, handles
 from mediq.kernel.bus import Bus
@@ -137,9 +138,11 @@ async def test_what_was_told_is_acknowledged_without_an_answer(bench: Bench) -> 
 
 async def test_the_handler_learns_on_whose_behalf_it_runs(bench: Bench) -> None:
     seen: list[tuple[Context, Context]] = []
+    logged: list[Mapping[str, str]] = []
 
     async def script(message: Any, context: Context) -> Echoed:
         seen.append((context, current.get()))
+        logged.append(observe.whose.get())
         return Echoed("")
 
     await bench.follow(script)
@@ -150,7 +153,9 @@ async def test_the_handler_learns_on_whose_behalf_it_runs(bench: Bench) -> None:
     await bench.handle(unkeyed)
     expected = Context(principal=siti, key="k", attempt=2, headers={"a": "b"}, deadline=ask.deadline)
     assert seen == [(expected, expected), (Context(key=unkeyed.id),) * 2]
+    assert logged == [{"a": "b"}, {}]
     assert current.get() is NOBODY
+    assert not observe.whose.get()
 
 
 async def test_a_refusal_is_answered_and_acknowledged(bench: Bench) -> None:
@@ -524,6 +529,39 @@ async def test_over_a_real_transport_a_told_message_outlives_a_passing_fault(hou
     await until(lambda: attempts == [1, 2, 3])
     await settle()
     assert not house.broker.dead_letters
+
+
+async def test_over_a_real_transport_an_actor_that_goes_on_telling_itself_lets_others_run(house: House) -> None:
+    told = 0
+
+    async def script(message: Any, context: Context) -> Echoed:
+        nonlocal told
+        told += 1
+        if message.text == "again" and told < 10_000:
+            await house.bus.tell(Echo(text="again"))
+        return Echoed(message.text)
+
+    await house.employ_script(script)
+    await house.bus.tell(Echo(text="again"))
+    assert await house.bus.ask(Echo(text="another's")) == Echoed("another's")
+    assert told < 100
+    told = 10_000
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+async def test_over_a_real_transport_what_one_worker_leaves_the_others_take(house: House, concurrency: int) -> None:
+    script = Gated()
+    actor = Scripted(house.bus, script)
+    actor.concurrency = concurrency
+    await house.employ(actor)
+    for number in range(8):
+        await house.bus.tell(Echo(text=str(number)))
+    await until(lambda: len(script.begun) == concurrency)
+    await settle()
+    assert script.begun == [str(number) for number in range(concurrency)]
+    script.gate.set()
+    await until(lambda: len(script.ended) == 8)
+    assert script.begun == [str(number) for number in range(8)]
 
 
 async def test_over_a_real_transport_what_a_cancelled_cell_had_is_done_by_the_next(house: House) -> None:
