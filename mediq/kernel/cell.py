@@ -185,7 +185,7 @@ class ActorCell(Child):
             await delivery.ack()
         finally:
             seconds = time.perf_counter() - began
-            observe.message_timer(spec.pattern, outcome).observe(seconds)
+            observe.message_seconds.observe(spec.pattern, outcome, seconds)
             if self._verbose:
                 _log.debug("message", pattern=spec.pattern, outcome=outcome, ms=round(seconds * 1000, 1))
 

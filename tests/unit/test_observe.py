@@ -4,6 +4,7 @@ import json
 
 import pytest
 import structlog
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from mediq import observe
 
@@ -82,3 +83,27 @@ def test_an_exception_is_logged_without_its_message(fmt: observe.LogFormat, caps
     assert "ValueError" in told
     assert __file__.rpartition("/")[2] in told
     assert nik not in told
+
+
+def test_messages_are_counted_as_the_library_counts() -> None:
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    seconds = observe.MessageSeconds(ours)
+    reference = Histogram(
+        "mediq_message_seconds",
+        "Time of a message in its handler",
+        ["pattern", "outcome"],
+        buckets=observe.LATENCY,
+        registry=theirs,
+    )
+    for labels, took in [
+        (("queue.call-next", "ok"), 0.0),
+        (("queue.call-next", "ok"), 0.001),
+        (("queue.call-next", "ok"), 0.0011),
+        (("queue.call-next", "refused"), 7.0),
+        (("user.get", "ok"), 10.0),
+        (("user.get", "ok"), 3600.0),
+    ]:
+        seconds.observe(*labels, took)
+        reference.labels(*labels).observe(took)
+    told = generate_latest(theirs).decode().splitlines()
+    assert generate_latest(ours).decode().splitlines() == [line for line in told if "_created" not in line]
