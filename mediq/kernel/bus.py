@@ -138,7 +138,11 @@ class Bus(Child):
         )
         mailbox = self.mailboxes[spec.service]
         if not self.transport.send_nowait(mailbox, envelope):
-            await self._send(mailbox, envelope, self.timeout)  # it has no deadline that would end the wait for room
+            try:
+                async with asyncio.timeout(self.timeout):  # it has no deadline that would end the wait
+                    await self.transport.send(mailbox, envelope)
+            except TimeoutError:
+                raise MailboxFull(retry_after=1.0) from None
 
     async def publish(self, event: msgspec.Struct, *, topic: str | None = None) -> None:
         """Tell whoever listens what has happened. `topic` is needed where one class goes under several patterns."""
@@ -182,7 +186,7 @@ class Bus(Child):
         reply = self._replies.expect(envelope.id, left)
         try:
             if not self.transport.send_nowait(mailbox, envelope):
-                await self._send(mailbox, envelope, _ROOM_SECONDS)
+                await self.transport.send(mailbox, envelope, room=_ROOM_SECONDS)
             result = _read(spec, await reply)
         except BaseException as error:
             breaker.raised(error, probe, patient=left >= _PATIENCE * self.timeout)
@@ -193,13 +197,6 @@ class Bus(Child):
             self._replies.forget(envelope.id)
         breaker.succeeded(probe)
         return result
-
-    async def _send(self, mailbox: str, envelope: Envelope, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self.transport.send(mailbox, envelope)
-        except TimeoutError:
-            raise MailboxFull(retry_after=1.0) from None
 
 
 def _read(spec: Spec[R], answer: Envelope) -> R:

@@ -2,39 +2,30 @@
 
 import asyncio
 import math
-from typing import Final
+import time
 
 from mediq.messages.errors import Expired, Fault
 from mediq.transport.base import Delivery
+from mediq.transport.deadlines import Deadlines
 from mediq.transport.envelope import Envelope
-
-_GRAIN: Final = 0.01
-"""The least seconds between two looks at the deadlines, and so the most by which an ask ends late."""
 
 
 class Replies:
-    """The future of each reply, by the id of its ask.
-
-    One timer serves all deadlines: nearly every ask is answered long before its own, so that a timer each would be
-    made in order to be cancelled. It is set for the nearest deadline of those that wait, and looks at them all.
-    """
+    """The future of each reply, by the id of its ask."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, tuple[float, asyncio.Future[Envelope]]] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._next = math.inf
+        self._deadlines = Deadlines(self._look)
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def expect(self, ask: str, seconds: float) -> asyncio.Future[Envelope]:
         """The reply to an ask, or Expired after so many seconds. Whoever waited forgets it, however it came out."""
-        loop = asyncio.get_running_loop()
-        reply: asyncio.Future[Envelope] = loop.create_future()
-        deadline = loop.time() + seconds
+        reply: asyncio.Future[Envelope] = asyncio.get_running_loop().create_future()
+        deadline = time.monotonic() + seconds
         self._waiting[ask] = deadline, reply
-        if deadline < self._next:
-            self._look_at(deadline)
+        self._deadlines.add(deadline)
         return reply
 
     def forget(self, ask: str) -> None:
@@ -49,29 +40,18 @@ class Replies:
 
     def fail(self, error: type[Fault]) -> None:
         """Let nobody wait any longer."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._next = math.inf
+        self._deadlines.clear()
         for _, reply in self._waiting.values():
             _fail(reply, error)
 
-    def _look_at(self, time: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._next = time
-        self._timer = asyncio.get_running_loop().call_at(time, self._look)
-
-    def _look(self) -> None:
-        now = asyncio.get_running_loop().time()
-        self._next = math.inf
+    def _look(self, now: float) -> float:
         nearest = math.inf
         for deadline, reply in self._waiting.values():
             if deadline <= now:
                 _fail(reply, Expired)
             else:
                 nearest = min(nearest, deadline)
-        if nearest < math.inf:
-            self._look_at(max(nearest, now + _GRAIN))
+        return nearest
 
 
 def _fail(reply: asyncio.Future[Envelope], error: type[Fault]) -> None:

@@ -1,5 +1,6 @@
 """The interface that every transport honours: mailboxes, deliveries, topics. One contract suite tests them all."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final
@@ -83,12 +84,12 @@ class Transport(ABC):
         """
 
     @abstractmethod
-    async def send(self, mailbox: str, envelope: Envelope) -> None:
+    async def send(self, mailbox: str, envelope: Envelope, *, room: float = math.inf) -> None:
         """Put an envelope into a mailbox; returns when it is safe there, and never later than its deadline.
 
         Raises:
             Unroutable: there is no such mailbox.
-            MailboxFull: there was no room before the envelope's deadline.
+            MailboxFull: there was no room within `room` seconds, or before the envelope's deadline.
             Unavailable: the transport is not connected.
         """
 

@@ -97,8 +97,10 @@ class MemoryTransport(Transport):
         box.add(consumer)
         return consumer
 
-    async def send(self, mailbox: str, envelope: Envelope) -> None:
-        await self._mailbox(mailbox).put(encode_frame([envelope]), envelope.deadline, self)
+    async def send(self, mailbox: str, envelope: Envelope, *, room: float = math.inf) -> None:
+        if envelope.deadline is not None:
+            room = min(room, max(0.0, envelope.deadline - self.broker.clock()))
+        await self._mailbox(mailbox).put(encode_frame([envelope]), room, self)
 
     def send_nowait(self, mailbox: str, envelope: Envelope) -> bool:
         return self._mailbox(mailbox).put_nowait(encode_frame([envelope]))
@@ -172,14 +174,14 @@ class _Mailbox:
             self.wake()
         return True
 
-    async def put(self, frame: bytes, deadline: float | None, sender: MemoryTransport) -> None:
+    async def put(self, frame: bytes, seconds: float, sender: MemoryTransport) -> None:
+        """Put a frame in, waiting for room so long at most."""
         if self.put_nowait(frame):
             return
         inside = asyncio.get_running_loop().create_future()
         self._senders[inside] = frame, sender
-        timeout = None if deadline is None else max(0.0, deadline - self.broker.clock())
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds if seconds < math.inf else None):
                 await inside
         except TimeoutError:
             if inside.cancelled():

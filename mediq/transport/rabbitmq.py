@@ -6,6 +6,7 @@ when a process or the broker dies comes again rather than not at all: handlers s
 
 import asyncio
 import itertools
+import math
 import random
 import time
 from collections.abc import Callable
@@ -86,14 +87,14 @@ class RabbitTransport(Transport):
             return await self._attach(PrivateConsumer(mailbox, on_delivery, self.capacity, self._clock))
         return await self._attach(Consumer(mailbox, on_delivery, prefetch, self.capacity, self._clock))
 
-    async def send(self, mailbox: str, envelope: Envelope) -> None:
+    async def send(self, mailbox: str, envelope: Envelope, *, room: float = math.inf) -> None:
         self._connected()
         outbox = self._outboxes.get(mailbox)
         if outbox is None:
             outbox = self._outboxes[mailbox] = Outbox(
                 partial(self._publish, mailbox), self._clock, partial(self._forget, mailbox)
             )
-        await outbox.put(envelope)
+        await outbox.put(envelope, room)
 
     async def publish(self, topic: str, envelope: Envelope) -> None:
         link = self._connected()

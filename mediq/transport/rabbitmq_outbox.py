@@ -1,12 +1,13 @@
 """What waits to be published to one mailbox: in batches, one at a time, so that a busy mailbox costs few confirms."""
 
 import asyncio
-import itertools
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from mediq.messages.errors import Fault, MailboxFull, Unavailable
+from mediq.transport.deadlines import Deadlines
 from mediq.transport.envelope import Envelope, encode_frame
 from mediq.transport.rabbitmq_link import Refused
 
@@ -35,19 +36,16 @@ class Outbox:
         self._under_way: list[_Letter] = []
         self._full = False
         self._task: asyncio.Task[None] | None = None
-        self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_due = 0.0
+        self._deadlines = Deadlines(self._turn_away_late, clock)
 
-    async def put(self, envelope: Envelope) -> None:
+    async def put(self, envelope: Envelope, room: float) -> None:
         """Raises what :meth:`mediq.transport.base.Transport.send` raises."""
-        deadline = envelope.deadline
-        if deadline is not None:
-            if deadline <= (now := self._clock()):
-                return  # nobody would be handed it
-            if self._alarm is None or deadline < self._alarm_due:
-                self._set_alarm(deadline, now)
-        letter = _Letter(envelope, asyncio.get_running_loop().create_future())
+        now = self._clock()
+        letter = _Letter(envelope, now + room)
+        if letter.deadline <= now:
+            return  # nobody would be handed it
         self._waiting.append(letter)
+        self._deadlines.add(letter.patient_until if self._full else letter.deadline)
         if self._task is None:
             self._task = asyncio.create_task(self._work())  # begins when all of this turn of the loop are in
         await letter.sent
@@ -74,6 +72,8 @@ class Outbox:
                 except Refused:
                     self._full = True
                     self._waiting.extendleft(reversed(batch))
+                    self._under_way = []
+                    self._deadlines.add(min(letter.patient_until for letter in self._waiting))
                     await asyncio.sleep(PAUSES[min(refusals, len(PAUSES) - 1)])
                     refusals += 1
                 except Fault as error:
@@ -88,34 +88,27 @@ class Outbox:
         finally:
             for letter in self._under_way:
                 letter.fail(Unavailable())
-            if self._alarm is not None:
-                self._alarm.cancel()
-                self._alarm = None
+            self._deadlines.clear()
             self._task = None
             self._on_empty()
 
-    def _set_alarm(self, deadline: float, now: float) -> None:
-        """One timer serves all letters: it is set for the first deadline among them, which seldom changes."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm = asyncio.get_running_loop().call_later(deadline - now, self._turn_away_late)
-        self._alarm_due = deadline
+    def _turn_away_late(self, now: float) -> float:
+        """Tell those whose time has come that there was no room, or that nobody knows whether it arrived.
 
-    def _turn_away_late(self) -> None:
-        """Tell those whose deadline has come that there was no room, or that nobody knows whether it arrived."""
-        self._alarm = None
-        now = self._clock()
-        first: float | None = None
-        for letter in itertools.chain(self._under_way, self._waiting):
-            deadline = letter.envelope.deadline
-            if deadline is None or letter.sent.done():
-                continue
-            if deadline <= now:
-                letter.fail(MailboxFull(retry_after=1.0) if self._full else Unavailable())
-            elif first is None or deadline < first:
-                first = deadline
-        if first is not None:
-            self._set_alarm(first, now)
+        What is under way may be let in yet, however long it has waited for room.
+        """
+        nearest = math.inf
+        for letters, waits in ((self._under_way, False), (self._waiting, self._full)):
+            for letter in letters:
+                if letter.sent.done():
+                    continue
+                if letter.deadline <= now:
+                    letter.fail(MailboxFull(retry_after=1.0) if self._full else Unavailable())
+                elif waits and letter.patient_until <= now:
+                    letter.fail(MailboxFull(retry_after=1.0))
+                else:
+                    nearest = min(nearest, letter.patient_until if waits else letter.deadline)
+        return nearest
 
     async def _gather(self) -> list["_Letter"]:
         """What travels next, as soon as a turn of the loop brings no more; whoever has given up is left out.
@@ -140,20 +133,21 @@ class Outbox:
 
     def _patience(self, batch: list["_Letter"]) -> float | None:
         """Seconds for which anybody still waits for any of them."""
-        latest = 0.0
-        for letter in batch:
-            if letter.envelope.deadline is None:
-                return None
-            latest = max(latest, letter.envelope.deadline)
-        return latest - self._clock()
+        latest = max(letter.deadline for letter in batch)
+        return latest - self._clock() if latest < math.inf else None
 
 
 class _Letter:
-    __slots__ = ("envelope", "sent")
+    """An envelope on its way: `deadline` is when nobody waits for it any more, `patient_until` when its sender has
+    waited long enough for room."""
 
-    def __init__(self, envelope: Envelope, sent: asyncio.Future[None]) -> None:
+    __slots__ = ("deadline", "envelope", "patient_until", "sent")
+
+    def __init__(self, envelope: Envelope, patient_until: float) -> None:
         self.envelope = envelope
-        self.sent = sent
+        self.deadline = math.inf if envelope.deadline is None else envelope.deadline
+        self.patient_until = min(patient_until, self.deadline)
+        self.sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def succeed(self) -> None:
         if not self.sent.done():

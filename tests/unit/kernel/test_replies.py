@@ -67,8 +67,8 @@ async def test_an_answer_that_nobody_waits_for_is_dropped(ask: str | None) -> No
 async def test_one_timer_serves_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
     timers: list[asyncio.TimerHandle] = []
-    call_at = loop.call_at
-    monkeypatch.setattr(loop, "call_at", lambda *given: timers.append(call_at(*given)) or timers[-1])
+    call_later = loop.call_later
+    monkeypatch.setattr(loop, "call_later", lambda *given: timers.append(call_later(*given)) or timers[-1])
     replies = Replies()
     for number in range(1000):
         replies.expect(str(number), LONG + number)

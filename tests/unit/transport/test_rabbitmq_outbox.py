@@ -1,6 +1,7 @@
 """How letters for one mailbox are gathered, sent and turned away, without a broker."""
 
 import asyncio
+import math
 import time
 
 import pytest
@@ -35,11 +36,12 @@ class Broker:
     def empty(self) -> None:
         self.emptied += 1
 
-    def send(self, *bodies: str, deadline: float | None = None) -> list[asyncio.Task[None]]:
+    def send(self, *bodies: str, deadline: float | None = None, room: float = math.inf) -> list[asyncio.Task[None]]:
         return [
             asyncio.create_task(
                 self.outbox.put(
-                    Envelope(id=new_id(), pattern="p", kind=Kind.TELL, body=body.encode(), deadline=deadline)
+                    Envelope(id=new_id(), pattern="p", kind=Kind.TELL, body=body.encode(), deadline=deadline),
+                    room,
                 )
             )
             for body in bodies
@@ -127,6 +129,37 @@ async def test_who_found_no_room_by_the_deadline_is_told_so_and_left_out(broker:
     (await broker.under_way.get()).set_result(None)
     await long
     assert broker.frames[-1] == [b"long"]
+
+
+async def test_who_waits_for_room_waits_no_longer_than_they_said(broker: Broker) -> None:
+    broker.open = False
+    (hasty,) = broker.send("hasty", deadline=time.time() + 60.0, room=0.05)
+    (patient,) = broker.send("patient", deadline=time.time() + 60.0)
+    while not hasty.done():
+        (await broker.under_way.get()).set_exception(Refused())
+    with pytest.raises(MailboxFull):
+        await hasty
+    verdict = await broker.under_way.get()
+    while broker.frames[-1] != [b"patient"]:
+        verdict.set_exception(Refused())
+        verdict = await broker.under_way.get()
+    verdict.set_result(None)
+    await patient
+
+
+async def test_a_slow_confirm_is_no_want_of_room(broker: Broker) -> None:
+    broker.open = False
+    (sending,) = broker.send("a", deadline=time.time() + 60.0, room=0.02)
+    (behind,) = broker.send("b", deadline=time.time() + 0.1, room=0.02)
+    verdict = await broker.under_way.get()
+    await asyncio.wait([sending, behind], return_when=asyncio.FIRST_COMPLETED)
+    assert not sending.done()
+    assert behind.done()
+    verdict.set_result(None)
+    await sending
+    with pytest.raises(Unavailable) as error:
+        await behind
+    assert not isinstance(error.value, MailboxFull)
 
 
 async def test_who_waits_for_a_confirm_beyond_the_deadline_cannot_know(broker: Broker) -> None:
