@@ -6,11 +6,12 @@ import re
 import numpy as np
 
 from mediq.domain.card import Refusal
+from mediq.domain.nik import InvalidNik, parse
 from mediq.ocr_engine import quality
 from mediq.ocr_engine.anchors import anchors_of
 from mediq.ocr_engine.cards import Card, rows_of
-from mediq.ocr_engine.frame import Frame
-from mediq.ocr_engine.labels import find_label
+from mediq.ocr_engine.frame import PLACES, WIDTH, Frame
+from mediq.ocr_engine.labels import distance, find_label
 from mediq.ocr_engine.locate import Found
 from mediq.ocr_engine.picture import Picture
 from mediq.ocr_engine.rows import Row
@@ -40,8 +41,13 @@ _LEAST_OWN = 3
 _TITLE = ("provinsi middle", "kabupaten_kota middle")
 _LEAST_MARKS = 4
 """Labels, values and title lines that must agree where there are fewer labels than that."""
+_MISREAD = 3
+"""Letters of the title that may be misread."""
 _MOST_ERROR = 5.0
 """Card units that they may be off, in the root of the mean square."""
+
+_ABOVE = 60.0
+"""Card units above the frame within which a title still belongs to it: the rows of other cards stand otherwise."""
 
 _DARK = 45
 """Brightness, of 255, that the brightest twentieth of a photo must reach."""
@@ -61,7 +67,8 @@ def refusal(found: Found, card: Card | None, picture: Picture) -> Refusal | None
     labels = {label.name for row in found.rows if (label := find_label(row)) is not None}
     text = [_letters(row) for row in found.rows if _straight(row, found)]
     on_card = [_letters(row) for row in rows_of(card, found.rows) if _straight(row, found)] if card else []
-    other = _other_document(text, labels, on_card)
+    title = [_letters(row) for row in _title_of(card, found.rows) if _straight(row, found)] if card else text
+    other = _other_document(text, labels, on_card, title)
     if other is not None:
         return other
     if card is not None and _is_ktp(found, card, labels):
@@ -86,7 +93,21 @@ def _borne_out(found: Found, frame: Frame) -> bool:
     """Whether the title, the NIK and enough else stand where they do on an e-KTP, though its labels are lost."""
     anchors = {mark.name for mark in anchors_of(found.rows)}
     enough = _LEAST_MARKS if "nik digits" in anchors else _LEAST_MARKS + 2
+    if _nik_names_province(found.rows):
+        enough = _LEAST_MARKS - 1
     return "provinsi middle" in anchors and frame.marks >= enough and frame.error < _MOST_ERROR
+
+
+def _nik_names_province(rows: list[Row]) -> bool:
+    """Whether one row is a NIK that can be, and another the province that it is from, as no other paper has them."""
+    for row in rows:
+        try:
+            province = re.sub(r"[^A-Z]", "", parse(re.sub(r"\D", "", row.text)).province)
+        except InvalidNik:
+            continue
+        if any(distance(_letters(other), f"PROVINSI{province}") <= _MISREAD for other in rows):
+            return True
+    return False
 
 
 def _straight(row: Row, found: Found) -> bool:
@@ -94,11 +115,19 @@ def _straight(row: Row, found: Found) -> bool:
     return abs(math.remainder(row.line.angle - found.angle, math.tau)) < math.radians(8)
 
 
-def _other_document(text: list[str], labels: set[str], on_card: list[str]) -> Refusal | None:
+def _title_of(card: Card, rows: list[Row]) -> list[Row]:
+    """The rows at the head of a card, where the old one says what it is."""
+    middles = card.frame.to_card(np.array([(row.line.x, row.line.y) for row in rows]))
+    top, bottom = -_ABOVE, PLACES["nama"].y
+    return [row for row, (x, y) in zip(rows, middles, strict=True) if 0 < x < WIDTH and top < y < bottom]
+
+
+def _other_document(text: list[str], labels: set[str], on_card: list[str], title: list[str]) -> Refusal | None:
     for reason, signs in _SIGNS:
-        # The old card and the child's have the labels of the new one; the new one never says what it is in its title.
+        # The old card and the child's have the labels of the new one; the new one says what it is only on its back,
+        # which is often copied or photographed above or below its front.
         # What stands beside a card does not speak of it: an e-KTP may lie on a family card.
-        rows = text if reason is Refusal.OLD_KTP or len(labels) < _WHOLE else on_card
+        rows = title if reason is Refusal.OLD_KTP else text if len(labels) < _WHOLE else on_card
         if any(sign in line for sign in signs for line in rows):
             return reason
     return None

@@ -9,7 +9,7 @@ from mediq.domain.card import FIELDS, KEY_FIELDS, Refusal
 from mediq.ocr_engine.reader import CardReader
 from tests.fixtures.specimen_camera import shoot
 from tests.fixtures.specimen_papers import PAPERS, paper
-from tests.fixtures.specimens import VARIANTS, Variant, jpeg, person, photograph, render
+from tests.fixtures.specimens import VARIANTS, Variant, font, jpeg, person, photograph, render
 
 
 def bare(text: str) -> str:
@@ -49,6 +49,32 @@ def test_a_card_whose_labels_are_lost_is_held_by_its_other_print(reader: CardRea
     assert reading.is_ktp
     for name in ("nik", "nama", "tgl_lahir", "jenis_kelamin", "agama", "status_perkawinan", "berlaku_hingga"):
         assert reading.fields[name].value == fields[name]
+
+
+def test_the_title_and_a_nik_of_its_province_are_an_ektp_though_nothing_else_can_be_read(reader: CardReader) -> None:
+    fields = person(5)
+    image = Image.open(io.BytesIO(render(fields, seed=5)))
+    ImageDraw.Draw(image).rectangle((20, 170, 700, 600), fill=(175, 215, 235))
+    reading = reader.read(jpeg(image))
+    assert reading.is_ktp
+    assert reading.fields["nik"].value == fields["nik"]
+    assert not any(field.certain for field in reading.fields.values())
+
+
+@pytest.mark.parametrize("first", ["front", "back"])
+def test_an_ektp_copied_with_its_back_is_no_old_card(reader: CardReader, first: str) -> None:
+    fields = person(5)
+    front = Image.open(io.BytesIO(render(fields, seed=5)))
+    back = Image.new("RGB", front.size, (225, 215, 190))
+    pen = ImageDraw.Draw(back)
+    for y, text in ((70, "REPUBLIK INDONESIA"), (130, "KARTU TANDA PENDUDUK")):
+        pen.text((500, y), text, font=font("arial-bold", 46), fill=(60, 60, 60), anchor="mm")
+    sheet = Image.new("RGB", (1100, 1400), "white")
+    sheet.paste(front, (50, 40 if first == "front" else 730))
+    sheet.paste(back, (50, 730 if first == "front" else 40))
+    reading = reader.read(jpeg(sheet))
+    assert reading.is_ktp
+    assert reading.fields["nik"].value == fields["nik"]
 
 
 def part_of(fields: dict[str, str], seed: int, left: float, top: float, right: float, bottom: float) -> bytes:
