@@ -29,6 +29,8 @@ _LABELS_WIDTH = 0.4
 """Width of the column of labels, as a share of that of the values beside it."""
 _DIRECTIONS = 2
 """Directions of text that are tried."""
+_ALONG = math.radians(7)
+"""Lines this near to a direction tried belong to it for good."""
 _MOST_LINES = 90
 """Lines read in one direction, the largest first; a card has about 30."""
 
@@ -67,7 +69,8 @@ def locate(models: Models, picture: Picture) -> Found:
             best = found
         if best.labels >= _ENOUGH:
             break
-        lines = [line for line in lines if not any(line.x == c.x and line.y == c.y for c in chosen)]
+        # Lines only roughly along the first direction may be the card's, askew on a printed page.
+        lines = [line for line in lines if abs(_off(line.angle, angle)) > _ALONG]
         if len(lines) < _ENOUGH:
             break
     return best
@@ -116,7 +119,7 @@ def _one_direction(lines: list[Line]) -> tuple[list[Line], float]:
         angle += math.pi
     kept = []
     for line in lines:
-        off = (line.angle - angle + math.pi / 2) % math.pi - math.pi / 2
+        off = _off(line.angle, angle)
         square = line.length < 2.2 * line.height
         if square and abs(off) > math.radians(25):
             across = abs(off) > math.radians(60)
@@ -125,6 +128,11 @@ def _one_direction(lines: list[Line]) -> tuple[list[Line], float]:
         elif abs(off) < math.radians(25):
             kept.append(Line(line.x, line.y, line.length, line.height, angle + off, line.score))
     return kept, angle
+
+
+def _off(angle: float, other: float) -> float:
+    """By how much one direction differs from another, from -90° to 90°: text may run either way along it."""
+    return (angle - other + math.pi / 2) % math.pi - math.pi / 2
 
 
 def _look_closer(
