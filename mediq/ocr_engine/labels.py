@@ -54,9 +54,12 @@ def find_label(row: Row) -> Label | None:
     for name, spellings in LABELS.items():
         for spelling in spellings:
             wanted = spelling.translate(_SHAPES)
-            errors, used = prefix_distance(text[: len(wanted) + 4], wanted)
-            cost = errors / len(wanted)
+            start = text[: len(wanted) + 4]
             allowed = next(share for length, share in _ALLOWED if len(wanted) <= length)
+            if missing(start, wanted) / len(wanted) > allowed:
+                continue
+            errors, used = prefix_distance(start, wanted)
+            cost = errors / len(wanted)
             if cost > allowed or used == 0:
                 continue
             if best is None or cost < best.cost:
@@ -73,6 +76,11 @@ def _after_marks(row: Row, end: int) -> int:
         if glyphs[place].char in ":;":
             return place + 1
     return end
+
+
+def missing(text: str, wanted: str) -> int:
+    """How many letters of `wanted` occur nowhere in `text`: their distance is no less, and this is soon counted."""
+    return sum(char not in text for char in wanted)
 
 
 def prefix_distance(text: str, wanted: str) -> tuple[int, int]:

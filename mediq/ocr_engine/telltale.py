@@ -2,7 +2,7 @@
 
 import re
 
-from mediq.ocr_engine.labels import distance
+from mediq.ocr_engine.labels import distance, missing
 from mediq.ocr_engine.vocabulary import EXPIRY_FOR_LIFE, MARRIAGE, OCCUPATION, RELIGION, SEX
 
 _WORDS: dict[str, tuple[str, ...]] = {
@@ -30,6 +30,8 @@ def telling(text: str) -> str | None:
     for name, words in _WORDS.items():
         for word in words:
             bare = "".join(c for c in word if c.isalpha())
-            if len(bare) >= 3 and abs(len(bare) - len(letters)) < 3 and distance(letters, bare) <= len(bare) // 6:
+            room = len(bare) // 6
+            like = len(bare) >= 3 and abs(len(bare) - len(letters)) <= room and missing(letters, bare) <= room
+            if like and distance(letters, bare) <= room:
                 return name
     return None
