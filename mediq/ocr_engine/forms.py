@@ -19,6 +19,14 @@ _DIGITS = {
     "O": "0", "D": "0", "Q": "0", "I": "1", "L": "1", "T": "7", "Z": "2", "S": "5", "B": "8", "G": "6", "A": "4",
 }  # fmt: skip
 
+_BORN = range(1900, 2100)
+"""Years of birth of people who live to hold an e-KTP."""
+_EXPIRES = range(2011, 2100)
+"""Years in which an e-KTP may expire: the first were issued in 2011."""
+
+_LEAST_DIGITS = 5
+"""Digits read of a date from which on the eight of it are looked for."""
+
 _HELD_POSSIBLE = 0.02
 """Likelihood against the digit read from which on another may stand there instead."""
 
@@ -58,7 +66,9 @@ def read_birth(pieces: list[Piece], alphabet: Alphabet) -> tuple[Value, Value]:
     town = tidy(text_of(letters)).rstrip(",. ").strip()
     share = max(0.1, len(place) / max(1, len(read.glyphs)))
     evidence = evidence_of(letters, read.evidence.whole * share)
-    return Value(town, evidence, None, tuple(pieces)), _date(date, read.evidence.whole * (1 - share), tuple(pieces))
+    return Value(town, evidence, None, tuple(pieces)), _date(
+        date, read.evidence.whole * (1 - share), tuple(pieces), alphabet, _BORN
+    )
 
 
 def read_expiry(pieces: list[Piece], alphabet: Alphabet) -> Value:
@@ -70,7 +80,7 @@ def read_expiry(pieces: list[Piece], alphabet: Alphabet) -> Value:
         evidence = letters.evidence if errors == 0 else weaker(letters.evidence, 1 - 0.05 * errors)
         return Value(EXPIRY_FOR_LIFE, evidence, True, tuple(pieces))
     read = read_text(near, alphabet, Kind.MIXED)
-    return _date(read.glyphs, read.evidence.whole, tuple(pieces))
+    return _date(read.glyphs, read.evidence.whole, tuple(pieces), alphabet, _EXPIRES)
 
 
 def read_rt_rw(pieces: list[Piece], alphabet: Alphabet) -> Value:
@@ -91,7 +101,7 @@ def _rt_rw_form(compact: str) -> tuple[str, bool | None, float]:
     if re.fullmatch(r"\d{3}/\d{3}", compact):
         return compact, True, 1
     digits = re.sub(r"\D", "", compact)
-    if re.fullmatch(r"\d{1,4}/\d{1,4}", compact):
+    if re.fullmatch(r"(\d{1,4}|-)/(\d{1,4}|-)", compact):
         return compact, None, 1
     # The stroke between two groups of three is often read as a 1 or 7, as another mark, or not at all.
     if len(digits) == 7 and digits[3] in "17" and "/" not in compact:
@@ -132,7 +142,7 @@ def _date_start(text: str) -> int:
     return first.start() if first else len(text)
 
 
-def _date(glyphs: list[Glyph], total: float, pieces: tuple[Piece, ...]) -> Value:
+def _date(glyphs: list[Glyph], total: float, pieces: tuple[Piece, ...], alphabet: Alphabet, years: range) -> Value:
     digits = [
         Glyph(d, g.probability, g.first, g.last, g.shares)
         for g in glyphs
@@ -150,19 +160,42 @@ def _date(glyphs: list[Glyph], total: float, pieces: tuple[Piece, ...]) -> Value
     if len(text) == 8:
         value = f"{text[:2]}-{text[2:4]}-{text[4:]}"
         date = parse_date(value)
-        fits = date is not None and 1880 <= date.year <= 2200
+        fits = date is not None and date.year in years
         shares = tuple(g.shares for g in digits) if all(g.shares for g in digits) else ()
-        possible = None if fits or not shares else _possible_date(shares)
+        possible = None if fits or not shares else _possible_date(shares, years)
         if possible is not None:
             return Value(possible, weaker(evidence, 0.7), True, pieces, shares=shares)
         return Value(value, weaker(evidence, 0.9) if mended else evidence, fits, pieces, shares=shares)
     if not text:
         return Value("", Evidence(), False, pieces)
+    forced = _forced_date(glyphs, pieces[-1], alphabet, years) if len(text) >= _LEAST_DIGITS else None
+    if forced is not None:
+        value, evidence, shares = forced
+        return Value(value, weaker(evidence, 0.6), True, pieces, shares=shares)
     return Value(text_of(glyphs).strip(" ,:;."), weaker(evidence, 0.5), False, pieces)
 
 
-def _possible_date(shares: tuple[tuple[float, ...], ...]) -> str | None:
-    """The likeliest eight digits that are a date, none less than a fiftieth as likely as the one read."""
+def _forced_date(
+    glyphs: list[Glyph], piece: Piece, alphabet: Alphabet, years: range
+) -> tuple[str, Evidence, tuple[tuple[float, ...], ...]] | None:
+    """The likeliest date that the row can read from the first of the glyphs on, where two digits ran into one."""
+    firsts = [glyph.first for glyph in glyphs]
+    if firsts != sorted(firsts):
+        return None  # over two pieces
+    steps = alphabet.view(piece.row.steps, Kind.DIGITS)[max(0, firsts[0] - 1) :]
+    path = exactly(steps, [alphabet.index[d] for d in "0123456789"], 8)
+    if path is None:
+        return None
+    spelled, total = path
+    sure = [share for _, share, _, _ in spelled]
+    shares = tuple(digit_shares(steps, first, last, alphabet.index) for _, _, first, last in spelled)
+    possible = _possible_date(shares, years)
+    return (possible, Evidence(sum(sure) / 8, min(sure), total, 8), shares) if possible else None
+
+
+def _possible_date(shares: tuple[tuple[float, ...], ...], years: range) -> str | None:
+    """The likeliest eight digits that are a date of those years, none of them less than a fiftieth as likely as
+    the one read."""
     choices = [
         [(share / max(row), digit) for digit, share in enumerate(row) if share >= _HELD_POSSIBLE * max(row)]
         for row in shares
@@ -173,6 +206,6 @@ def _possible_date(shares: tuple[tuple[float, ...], ...]) -> str | None:
         value = f"{text[:2]}-{text[2:4]}-{text[4:]}"
         date = parse_date(value)
         score = math.prod(share for share, _ in picked)
-        if date is not None and 1880 <= date.year <= 2200 and (best is None or score > best[0]):
+        if date is not None and date.year in years and (best is None or score > best[0]):
             best = score, value
     return best[1] if best else None
