@@ -6,7 +6,7 @@ import statistics
 from mediq.domain.card import FIELDS
 from mediq.ocr_engine.forms import read_birth
 from mediq.ocr_engine.frame import ORDER, PLACES, VALUES_LEFT, Frame
-from mediq.ocr_engine.layout import Layout, Piece, assemble, behind, labelled, step_point
+from mediq.ocr_engine.layout import TITLE, Layout, Piece, assemble, behind, labelled, step_point
 from mediq.ocr_engine.models import Models
 from mediq.ocr_engine.picture import Picture
 from mediq.ocr_engine.rows import Row
@@ -49,6 +49,8 @@ def read_fields(models: Models, picture: Picture, rows: list[Row], frame: Frame)
         if name == "gol_darah":
             part = [cut for piece in part if (cut := _without_blood_label(piece, frame)) is not None]
         for field, value in _value(name, part, models).items():
+            if name in TITLE and not values[field].text and value.fits is False:
+                continue  # other print above a card whose title is cut off
             values[field] = better(values[field], value)
     blood = strips_for("gol_darah", [], frame, layout.slots)
     if not values["gol_darah"].text and shown(blood[0], frame, picture):

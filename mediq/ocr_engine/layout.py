@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from mediq.ocr_engine.frame import NIK_LEFT, ORDER, PHOTO_LEFT, PITCH, PLACES, VALUES_LEFT, Frame, Mark
+from mediq.ocr_engine.frame import ANCHORS, NIK_LEFT, ORDER, PHOTO_LEFT, PITCH, PLACES, VALUES_LEFT, Frame, Mark
 from mediq.ocr_engine.labels import Label, find_label
 from mediq.ocr_engine.picture import Points
 from mediq.ocr_engine.rows import Row
@@ -11,6 +11,8 @@ from mediq.ocr_engine.telltale import telling
 
 _COLON = ":;.,-'iIlL1|! "
 """What a colon is read as."""
+TITLE = ("provinsi", "kabupaten_kota")
+"""The two lines above all labels."""
 _NIK_DIGITS = 14
 """Digits in a row from which on it is the NIK."""
 
@@ -25,7 +27,8 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """The pieces of each value in reading order, by the label they belong to, and where each label's row stands."""
+    """The pieces of each value in reading order, by the label they belong to, and where each label's row and each line
+    of the title stands."""
 
     pieces: dict[str, list[Piece]]
     slots: dict[str, float]
@@ -131,6 +134,7 @@ def assemble(rows: list[Row], frame: Frame) -> Layout:
         if far and not found.get("gol_darah"):
             found["gol_darah"] = far
     found.update(_title(title))
+    slots |= _title_slots(found)
     slots["gol_darah"] = seen.get("gol_darah", slots["jenis_kelamin"])
     ordered = {name: reading_order(pieces) for name, pieces in found.items()}
     for name in ORDER:
@@ -252,20 +256,39 @@ def _title(pieces: list[Piece]) -> dict[str, list[Piece]]:
     return {}
 
 
+def _title_slots(found: dict[str, list[Piece]]) -> dict[str, float]:
+    """Where the two lines of the title stand: one that was not found, by the other."""
+    upper, lower = (ANCHORS[f"{name} middle"].y for name in TITLE)
+    provinsi, kabupaten = (found[name][0].y if name in found else None for name in TITLE)
+    if provinsi is None:
+        provinsi = upper if kabupaten is None else kabupaten + upper - lower
+    return {TITLE[0]: provinsi, TITLE[1]: provinsi + lower - upper if kabupaten is None else kabupaten}
+
+
 def _provincial(line: list[Piece]) -> bool:
     text = "".join(p.row.text for p in sorted(line, key=lambda p: p.left)).upper()
     return text.replace("0", "O").startswith(("PROV", "PR0V", "PROU"))
 
 
 def _chained(pieces: list[Piece]) -> list[Piece]:
-    """Without what stands far right of a value on its row: the place of issue below the photo reaches in there."""
+    """Without dirt that was found inside a value, and without what stands far right of it on its row: the place of
+    issue below the photo reaches in there."""
     kept: list[Piece] = []
     for piece in pieces:
+        if any(_inside(piece, other) for other in pieces):
+            continue
         same_row = [other for other in kept if abs(other.y - piece.y) < 0.55 * PITCH]
         edge = max((other.right for other in same_row), default=VALUES_LEFT + 60)
         if piece.left < edge + 40:
             kept.append(piece)
     return kept
+
+
+def _inside(piece: Piece, other: Piece) -> bool:
+    """Whether a longer piece covers the middle of a piece."""
+    wider = other.right - other.left > piece.right - piece.left
+    covers = other.left < (piece.left + piece.right) / 2 < other.right
+    return wider and covers and abs(other.y - piece.y) < 0.55 * PITCH
 
 
 def reading_order(pieces: list[Piece]) -> list[Piece]:

@@ -11,7 +11,7 @@ import numpy as np
 from mediq.ocr_engine.ctc import greedy
 from mediq.ocr_engine.detect import Line
 from mediq.ocr_engine.frame import NIK_LEFT, NIK_RIGHT, PHOTO_LEFT, PLACES, VALUES_LEFT, Frame
-from mediq.ocr_engine.layout import Piece
+from mediq.ocr_engine.layout import TITLE, Piece
 from mediq.ocr_engine.models import ROW_HEIGHT, Models
 from mediq.ocr_engine.picture import Picture
 from mediq.ocr_engine.rows import Row
@@ -19,6 +19,8 @@ from mediq.ocr_engine.rows import Row
 _TALL = {"nik": 24.0, "provinsi": 19.5, "kabupaten_kota": 19.5}
 """Height in card units at which the rows of a field are cut; 14.5 for the others."""
 
+_TITLE_ENDS = (118.0, 392.0)
+"""Between where in card units the lines of the title stand, centred."""
 _PATCH = (25, 41)
 """Pixels, down and across, within which a row shows its paper somewhere."""
 
@@ -46,8 +48,10 @@ def strips_for(
     `left` is where the values of this card begin, `shortest` how far from there its rows are cut out at least.
     """
     tall = _TALL.get(name, 14.5)
-    if name in ("provinsi", "kabupaten_kota"):
-        return [Strip(piece.left - 3, piece.right + 3, piece.y, tall) for piece in _rows(pieces)]
+    if name in TITLE:
+        left, right = _TITLE_ENDS
+        ends = [end for piece in pieces for end in (piece.left - 3, piece.right + 3)]
+        return [Strip(min([left, *ends]), max([right, *ends]), slots[name], tall)]
     if name == "nik":
         y = pieces[0].y if pieces else slots["nik"]
         return [Strip(NIK_LEFT - 5, NIK_RIGHT + 8, y, tall)]
@@ -74,7 +78,8 @@ def _rows(pieces: list[Piece]) -> list[Piece]:
     rows: list[Piece] = []
     for piece in pieces:
         if rows and abs(rows[-1].y - piece.y) < 6:
-            rows[-1] = Piece(rows[-1].row, rows[-1].left, piece.right, (rows[-1].y + piece.y) / 2)
+            right = max(rows[-1].right, piece.right)
+            rows[-1] = Piece(rows[-1].row, rows[-1].left, right, (rows[-1].y + piece.y) / 2)
         else:
             rows.append(piece)
     return rows
