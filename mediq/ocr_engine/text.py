@@ -18,14 +18,17 @@ _MAYBE_SPACE = 5.0
 """Columns that part words if the network, too, gives a space some chance."""
 _NARROW = 3.5
 """Columns that part two words which are each common, and glued are not."""
-_LIKELY, _POSSIBLE = 0.06, 0.02
+_LIKELY, _POSSIBLE, _UNTHINKABLE = 0.06, 0.02, 0.004
 """Probability of a space somewhere between two letters. Measured on blurred and small specimens, it was
 above 0.08 at 99 of 100 spaces, though mostly too low to be read, and below 0.004 at 99 of 100 places without
-one."""
+one, where a gap may still be the light of a lamp."""
 _NO_SPACE = 2.5
 """With fewer empty columns than this there is no space, whatever the network says."""
 _FAINT = 0.16
 """Share of a row's strongest ink below which a column counts as empty."""
+
+_LABEL_END = re.compile(r"\W*\w?\W?:(?=.*[\w-])")
+"""The last letter of a label and its colon; no value has a colon."""
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -102,7 +105,10 @@ def tidy(text: str) -> str:
 
 
 def _trimmed(glyphs: list[Glyph]) -> list[Glyph]:
-    """Without what is left of the colon before and of dirt behind."""
+    """Without what is left of the label and its colon before, and of dirt behind."""
+    rest = _LABEL_END.match(text_of(glyphs))
+    if rest is not None:
+        glyphs = glyphs[rest.end() :]
     while glyphs and glyphs[0].char in " :;.,'":
         glyphs = glyphs[1:]
     while glyphs and glyphs[-1].char in " :;',":
@@ -132,9 +138,16 @@ def _spaced(glyphs: list[Glyph], ink: Floats, space: Floats) -> list[Glyph]:
         if parted:
             if gap < _NO_SPACE and left.char.isalpha() and glyph.char.isalpha() and before.probability < 0.9:
                 out.pop()
-        elif left.char.isalpha() and glyph.char.isalpha():
+        else:
             likely = float(space[left.last : glyph.first + 1].max(initial=0.0))
-            if likely > _LIKELY or gap >= _SPACE or (gap >= _MAYBE_SPACE and likely > _POSSIBLE):
+            maybe = gap >= _MAYBE_SPACE and likely > _POSSIBLE
+            if left.char.isalpha() and glyph.char.isalpha():
+                apart = likely > _LIKELY or (gap >= _SPACE and likely > _UNTHINKABLE) or maybe
+            else:
+                # After a stop and before a number the network hesitates, as cards have them with a space and without.
+                differ = left.char.isalnum() and left.char.isalpha() != glyph.char.isalpha()
+                apart = maybe and glyph.char.isalnum() and (differ or left.char in ".,")
+            if apart:
                 out.append(Glyph(" ", 0.6, left.last, glyph.first))
         out.append(glyph)
     return out

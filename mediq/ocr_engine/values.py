@@ -23,6 +23,9 @@ _KINDS: dict[str, tuple[Kind, frozenset[str]]] = {
 """Of each open field, the characters that it can consist of and the words common in it."""
 _FORMS = {"nik": read_nik, "rt_rw": read_rt_rw, "gol_darah": read_blood, "berlaku_hingga": read_expiry}
 
+_BY_LETTERS = {name: {bare(word): word for word in reversed(words)} for name, words in CLOSED.items()}
+"""Of each list, the first word that has these letters."""
+
 _AS_LETTER = str.maketrans({"0": "O", "1": "I", "5": "S", "8": "B", "6": "G"})
 
 
@@ -55,12 +58,13 @@ def _address(text: str) -> str:
 
 def _titled(text: str) -> str:
     """The first word of the title's second line put right: it is one of three, and often glued to the name."""
+    first, _, rest = text.partition(" ")
+    for word, room in (("KABUPATEN", 2), ("JAKARTA", 1)):
+        if rest and distance(first, word) <= room:
+            return f"{word} {rest}"
     for word in ("KABUPATEN", "JAKARTA", "KOTA"):
         if text.startswith(word):
             return f"{word} {text.removeprefix(word).strip()}"
-    first, _, rest = text.partition(" ")
-    if rest and distance(first, "KABUPATEN") <= 2:
-        return f"KABUPATEN {rest}"
     return text
 
 
@@ -85,19 +89,32 @@ def _listed(name: str, pieces: list[Piece], alphabet: Alphabet) -> Value:
         # Nearly every card says WNI, and no country's name is as short.
         errors = distance(letters, "WNI")
         return Value("WNI", weaker(read.evidence, 1 - 0.2 * errors) if errors else read.evidence, True, tuple(pieces))
+    listed = _BY_LETTERS[name].get(letters)
+    if listed is not None:
+        # The letters agree: spaces and strokes are taken from the list.
+        return Value(listed, read.evidence, True, tuple(pieces))
     words = sorted(CLOSED[name], key=lambda word: distance(letters, bare(word)))[:6]
     nearest = distance(letters, bare(words[0]))
-    if nearest == 0:
-        # The letters agree: spaces and strokes are taken from the list.
-        return Value(words[0], read.evidence, True, tuple(pieces))
     open_ended = name in OPEN_ENDED
     if nearest > max(1, round(len(bare(words[0])) * (0.3 if open_ended else 0.5))):
+        beside = _beside_other_print(name, letters)
+        if beside is not None:
+            return Value(beside, weaker(read.evidence, 0.6), True, tuple(pieces))
         return Value(read.text, read.evidence, None if open_ended else False, tuple(pieces))
     if open_ended and nearest > 1 and read.evidence.whole > -0.2:
         return Value(read.text, read.evidence, None, tuple(pieces))
     chosen, margin = _likeliest(words, pieces, alphabet, letters)
     clear = margin > 3 and nearest <= 0.12 * len(bare(chosen))
     return Value(chosen, weaker(read.evidence, 0.97 if clear else 0.8), True, tuple(pieces))
+
+
+def _beside_other_print(name: str, letters: str) -> str | None:
+    """The longest word of the list that begins or ends what was read: a watermark, or the end of the label, was read
+    with it. Occupations are left alone, as others than those listed may begin with one."""
+    words = ("WNI",) if name == "kewarganegaraan" else () if name == "pekerjaan" else CLOSED[name]
+    whole = [word for word in words if len(bare(word)) >= 3 and letters.startswith(bare(word))]
+    whole += [word for word in words if len(bare(word)) >= 3 and letters.endswith(bare(word))]
+    return max(whole, key=len, default=None)
 
 
 def _likeliest(words: list[str], pieces: list[Piece], alphabet: Alphabet, letters: str) -> tuple[str, float]:

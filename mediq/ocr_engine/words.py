@@ -4,6 +4,8 @@ The recogniser alone cannot tell SUKAMAU from SUKAMAJU in five pixels of height;
 choice is between what the row itself may read: a common word must be nearly as likely by the network's own steps.
 """
 
+import re
+
 from mediq.ocr_engine.alphabet import Alphabet
 from mediq.ocr_engine.ctc import Glyph, log_likelihood, text_of
 from mediq.ocr_engine.labels import distance
@@ -16,6 +18,10 @@ one were further."""
 _NEAR, _DOUBT = 18.0, 0.6
 """A word one letter from a common one, no more than this much surer, may have lost that letter to the edge of its row:
 so much is taken from the logarithm of its likelihood."""
+_UPRIGHT = re.compile("[IL][IJ]")
+_ALIKE = 0.45
+"""What is left of a lead where only upright strokes tell the words apart: in small print the recogniser takes IJ and LI
+for a U, and is surer of that than it should be."""
 _LEAST_LETTERS = 3
 _SHORT = frozenset({"JL", "GG", "NO", "KP", "KM", "LK", "RT", "RW", "II", "AL"})
 """Words too short to be put right, that others are glued to."""
@@ -69,11 +75,14 @@ def _common(word: list[Glyph], steps: Floats, alphabet: Alphabet, words: frozens
     doubt = 0.0
     now = log_likelihood(steps, [alphabet.index[char] for char in text])
     best, least = "", _LEAD
+    shape = _UPRIGHT.sub("U", text)
     for other in words:
-        room = 1 if len(text) < 6 else 2 if len(text) < 9 else 3
+        room = 1 if len(text) < 5 else 2 if len(text) < 9 else 3
         if abs(len(other) - len(text)) > room or len(set(other) - set(text)) > room or distance(text, other) > room:
             continue
         loss = now - log_likelihood(steps, [alphabet.index[char] for char in other])
+        if loss > 0 and _UPRIGHT.sub("U", other) == shape:
+            loss *= _ALIKE
         if loss < least:
             best, least = other, loss
         elif loss < _NEAR and distance(text, other) == 1:

@@ -1,5 +1,6 @@
 """Values made of rows written by hand: each character sure at its step, a blank between two."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -8,6 +9,7 @@ from mediq.ocr_engine.ctc import Glyph, greedy
 from mediq.ocr_engine.detect import Line
 from mediq.ocr_engine.forms import read_birth
 from mediq.ocr_engine.layout import Piece
+from mediq.ocr_engine.models import STEP
 from mediq.ocr_engine.rows import Row
 from mediq.ocr_engine.value import Value, better
 from mediq.ocr_engine.values import read_value
@@ -67,6 +69,14 @@ def value(name: str, *texts: str) -> Value:
         ("berlaku_hingga", ":11-07-2019", "11-07-2019"),
         ("berlaku_hingga", "111-07-2019", "11-07-2019"),
         ("nik", "3201241107690002", "3201241107690002"),
+        # The end of a label before, a watermark behind.
+        ("nama", "r :LUKMAN WIJAYA", "LUKMAN WIJAYA"),
+        ("kewarganegaraan", "IC WNI", "WNI"),
+        ("agama", "ISLAM ASI", "ISLAM"),
+        ("status_perkawinan", "BELUM KAWINWW.CONTOH.COM", "BELUM KAWIN"),
+        ("pekerjaan", "GURU BESAR ILMU", "GURU BESAR ILMU"),
+        ("rt_rw", "001/-", "001/-"),
+        ("kabupaten_kota", "KABUPATE BOGOR", "KABUPATEN BOGOR"),
     ],
 )
 def test_values_as_rows_give_them(name: str, read: str, text: str) -> None:
@@ -97,6 +107,54 @@ def test_a_date_that_cannot_be_is_read_as_one_that_can() -> None:
     _, stays = read_birth([piece("BOGOR, 16-42-1995")], ALPHABET)
     assert stays.text == "16-42-1995"
     assert stays.fits is False
+
+
+def test_a_year_in_which_nobody_was_born_is_read_as_one_that_can_be() -> None:
+    _, date = read_birth([piece("BOGOR, 13-03-1889", at_14_9=0.3)], ALPHABET)
+    assert date.text == "13-03-1989"
+    _, stays = read_birth([piece("BOGOR, 13-03-1889")], ALPHABET)
+    assert stays.fits is False
+
+
+def test_digits_of_a_date_that_ran_into_one_are_parted() -> None:
+    blurred = piece("BOGOR, 13-03-1M9")
+    steps = blurred.row.steps
+    steps[2 * 14 + 1, ALPHABET.index["9"]] = 0.3
+    steps[2 * 14 + 2, ALPHABET.index["8"]] = 0.3
+    _, date = read_birth([blurred], ALPHABET)
+    assert date.text == "13-03-1989"
+    assert date.evidence.least < 0.6
+
+
+def test_strokes_that_ran_together_are_read_as_the_common_word_that_has_them() -> None:
+    blurred = piece("WUAYA")
+    blurred.row.steps[2 * 1 + 1, ALPHABET.index["I"]] = 0.03
+    blurred.row.steps[2 * 1 + 2, ALPHABET.index["J"]] = 0.03
+    assert read_value("nama", [blurred], ALPHABET).text == "WIJAYA"
+    assert value("nama", "WUAYA").text == "WUAYA"
+
+
+def spaced(text: str, gap: int, likely: float) -> str:
+    """An address as read whose third and fourth character stand `gap` columns apart, a space there being `likely`."""
+    row = piece(text).row
+    row.steps[2 * 2 + 2, ALPHABET.index[" "]] = likely
+    ink = np.full(len(row.steps) * STEP, 100.0, np.float32)
+    middle = (2 * 2 + 2) * STEP + STEP // 2
+    ink[middle - gap // 2 : middle + gap - gap // 2] = 0
+    return read_value("alamat", [Piece(msgspec.structs.replace(row, ink=ink), 120.0, 320.0, 0.0)], ALPHABET).text
+
+
+def test_stops_and_numbers_are_followed_by_a_space_where_the_picture_has_one() -> None:
+    assert spaced("JL.XAWE", 8, 0.1) == "JL. XAWE"
+    assert spaced("JL.XAWE", 2, 0.1) == "JL.XAWE"
+    assert spaced("JL.XAWE", 8, 0.001) == "JL.XAWE"
+    assert spaced("GAN3", 8, 0.1) == "GAN 3"
+    assert spaced("GAN3", 2, 0.1) == "GAN3"
+
+
+def test_no_word_is_parted_by_a_gap_that_the_network_finds_unthinkable() -> None:
+    assert spaced("XAWEKU", 14, 0.001) == "XAWEKU"
+    assert spaced("XAWEKU", 14, 0.01) == "XAW EKU"
 
 
 def test_a_row_that_may_read_a_common_word_reads_it() -> None:
