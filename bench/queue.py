@@ -77,7 +77,14 @@ class Registry(Actor):
     @handles(GetUser)
     async def get(self, message: GetUser, context: Context) -> User:
         now = datetime.now(UTC)
-        return User(id=message.user_id, nama="SITI UJI", role=Role.PASIEN.value, created_at=now, updated_at=now)
+        return User(
+            id=message.user_id,
+            nama="SITI UJI",
+            nik="3171014501900001",
+            role=Role.PASIEN.value,
+            created_at=now,
+            updated_at=now,
+        )
 
 
 class Noted:
