@@ -31,9 +31,10 @@ from mediq.domain.events import (
     kind,
 )
 from mediq.domain.idempotency import split
-from mediq.domain.line import Call, place_of
+from mediq.domain.line import Call
 from mediq.domain.pace import clocked, unclocked, worked
 from mediq.domain.priority import high_run_after
+from mediq.domain.row import place_of
 from mediq.domain.state import (
     NOBODY,
     UNATTENDED,

@@ -4,14 +4,15 @@ URGENT goes first, always. Then whoever has waited `max_wait_minutes` or longer,
 but after `high_in_a_row` HIGH a waiting NORMAL. LOW when nobody else waits. Within a priority, by turn.
 """
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
+from itertools import islice, takewhile
 
 from mediq.domain.clinic import Clinic, Policy
 from mediq.domain.commands import AddPatient, Prioritise
 from mediq.domain.errors import Invalid
-from mediq.domain.line import Key, Line, Place, by_turn, by_wait, index_of
+from mediq.domain.line import Line
+from mediq.domain.row import Key, Place, by_turn, by_wait
 from mediq.domain.ticket import REASONS, Priority, Ticket
 
 
@@ -20,7 +21,7 @@ def next_in_turn(lines: Sequence[Line], at: datetime, policy: Policy) -> Place |
     urgent = _first(lines, Priority.URGENT)
     if urgent is not None:
         return urgent
-    longest = min((line.arrivals[0] for line in lines if line.arrivals), key=by_wait, default=None)
+    longest = min((place for line in lines if (place := line.arrivals.first)), key=by_wait, default=None)
     if longest is not None and longest.since <= _cutoff(at, policy):
         return longest
     high, normal = _first(lines, Priority.HIGH), _first(lines, Priority.NORMAL)
@@ -63,13 +64,13 @@ def people_ahead(line: Line, place: Place, at: datetime, policy: Policy) -> int:
     """How many are called before this place in :func:`call_order`, counted without walking the line."""
     urgent = line.lane(Priority.URGENT)
     lane = line.lane(place.priority)
-    index = index_of(lane, place, by_turn)
+    index = lane.index(place)
     if place.priority is Priority.URGENT:
         return index
     if place.since <= _cutoff(at, policy):
-        return len(urgent) + index_of(line.arrivals, place, by_wait)
+        return len(urgent) + line.arrivals.index(place)
     overdue = _overdue(line, at, policy)
-    index -= sum(o.priority is place.priority and index_of(lane, o, by_turn) < index for o in overdue)
+    index -= sum(o.priority is place.priority and lane.index(o) < index for o in overdue)
     high = len(line.lane(Priority.HIGH)) - sum(o.priority is Priority.HIGH for o in overdue)
     normal = len(line.lane(Priority.NORMAL)) - sum(o.priority is Priority.NORMAL for o in overdue)
     many = policy.high_in_a_row
@@ -91,13 +92,16 @@ def turn_back(line: Line, ticket: Ticket, at: datetime, order: int, policy: Poli
     priority anyway. `order` is the one to take at the end of the lane.
     """
     lane = line.lane(ticket.priority)
-    end = (max(at, lane[-1].turn), order) if lane else (at, order)
-    if not lane or policy.requeue == "end":
+    first, last = lane.first, lane.last
+    if first is None or last is None:
+        return (at, order)
+    end = (max(at, last.turn), order)
+    if policy.requeue == "end":
         return end
-    head = (lane[0].turn, lane[0].order - 1)
+    head = (first.turn, first.order - 1)
     if policy.requeue == "head":
         return head
-    for key in (head, *map(by_turn, lane[:3])):
+    for key in (head, *map(by_turn, islice(lane, 3))):
         place = Place(ticket.id, ticket.priority, key[0], at, key[1])
         if people_ahead(line.join(place), place, at, policy) >= 3:
             return key
@@ -157,7 +161,7 @@ def age_on(born: date, today: date) -> int:
 
 
 def _first(lines: Sequence[Line], priority: Priority) -> Place | None:
-    return min((lane[0] for line in lines if (lane := line.lane(priority))), key=by_turn, default=None)
+    return min((place for line in lines if (place := line.lane(priority).first)), key=by_turn, default=None)
 
 
 def _cutoff(at: datetime, policy: Policy) -> datetime:
@@ -165,7 +169,8 @@ def _cutoff(at: datetime, policy: Policy) -> datetime:
 
 
 def _overdue(line: Line, at: datetime, policy: Policy) -> tuple[Place, ...]:
-    return line.arrivals[: bisect_right(line.arrivals, _cutoff(at, policy), key=lambda place: place.since)]
+    cutoff = _cutoff(at, policy)
+    return tuple(takewhile(lambda place: place.since <= cutoff, line.arrivals))
 
 
 def _run_after(line: Line, called: Sequence[Place]) -> int:

@@ -7,7 +7,8 @@ import msgspec
 from immutables import Map
 
 from mediq.domain.clinic import Premises
-from mediq.domain.line import Line
+from mediq.domain.line import Call, Line
+from mediq.domain.row import Place, Row, by_turn, by_wait
 from mediq.domain.state import Answer, Desk, Pace, Queue
 from mediq.domain.ticket import Ticket, Visit
 
@@ -22,6 +23,24 @@ class UnreadableSnapshot(Exception):
     """These bytes are no snapshot of this format."""
 
 
+class _Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A line with its rows as plain tuples."""
+
+    lanes: tuple[tuple[Place, ...], ...]
+    arrivals: tuple[Place, ...] = ()
+    high_run: int = 0
+    calls: tuple[Call, ...] = ()
+
+    @classmethod
+    def of(cls, line: Line) -> "_Line":
+        lanes, arrivals = tuple(map(tuple, line.lanes)), tuple(line.arrivals)
+        return cls(lanes=lanes, arrivals=arrivals, high_run=line.high_run, calls=line.calls)
+
+    def line(self) -> Line:
+        lanes = tuple(Row(by_turn, lane) for lane in self.lanes)
+        return Line(lanes=lanes, arrivals=Row(by_wait, self.arrivals), high_run=self.high_run, calls=self.calls)
+
+
 class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     format: int
     version: int
@@ -29,7 +48,7 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     day: date | None
     premises: Premises | None = None
     tickets: dict[str, Ticket]
-    lines: dict[str, Line]
+    lines: dict[str, _Line]
     desks: dict[str, Desk]
     numbers: dict[str, int]
     active: dict[str, str]
@@ -52,6 +71,7 @@ def dump(queue: Queue) -> bytes:
     """The queue as MessagePack."""
     values: dict[str, Any] = {name: getattr(queue, name) for name in _PLAIN}
     values |= {name: dict(getattr(queue, name)) for name in _MAPS}
+    values["lines"] = {service: _Line.of(line) for service, line in queue.lines.items()}
     return _encoder.encode(_Snapshot(format=FORMAT, **values))
 
 
@@ -69,4 +89,5 @@ def load(data: bytes) -> Queue:
         raise UnreadableSnapshot(f"snapshot format {snapshot.format}, not {FORMAT}")
     values: dict[str, Any] = {name: getattr(snapshot, name) for name in _PLAIN}
     values |= {name: Map(getattr(snapshot, name)) for name in _MAPS}
+    values["lines"] = Map({service: line.line() for service, line in snapshot.lines.items()})
     return Queue(**values)

@@ -9,8 +9,8 @@ from mediq.domain.clinic import Clinic
 from mediq.domain.errors import NotFound
 from mediq.domain.estimate import Estimate, estimate_for
 from mediq.domain.instant import Instant
-from mediq.domain.line import place_of
 from mediq.domain.priority import call_order, people_ahead
+from mediq.domain.row import place_of
 from mediq.domain.state import Queue
 from mediq.domain.ticket import ACTIVE, AT_COUNTER, Priority, Status, Ticket
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from mediq.domain.clinic import Clinic, Counter, Policy, Service
 from mediq.domain.commands import CallNext, Complete, Hold, Requeue, Resume, Skip, Transfer
 from mediq.domain.errors import NotFound
-from mediq.domain.line import Line, place_of
+from mediq.domain.line import Line
 from mediq.domain.priority import call_order, next_in_turn, people_ahead
+from mediq.domain.row import place_of
 from mediq.domain.ticket import Priority, Status, Ticket
 from mediq.domain.views import ticket_view
 from tests.unit.domain.journal import Journal

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from mediq.domain.commands import CallNext, Hold, Prioritise, Resume, Start, Undo
 from mediq.domain.errors import Conflict, DomainError, Invalid
 from mediq.domain.events import TicketPrioritised
-from mediq.domain.line import by_turn
 from mediq.domain.priority import call_order
 from mediq.domain.public import public_event
+from mediq.domain.row import by_turn
 from mediq.domain.statistics import statistics
 from mediq.domain.ticket import Priority, Status
 from mediq.domain.views import ticket_view

@@ -15,9 +15,9 @@ from mediq.domain import commands
 from mediq.domain.clinic import TIMEZONES, Counter, Premises
 from mediq.domain.errors import DomainError
 from mediq.domain.events import TicketCalled, TicketIssued
-from mediq.domain.line import Place, by_turn, by_wait, place_of
 from mediq.domain.public import board_view
 from mediq.domain.queue import EMPTY, Queue, dump, load
+from mediq.domain.row import Place, by_turn, by_wait, place_of
 from mediq.domain.statistics import statistics
 from mediq.domain.ticket import ACTIVE, AT_COUNTER, OVER, Priority, Status
 from mediq.domain.ticket import REASONS as PRIORITY_OF
