@@ -128,6 +128,8 @@ class Clinic(Premises, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def is_open(self, service: Service, at: datetime) -> bool:
         """Whether new patients are taken: from `opens` until just before `closes`."""
+        if service.opens is None and service.closes is None:
+            return True
         now = self.local(at).time()
         opens, closes = service.opens or time.min, service.closes
         if closes is None:

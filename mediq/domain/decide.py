@@ -96,10 +96,9 @@ def decide(queue: Queue, command: Command, clinic: Clinic) -> Decision:
     command = msgspec.structs.replace(command, at=present(queue, clock))
     if command.key is not None:
         key, asked = split(command.key)
-        subject = asked or subject_of_command(command, clinic)
         answer = queue.answers.get(key)
         if answer is not None:
-            if answer.subject != subject:
+            if answer.subject != (asked or subject_of_command(command, clinic)):
                 raise Conflict("Kunci idempotensi ini sudah dipakai untuk perintah lain.", code="key-reused")
             return Decision(command.at, ticket_id=answer.ticket_id, first=answer)
     turned: tuple[Event, ...] = ()
@@ -143,6 +142,7 @@ def _answer(queue: Queue, command: Command, clinic: Clinic) -> _Answered:
 
 def _add(queue: Queue, command: AddPatient, clinic: Clinic) -> _Answered:
     service = clinic.service(command.service)
+    priority, reason = granted(command, clinic)
     there = queue.active.get(active_key(command.user_id, service.id))
     if there is not None:
         return (), there
@@ -150,7 +150,6 @@ def _add(queue: Queue, command: AddPatient, clinic: Clinic) -> _Answered:
         raise Conflict("Nomor antrean dengan id atau tautan ini sudah ada.", code="ticket-exists")
     if not (command.by_staff or clinic.is_open(service, command.at)):
         raise Conflict(f"{service.name} sedang tutup. {_hours(service)}", code="closed")
-    priority, reason = granted(command, clinic)
     day = today(queue, command.at, clinic)
     sequence = queue.numbers.get(number_key(day, service.letter), 0) + 1
     issued = TicketIssued(

@@ -55,12 +55,13 @@ def estimate_for(queue: Queue, service: str, people_ahead: int, clinic: Clinic, 
         seconds = pace.seconds
     else:
         seconds = queue.hours.get(hour_key(service, now), ())
-    return estimate(seconds, open_counters(queue, service, clinic), people_ahead)
+    return estimate(seconds, open_counters(queue, service, clinic), people_ahead) if seconds else None
 
 
 def open_counters(queue: Queue, service: str, clinic: Clinic) -> int:
     """How many counters that take the service are open now."""
     return sum(
-        queue.desk(counter.id).open and (not counter.services or service in counter.services)
+        desk.open and (not counter.services or service in counter.services)
         for counter in clinic.counters
+        if (desk := queue.desks.get(counter.id)) is not None
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from immutables import Map
 from msgspec.structs import replace
@@ -112,7 +112,10 @@ def _issue(queue: Queue, event: TicketIssued, at: datetime, version: int) -> Que
         order=version,
         version=version,
     )
-    return _put(queue, None, ticket).but(
+    return _put(
+        queue,
+        None,
+        ticket,
         day=event.day,
         numbers=queue.numbers.set(number_key(event.day, letter), int(sequence)),
         tokens=queue.tokens.set(event.token, ticket.id),
@@ -123,11 +126,10 @@ def _issue(queue: Queue, event: TicketIssued, at: datetime, version: int) -> Que
 def _act(queue: Queue, event: Event, actor: str, at: datetime, version: int) -> Queue:
     """An event about a ticket that was there before."""
     assert isinstance(event, TicketEvent)
+    action = kind(event)
     before = queue.tickets[event.ticket_id]
-    after = replace(_changed(before, event, at, version), version=version)
+    after = replace(_changed(before, event, actor, at, version), version=version)
     runs: tuple[tuple[str, int], ...] = ()
-    if isinstance(event, TicketCalled):
-        after = replace(after, operator=actor)
     queue = _put(queue, before, after)
     if isinstance(event, TicketCalled):
         assert event.counter is not None
@@ -139,19 +141,19 @@ def _act(queue: Queue, event: Event, actor: str, at: datetime, version: int) -> 
         call = Call(version, event.number, event.service, event.counter, at)
         lines = lines.set(event.service, lines[event.service].called(call))
         queue = queue.but(lines=lines)
-    if worked(before, kind(event)) and not after.ended_by_closing:
+    if worked(before, action) and not after.ended_by_closing:
         queue = clocked(queue, before, at)
-    counter = after.counter if after.status in AT_COUNTER else before.counter
-    if counter is not None and (before.status in AT_COUNTER or after.status in AT_COUNTER):
-        last = Undoable(version=version, action=kind(event), at=at, before=before, high_runs=runs)
+    counter = _counter_of(after) or _counter_of(before)
+    if counter is not None:
+        last = Undoable(version=version, action=action, at=at, before=before, high_runs=runs)
         queue = queue.but(desks=queue.desks.set(counter, replace(queue.desk(counter), last=last)))
     return queue
 
 
-def _changed(ticket: Ticket, event: Event, at: datetime, version: int) -> Ticket:
+def _changed(ticket: Ticket, event: Event, actor: str, at: datetime, version: int) -> Ticket:
     match event:
         case TicketCalled():
-            return replace(ticket, status=Status.CALLED, counter=event.counter, called_at=at, recalls=0)
+            return replace(ticket, status=Status.CALLED, counter=event.counter, operator=actor, called_at=at, recalls=0)
         case TicketRecalled():
             return replace(ticket, recalls=event.recalls)
         case ServiceStarted():
@@ -262,8 +264,8 @@ def _close_day(queue: Queue, event: DayClosed) -> Queue:
     )
 
 
-def _put(queue: Queue, before: Ticket | None, after: Ticket) -> Queue:
-    """Replace a ticket and everything that points to where it stands."""
+def _put(queue: Queue, before: Ticket | None, after: Ticket, **more: Any) -> Queue:
+    """Replace a ticket and everything that points to where it stands, and what `more` there is to change."""
     tickets, finished = queue.tickets, queue.finished
     lines, desks, active = queue.lines, queue.desks, queue.active
     if before is not None:
@@ -271,11 +273,6 @@ def _put(queue: Queue, before: Ticket | None, after: Ticket) -> Queue:
             finished = finished.delete(before.id)
         if before.status is Status.WAITING:
             lines = lines.set(before.service, lines[before.service].leave(place_of(before)))
-        if before.status in ACTIVE:
-            active = active.delete(active_key(before.user_id, before.service))
-        if before.status in AT_COUNTER and before.counter is not None:
-            desk = desks.get(before.counter, UNATTENDED)
-            desks = desks.set(before.counter, replace(desk, ticket_id=None))
     if after.status in OVER:
         finished = finished.set(after.id, after)
         tickets = tickets.delete(after.id)
@@ -284,12 +281,29 @@ def _put(queue: Queue, before: Ticket | None, after: Ticket) -> Queue:
     if after.status is Status.WAITING:
         line = lines.get(after.service, NOBODY)
         lines = lines.set(after.service, line.join(place_of(after)))
-    if after.status in ACTIVE:
-        active = active.set(active_key(after.user_id, after.service), after.id)
-    if after.status in AT_COUNTER and after.counter is not None:
-        desk = desks.get(after.counter, UNATTENDED)
-        desks = desks.set(after.counter, replace(desk, ticket_id=after.id))
-    return queue.but(tickets=tickets, finished=finished, lines=lines, desks=desks, active=active)
+    was, now = _queued_as(before), _queued_as(after)
+    if was != now:
+        if was is not None:
+            active = active.delete(was)
+        if now is not None:
+            active = active.set(now, after.id)
+    left, taken = _counter_of(before), _counter_of(after)
+    if left != taken:
+        if left is not None:
+            desks = desks.set(left, replace(desks.get(left, UNATTENDED), ticket_id=None))
+        if taken is not None:
+            desks = desks.set(taken, replace(desks.get(taken, UNATTENDED), ticket_id=after.id))
+    return queue.but(tickets=tickets, finished=finished, lines=lines, desks=desks, active=active, **more)
+
+
+def _queued_as(ticket: Ticket | None) -> str | None:
+    """Under which `Queue.active` holds a ticket, if it does."""
+    return None if ticket is None or ticket.status not in ACTIVE else active_key(ticket.user_id, ticket.service)
+
+
+def _counter_of(ticket: Ticket | None) -> str | None:
+    """The counter that a ticket holds, if it does."""
+    return None if ticket is None or ticket.status not in AT_COUNTER else ticket.counter
 
 
 def _without(mapping: Map[str, V], keys: Iterable[str]) -> Map[str, V]:

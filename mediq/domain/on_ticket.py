@@ -38,15 +38,16 @@ from mediq.domain.ticket import ACTIVE, AT_COUNTER, Status, Ticket
 def decide_ticket(queue: Queue, command: Command, clinic: Clinic) -> tuple[tuple[Event, ...], str]:
     """The events that answer a command about a ticket, and the ticket's id; raises as :func:`decide`."""
     assert isinstance(command, OnTicket)
-    ticket = _ticket(queue, command.ticket_id)
     if isinstance(command, Prioritise):
-        return _prioritise(ticket, command, clinic), ticket.id
+        return _prioritise(queue, command, clinic), command.ticket_id
+    ticket = _ticket(queue, command.ticket_id)
     return (_ticket_event(queue, command, ticket, clinic),), ticket.id
 
 
-def _prioritise(ticket: Ticket, command: Prioritise, clinic: Clinic) -> tuple[Event, ...]:
-    _require(ticket, Status.WAITING, Status.ON_HOLD)
+def _prioritise(queue: Queue, command: Prioritise, clinic: Clinic) -> tuple[Event, ...]:
     priority, reason = granted(command, clinic)
+    ticket = _ticket(queue, command.ticket_id)
+    _require(ticket, Status.WAITING, Status.ON_HOLD)
     if (priority, reason) == (ticket.priority, ticket.priority_reason):
         return ()
     if lower(priority, ticket.priority) and not command.why:

@@ -7,12 +7,13 @@ but after `high_in_a_row` HIGH a waiting NORMAL. LOW when nobody else waits. Wit
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import islice, takewhile
+from operator import itemgetter
 
 from mediq.domain.clinic import Clinic, Policy
 from mediq.domain.commands import AddPatient, Prioritise
 from mediq.domain.errors import Invalid
 from mediq.domain.line import Line
-from mediq.domain.row import Key, Place, by_turn, by_wait
+from mediq.domain.row import Key, Place, Row, by_turn
 from mediq.domain.ticket import REASONS, Priority, Ticket
 
 
@@ -21,7 +22,7 @@ def next_in_turn(lines: Sequence[Line], at: datetime, policy: Policy) -> Place |
     urgent = _first(lines, Priority.URGENT)
     if urgent is not None:
         return urgent
-    longest = min((place for line in lines if (place := line.arrivals.first)), key=by_wait, default=None)
+    longest = _soonest([line.arrivals for line in lines])
     if longest is not None and longest.since <= _cutoff(at, policy):
         return longest
     high, normal = _first(lines, Priority.HIGH), _first(lines, Priority.NORMAL)
@@ -41,7 +42,7 @@ def high_run_after(run: int, called: Priority) -> int:
 def call_order(line: Line, at: datetime, policy: Policy) -> Iterator[Place]:
     """Everyone in one line in the order in which they are called if nobody joins and no wait passes its limit."""
     yield from line.lane(Priority.URGENT)
-    overdue = _overdue(line, at, policy)
+    overdue = _overdue(line, _cutoff(at, policy))
     yield from overdue
     run = _run_after(line, overdue)
     gone = {place.ticket_id for place in overdue}
@@ -67,9 +68,10 @@ def people_ahead(line: Line, place: Place, at: datetime, policy: Policy) -> int:
     index = lane.index(place)
     if place.priority is Priority.URGENT:
         return index
-    if place.since <= _cutoff(at, policy):
+    cutoff = _cutoff(at, policy)
+    if place.since <= cutoff:
         return len(urgent) + line.arrivals.index(place)
-    overdue = _overdue(line, at, policy)
+    overdue = _overdue(line, cutoff)
     index -= sum(o.priority is place.priority and lane.index(o) < index for o in overdue)
     high = len(line.lane(Priority.HIGH)) - sum(o.priority is Priority.HIGH for o in overdue)
     normal = len(line.lane(Priority.NORMAL)) - sum(o.priority is Priority.NORMAL for o in overdue)
@@ -161,15 +163,25 @@ def age_on(born: date, today: date) -> int:
 
 
 def _first(lines: Sequence[Line], priority: Priority) -> Place | None:
-    return min((place for line in lines if (place := line.lane(priority).first)), key=by_turn, default=None)
+    return _soonest([line.lane(priority) for line in lines])
+
+
+def _soonest(rows: Sequence[Row]) -> Place | None:
+    """Who is first of those at the head of rows that are sorted alike."""
+    if len(rows) == 1:
+        return rows[0].first
+    heads = [(row.key(place), place) for row in rows if (place := row.first) is not None]
+    return min(heads, key=itemgetter(0))[1] if heads else None
 
 
 def _cutoff(at: datetime, policy: Policy) -> datetime:
     return at - timedelta(minutes=policy.max_wait_minutes)
 
 
-def _overdue(line: Line, at: datetime, policy: Policy) -> tuple[Place, ...]:
-    cutoff = _cutoff(at, policy)
+def _overdue(line: Line, cutoff: datetime) -> tuple[Place, ...]:
+    first = line.arrivals.first
+    if first is None or first.since > cutoff:
+        return ()
     return tuple(takewhile(lambda place: place.since <= cutoff, line.arrivals))
 
 

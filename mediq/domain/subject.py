@@ -81,4 +81,4 @@ def subject_of_command(command: Command, clinic: Clinic) -> str:
 
 
 def _join(*parts: str | None) -> str:
-    return "|".join(part or "" for part in parts)
+    return "|".join([part or "" for part in parts])

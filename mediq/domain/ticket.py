@@ -17,6 +17,8 @@ class Status(StrEnum):
     ON_HOLD = "ON_HOLD"
     CANCELLED = "CANCELLED"
 
+    __hash__ = str.__hash__  # Enum's own is written in Python, and every command asks many times
+
     @property
     def label(self) -> str:
         return _LABELS[self]
@@ -49,6 +51,8 @@ class Priority(StrEnum):
     HIGH = "HIGH"
     NORMAL = "NORMAL"
     LOW = "LOW"
+
+    __hash__ = str.__hash__  # as above
 
 
 REASONS: dict[str, Priority] = {
