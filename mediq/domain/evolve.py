@@ -46,9 +46,11 @@ from mediq.domain.state import (
     number_key,
 )
 from mediq.domain.subject import subject_of_event
-from mediq.domain.ticket import ACTIVE, AT_COUNTER, OVER, Priority, Status, Ticket
+from mediq.domain.ticket import ACTIVE, AT_COUNTER, OVER, Priority, Status, Ticket, pack, unpack
 
 V = TypeVar("V")
+
+_NO_VISITS = pack(())
 
 DAY_CLOSED = "day-closed"
 """The reason given when only the closing of the day ended a ticket."""
@@ -254,7 +256,7 @@ def _close_day(queue: Queue, event: DayClosed) -> Queue:
         history=_without(
             queue.history.update(
                 {
-                    day: (*queue.history.get(day, ()), *(ticket.visit() for ticket in tickets))
+                    day: pack((*unpack(queue.history.get(day, _NO_VISITS)), *(ticket.visit() for ticket in tickets)))
                     for day, tickets in history.items()
                 }
             ),

@@ -10,7 +10,7 @@ from mediq.domain.clinic import Premises
 from mediq.domain.line import Call, Line
 from mediq.domain.row import Place, Row, by_turn, by_wait
 from mediq.domain.state import Answer, Desk, Pace, Queue
-from mediq.domain.ticket import Ticket, Visit
+from mediq.domain.ticket import Ticket
 
 FORMAT = 3
 """Raised whenever a snapshot says more than an older program understands."""
@@ -56,7 +56,7 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     users: dict[str, tuple[str, ...]]
     answers: dict[str, Answer]
     finished: dict[str, Ticket]
-    history: dict[str, tuple[Visit, ...]]
+    history: dict[str, msgspec.Raw]
     paces: dict[str, Pace]
     hours: dict[str, tuple[float, ...]]
 
@@ -71,6 +71,7 @@ def dump(queue: Queue) -> bytes:
     """The queue as MessagePack."""
     values: dict[str, Any] = {name: getattr(queue, name) for name in _PLAIN}
     values |= {name: dict(getattr(queue, name)) for name in _MAPS}
+    values["history"] = {day: msgspec.Raw(visits) for day, visits in queue.history.items()}
     values["lines"] = {service: _Line.of(line) for service, line in queue.lines.items()}
     return _encoder.encode(_Snapshot(format=FORMAT, **values))
 
@@ -89,5 +90,6 @@ def load(data: bytes) -> Queue:
         raise UnreadableSnapshot(f"snapshot format {snapshot.format}, not {FORMAT}")
     values: dict[str, Any] = {name: getattr(snapshot, name) for name in _PLAIN}
     values |= {name: Map(getattr(snapshot, name)) for name in _MAPS}
+    values["history"] = Map({day: bytes(visits) for day, visits in snapshot.history.items()})
     values["lines"] = Map({service: line.line() for service, line in snapshot.lines.items()})
     return Queue(**values)

@@ -8,7 +8,7 @@ from immutables import Map
 
 from mediq.domain.clinic import Premises
 from mediq.domain.line import Line
-from mediq.domain.ticket import Ticket, Visit
+from mediq.domain.ticket import Ticket
 
 RECENT = 30
 """How many of today's last service times a service's pace is taken from."""
@@ -39,7 +39,7 @@ NOBODY = Line()
 UNATTENDED = Desk()
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a command with an idempotency key was and was answered; kept through the next day.
 
     `ended` is how many tickets were ended with the `day`, if it closed that.
@@ -63,9 +63,10 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
 
     `at` is when that event happened. `day` is the open day, None between days. `tickets` are those of the open day that
     may still go on, no-shows included; `finished` those that are over, of the open and the last day; `history` the
-    visits of the days before, by ISO date. `numbers` holds the last number by ISO date and letter, `active` the ticket
-    of a patient at a service, `hours` the service seconds by service and hour of the day in UTC. `premises` is the
-    clinic as an administrator has changed it, None while it is as its settings say.
+    visits of the days before, by ISO date, packed because only statistics look at them. `numbers` holds the last number
+    by ISO date and letter, `active` the ticket of a patient at a service, `hours` the service seconds by service and
+    hour of the day in UTC. `premises` is the clinic as an administrator has changed it, None while it is as its
+    settings say.
     """
 
     version: int = 0
@@ -81,7 +82,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     users: Map[str, tuple[str, ...]] = Map()
     answers: Map[str, Answer] = Map()
     finished: Map[str, Ticket] = Map()
-    history: Map[str, tuple[Visit, ...]] = Map()
+    history: Map[str, bytes] = Map()
     paces: Map[str, Pace] = Map()
     hours: Map[str, tuple[float, ...]] = Map()
 
@@ -96,6 +97,10 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     def desk(self, counter: str) -> Desk:
         """A counter as it is on the open day."""
         return self.desks.get(counter, UNATTENDED)
+
+    def without_history(self) -> "Queue":
+        """This queue for whoever shows it: without the visits of the days before, which only statistics look at."""
+        return self.but(history=Map())
 
     def but(self, **changes: Any) -> "Queue":
         """This queue with some fields replaced."""

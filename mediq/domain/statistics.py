@@ -12,7 +12,7 @@ from mediq.domain.clinic import Clinic
 from mediq.domain.errors import Invalid
 from mediq.domain.quantile import quantile
 from mediq.domain.state import Queue
-from mediq.domain.ticket import Status, Visit
+from mediq.domain.ticket import Status, Visit, unpack
 
 _Times = tuple[float | None, float | None]
 """A step's waiting and service seconds."""
@@ -92,7 +92,7 @@ def visits(queue: Queue, first: date, last: date) -> Iterator[tuple[date, Visit]
     for key in sorted(queue.history):
         day = date.fromisoformat(key)
         if first <= day <= last:
-            yield from ((day, visit) for visit in queue.history[key])
+            yield from ((day, visit) for visit in unpack(queue.history[key]))
     recent = (t for t in chain(queue.finished.values(), queue.tickets.values()) if first <= t.day <= last)
     for ticket in sorted(recent, key=lambda t: (t.day, t.issued_at, t.number)):
         yield ticket.day, ticket.visit()

@@ -1,5 +1,6 @@
 """A patient's ticket, from the number being drawn to the visit being over."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -64,7 +65,7 @@ REASONS: dict[str, Priority] = {
 """The reasons for a priority above NORMAL, and the priority each gives."""
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Step(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """One stretch of a visit at one service: waited since, called, started, finished.
 
     Waiting lasts from `waiting_since` to `called_at`; service from `started_at`, else `called_at`, to `finished_at`.
@@ -89,7 +90,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         return None if began is None or self.finished_at is None else (self.finished_at - began).total_seconds()
 
 
-class Visit(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Visit(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """What is kept of a ticket after its day, without the patient: enough for statistics."""
 
     number: str
@@ -99,7 +100,21 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     steps: tuple[Step, ...]
 
 
-class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(tuple[Visit, ...]).decode
+
+
+def pack(visits: Iterable[Visit]) -> bytes:
+    """Visits as MessagePack: less than a quarter of the memory, and nothing for the collector to walk."""
+    return _pack(tuple(visits))
+
+
+def unpack(packed: bytes) -> tuple[Visit, ...]:
+    """The visits that :func:`pack` packed, in their order."""
+    return _unpack(packed)
+
+
+class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A ticket as the queue knows it; what others see of it is made in `views`.
 
     `turn` and `order` are its place in line: by `turn` (the arrival, unless a requeue moved it), then by `order`.

@@ -216,7 +216,7 @@ class ExportStatistics(Request[Csv], frozen=True, kw_only=True):
 
 
 class QueueSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole queue at one version, as :func:`mediq.domain.queue.load` reads it."""
+    """The queue at one version, as :func:`mediq.domain.queue.load` reads it, without the visits of the days before."""
 
     version: int
     state: bytes

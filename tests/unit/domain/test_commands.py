@@ -42,7 +42,7 @@ from mediq.domain.events import (
 from mediq.domain.queue import Queue, decide, dump, evolve
 from mediq.domain.state import NOBODY
 from mediq.domain.statistics import statistics
-from mediq.domain.ticket import Priority, Status
+from mediq.domain.ticket import Priority, Status, unpack
 from mediq.domain.views import current_ticket
 from tests.unit.domain.journal import Journal
 
@@ -493,7 +493,7 @@ def test_history_is_kept_for_the_retention_and_no_longer(journal: Journal) -> No
     kept = sorted(journal.queue.history)
     first = journal.today - timedelta(days=4)  # the last closing was yesterday's first command
     assert kept[0] == first.isoformat()
-    assert all(len(journal.queue.history[day]) == 1 for day in kept)
+    assert all(len(unpack(journal.queue.history[day])) == 1 for day in kept)
     assert len(journal.queue.tokens) == 2
 
 

@@ -19,7 +19,7 @@ from mediq.domain.public import board_view
 from mediq.domain.queue import EMPTY, Queue, dump, load
 from mediq.domain.row import Place, by_turn, by_wait, place_of
 from mediq.domain.statistics import statistics
-from mediq.domain.ticket import ACTIVE, AT_COUNTER, OVER, Priority, Status
+from mediq.domain.ticket import ACTIVE, AT_COUNTER, OVER, Priority, Status, unpack
 from mediq.domain.ticket import REASONS as PRIORITY_OF
 from mediq.domain.views import Filters, listing, ticket_view
 from tests.unit.domain.journal import CLINIC, MORNING, Journal, replayed
@@ -204,7 +204,7 @@ class ClinicDays(RuleBasedStateMachine):
         queue = self.journal.queue
         issued = [r.event for r in self.journal.log if isinstance(r.event, TicketIssued)]
         forgotten = [e for e in issued if self._forgotten(e.day)]
-        kept = len(queue.tickets) + len(queue.finished) + sum(map(len, queue.history.values()))
+        kept = len(queue.tickets) + len(queue.finished) + sum(len(unpack(packed)) for packed in queue.history.values())
         assert kept == len(issued) - len(forgotten)
         assert not set(queue.tickets) & set(queue.finished)
         assert all(t.status not in OVER for t in queue.tickets.values())

@@ -19,6 +19,19 @@ def test_a_snapshot_anywhere_gives_the_same_queue() -> None:
     assert queue == journal.queue
 
 
+def test_a_copy_without_the_days_before_goes_on_as_the_whole_does() -> None:
+    journal, _ = simulated(4, days=4, patients=10)
+    copied = 0
+    for version in range(0, len(journal.log), 40):
+        whole = replayed(journal.log[:version])
+        copy = load(dump(whole.without_history()))
+        assert not copy.history
+        copied += bool(whole.history)
+        after = replayed(journal.log, copy)
+        assert after.without_history() == journal.queue.without_history()
+    assert copied, "no day had passed"
+
+
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"\x80", b'{"version": 1}', dump(EMPTY)[:-1]])
 def test_damaged_bytes_are_said_to_be(data: bytes) -> None:
     with pytest.raises(UnreadableSnapshot):
