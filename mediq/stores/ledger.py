@@ -5,11 +5,13 @@ append at once, the loser reads what it missed and decides again.
 """
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from itertools import chain
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -38,6 +40,14 @@ Outcome = tuple[Queue, Decision]
 """The queue right after a command, and what the command decided."""
 
 
+class _Submitted(NamedTuple):
+    """A command, whoever waits for what comes of it, and until when, in seconds since the epoch."""
+
+    command: Command
+    answered: asyncio.Future[Outcome]
+    deadline: float
+
+
 class Ledger:
     """Carries commands out on a queue whose log may be shared with other processes.
 
@@ -59,7 +69,9 @@ class Ledger:
         self._clinic = clinic
         self._on_recorded = on_recorded
         self._shared = shared
-        self._waiting: list[tuple[Command, asyncio.Future[Outcome]]] = []
+        self._waiting: list[_Submitted] = []
+        self._under_way: list[_Submitted] = []
+        self._next_deadline = math.inf
         self._work = asyncio.Event()
         self._together = _BATCH
         self._snapshot_version = 0
@@ -118,14 +130,34 @@ class Ledger:
             DomainError: the rules refuse it.
             Fault: the log could not be written; Expired where it could not be in time.
         """
-        answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((command, answered))
+        submitted = _Submitted(
+            command, asyncio.get_running_loop().create_future(), math.inf if deadline is None else deadline
+        )
+        self._waiting.append(submitted)
         self._work.set()
-        try:
-            async with asyncio.timeout(None if deadline is None else deadline - time.time()):
-                return await answered
-        except TimeoutError:
-            raise Expired from None
+        if submitted.deadline < self._next_deadline:
+            self._expire_at(submitted.deadline)
+        return await submitted.answered
+
+    def _expire_at(self, deadline: float) -> None:
+        """Look at all deadlines then. A timer each would be made in order to be cancelled, as nearly all are met."""
+        self._next_deadline = deadline
+        asyncio.get_running_loop().call_later(deadline - time.time(), self._expire, deadline)
+
+    def _expire(self, deadline: float) -> None:
+        if deadline != self._next_deadline:
+            return  # a nearer one has come since, and has seen to this one
+        now, nearest = time.time(), math.inf
+        for _, answered, until in chain(self._under_way, self._waiting):
+            if answered.done():
+                continue
+            if until <= now:
+                answered.set_exception(Expired())
+            else:
+                nearest = min(nearest, until)
+        self._next_deadline = math.inf
+        if nearest < math.inf:
+            self._expire_at(nearest)
 
     async def run(self) -> None:
         """Commit batch after batch until cancelled; commands then still waiting fail."""
@@ -135,6 +167,7 @@ class Ledger:
                 self._work.clear()
                 while self._waiting:
                     batch, self._waiting = self._waiting[: self._together], self._waiting[self._together :]
+                    self._under_way = batch
                     try:
                         await self._commit(batch)
                     except Fault as fault:
@@ -145,14 +178,14 @@ class Ledger:
         finally:
             _fail(self._waiting, Unavailable())
 
-    async def _commit(self, batch: list[tuple[Command, asyncio.Future[Outcome]]]) -> None:
+    async def _commit(self, batch: list[_Submitted]) -> None:
         for _ in range(_ATTEMPTS):
             if self._in_doubt:
                 await self._catch_up()
             before = state = self.state
             recorded: list[Recorded] = []
             answers: list[tuple[asyncio.Future[Outcome], Outcome | Exception]] = []
-            for command, answered in batch:
+            for command, answered, _ in batch:
                 if answered.done():
                     continue  # whoever asked has gone
                 try:
@@ -286,7 +319,7 @@ class Ledger:
             await self._log.trim(last)
 
 
-def _fail(batch: list[tuple[Command, asyncio.Future[Outcome]]], error: Fault) -> None:
-    for _, answered in batch:
+def _fail(batch: list[_Submitted], error: Fault) -> None:
+    for _, answered, _ in batch:
         if not answered.done():
             answered.set_exception(error)

@@ -1,6 +1,7 @@
 """The ledger over every event log: what was acknowledged is in the log once, whatever happens on the way there."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -15,10 +16,10 @@ from mediq.domain.commands import Command
 from mediq.domain.errors import Conflict, NotFound
 from mediq.domain.events import Recorded, TicketIssued
 from mediq.domain.queue import Queue
-from mediq.messages.errors import StorageFull, Unavailable
+from mediq.messages.errors import Expired, StorageFull, Unavailable
 from mediq.stores import ledger as ledgers
 from mediq.stores.eventlog import EventLog, Trimmed
-from mediq.stores.ledger import Ledger
+from mediq.stores.ledger import Ledger, Outcome
 from tests.contract.stores.conftest import OpenLog
 from tests.unit.domain.journal import CLINIC, MORNING
 
@@ -259,6 +260,28 @@ async def test_an_append_that_lands_late_counts_once(desk: Desk) -> None:
     await desk.add("two")
     assert desk.told == await desk.kept()
     assert len(desk.told) == 2
+
+
+async def test_nobody_waits_beyond_their_deadline(desk: Desk) -> None:
+    go = asyncio.Event()
+    desk.log.before = go.wait
+
+    def submit(who: str, seconds: float) -> asyncio.Task[Outcome]:
+        return asyncio.create_task(desk.ledger.submit(add(who), deadline=time.time() + seconds))
+
+    under_way = submit("a", 0.3)
+    await desk.log.begun.wait()
+    patient, later, sooner = submit("b", 60), submit("c", 0.2), submit("d", 0.1)
+    for waits in (sooner, later, under_way):
+        assert not under_way.done()
+        with pytest.raises(Expired):
+            await waits
+    go.set()
+    await patient
+    assert [each.event.user_id for each in await desk.kept()] == ["u-a", "u-b"], "carried out although it was too late"
+    with pytest.raises(Expired):
+        await submit("e", -1)
+    assert (await submit("f", 60))[1].ticket_id == "t-f"
 
 
 async def test_those_who_wait_when_the_ledger_stops_are_told(open_log: OpenLog) -> None:
