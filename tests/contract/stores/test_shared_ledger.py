@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 
 from mediq.domain import queue
-from mediq.domain.events import Recorded, TicketIssued
+from mediq.domain.events import Recorded, TicketCalled, TicketIssued
+from mediq.domain.ticket import Status
 from tests.contract.stores.conftest import OpenLog
 from tests.contract.stores.ledger_writer import PATIENTS
 
@@ -70,9 +71,14 @@ async def kept(open_log: OpenLog) -> list[Recorded]:
 
 
 def assert_sound(log: list[Recorded], said: list[Told]) -> None:
-    """The log adds up, gives each number once and in order, and holds what was acknowledged, once, as it was told."""
+    """The log adds up, gives each number once and in order, calls them in that order, and holds what was acknowledged,
+    once, as it was told.
+    """
     state = queue.EMPTY
     for recorded in log:
+        if isinstance(recorded.event, TicketCalled):
+            waiting = [each.number for each in state.tickets.values() if each.status is Status.WAITING]
+            assert recorded.event.number == min(waiting)
         state = queue.evolve(state, recorded)
     issued = [each.event for each in log if isinstance(each.event, TicketIssued)]
     assert [event.number for event in issued] == [f"A-{n:03}" for n in range(1, len(issued) + 1)]

@@ -290,3 +290,25 @@ def test_nobody_waiting_is_not_found() -> None:
     with pytest.raises(NotFound) as refusal:
         journal.do(CallNext, counter="1")
     assert refusal.value.reason == "nobody-waiting"
+
+
+@given(
+    coming=st.lists(st.tuples(st.sampled_from(["add", "add", "call"]), st.integers(-5_000, 5_000)), max_size=60),
+)
+def test_whatever_their_clocks_say_patients_are_called_in_the_order_of_their_numbers(
+    coming: list[tuple[str, int]],
+) -> None:
+    """Several queue processes write to one log, each by a clock of its own, and whoever loses decides again later."""
+    journal, called = Journal(), list[str]()
+    for what, milliseconds in coming:
+        now, journal.at = journal.at, journal.at + timedelta(milliseconds=milliseconds)
+        if what == "add":
+            journal.add()
+        elif journal.queue.line("umum").waiting:
+            ticket = journal.call("3")
+            called.append(ticket.number)
+            journal.do(Complete, ticket_id=ticket.id)
+        journal.at = now + timedelta(seconds=1)
+    assert called == [f"A-{n:03}" for n in range(1, len(called) + 1)]
+    times = [recorded.at for recorded in journal.log]
+    assert times == sorted(times)
