@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date, datetime
@@ -102,7 +101,7 @@ class QueueActor(QueueReading):
         return await self._carry_out(
             commands.AddPatient(
                 **self._asked(context),
-                ticket_id=uuid.uuid4().hex,
+                ticket_id=secrets.token_hex(16),
                 token=secrets.token_urlsafe(16),
                 user_id=message.user_id,
                 service=message.service,

@@ -91,10 +91,12 @@ class Row:
         """The row with one more, behind any that have the same key."""
         key, blocks = self.key, self._blocks
         wanted = key(place)
-        if not blocks or (key(blocks[-1][-1]) <= wanted and len(blocks[-1]) == _BLOCK):
-            return self._with((*blocks, (place,)), 1)
-        if key(blocks[-1][-1]) <= wanted:
-            return self._with((*blocks[:-1], (*blocks[-1], place)), 1)
+        if not blocks:
+            return self._with(((place,),), 1)
+        last = blocks[-1]
+        if key(last[-1]) <= wanted:
+            more = ((*last, place),) if len(last) < _BLOCK else (last, (place,))
+            return self._with((*blocks[:-1], *more), 1)
         at = max(0, bisect_right(blocks, wanted, key=lambda block: key(block[0])) - 1)
         i = bisect_right(blocks[at], wanted, key=key)
         block = (*blocks[at][:i], place, *blocks[at][i:])
