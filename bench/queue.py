@@ -5,7 +5,8 @@
 Commands go through the real `QueueActor` over the in-memory bus of one process, so an add also asks a user service who
 the patient is; there is no HTTP in the way. They come one at a time and 64 at once, and are durable when answered. The
 store's own rate in the same run: single appends, and appends of as many events at a time as the ledger put together.
-Beside that stands what the rules of an add would allow without any store. Then what a command, a start and the memory
+Beside that stands what the rules of an add would allow without any store. Of each the CPU is told as well, which other
+work on the machine changes less. Then what a command, a start and the memory
 cost as the log grows, in a process of its own for each size.
 """
 
@@ -127,24 +128,37 @@ async def desk(log: EventLog, *, shared: bool) -> AsyncIterator[Bus]:
         await transport.stop()
 
 
-async def together(width: int, count: int, work: Callable[[int, int], Coroutine[Any, Any, object]]) -> float:
-    """Do `work(worker, number)` so often, so many at a time; times a second."""
+class Pace(NamedTuple):
+    """How fast something was done: times a second, and microseconds of this process's CPU each."""
+
+    rate: float
+    cpu: float
+
+    @classmethod
+    def clock(cls) -> Callable[[int], "Pace"]:
+        """Start; what this returns tells the pace of so many since."""
+        begun, spent = time.perf_counter(), time.process_time()
+        return lambda count: cls(count / (time.perf_counter() - begun), 1e6 * (time.process_time() - spent) / count)
+
+
+async def together(width: int, count: int, work: Callable[[int, int], Coroutine[Any, Any, object]]) -> Pace:
+    """Do `work(worker, number)` so often, so many at a time."""
     numbers = iter(range(count))
 
     async def worker(who: int) -> None:
         for each in numbers:
             await work(who, each)
 
-    begun = time.perf_counter()
+    pace = Pace.clock()
     await asyncio.gather(*(worker(who) for who in range(width)))
-    return count / (time.perf_counter() - begun)
+    return pace(count)
 
 
 class Day(NamedTuple):
-    """Commands a second, how many events each append had, and one of those events."""
+    """How fast patients were added, and called and seen off; how many events each append had, and one of the events."""
 
-    adds: float
-    calls: float
+    adds: Pace
+    calls: Pace
     groups: list[int]
     event: bytes
 
@@ -166,30 +180,30 @@ async def day(log: EventLog, width: int, count: int, *, shared: bool) -> Day:
             await together(width, 2 * width, add)  # warm; these patients come again and get the ticket they have
             noted.groups.clear()
             adds = await together(width, count, add)
-            calls = 2 * await together(width, count // 2, call)
-            return Day(adds, calls, noted.groups, noted.event)
+            visits = await together(width, count // 2, call)
+            return Day(adds, Pace(2 * visits.rate, visits.cpu / 2), noted.groups, noted.event)
     finally:
         await log.close()
 
 
-async def raw(log: EventLog, groups: Sequence[int], event: bytes) -> float:
-    """Events a second when the store alone appends groups of these sizes, one after the other."""
+async def raw(log: EventLog, groups: Sequence[int], event: bytes) -> Pace:
+    """How fast events are written when the store alone appends groups of these sizes, one after the other."""
     await log.open()
     try:
         version = await log.version()
-        begun = time.perf_counter()
+        pace = Pace.clock()
         for size in groups:
             version = await log.append(version, [event] * size)
-        return sum(groups) / (time.perf_counter() - begun)
+        return pace(sum(groups))
     finally:
         await log.close()
 
 
-def rules(count: int) -> float:
-    """Adds a second when nothing is done but to decide, to fold and to encode: no store, no bus, no views."""
+def rules(count: int) -> Pace:
+    """How fast patients are added when all that is done is to decide, to fold and to encode: no store, bus or views."""
     encode = msgspec.msgpack.Encoder().encode
     state, now = queue.EMPTY, datetime.now(UTC)
-    begun = time.perf_counter()
+    pace = Pace.clock()
     for each in range(count):
         mark = f"{each:032x}"
         command = commands.AddPatient(
@@ -198,13 +212,13 @@ def rules(count: int) -> float:
         for recorded in queue.decide(state, command, CLINIC).recorded(state.version, command):
             state = queue.evolve(state, recorded)
             encode(recorded)
-    return count / (time.perf_counter() - begun)
+    return pace(count)
 
 
 def compare(name: str, open_log: OpenLog, rounds: int, count: int, *, shared: bool) -> None:
-    """Print one store's two tables: commands one at a time, and many at once."""
+    """Print one store's tables: commands one at a time, and many at once."""
     for width, few in ((1, count // 4), (CONNECTIONS, count)):
-        found: dict[str, list[float]] = {}
+        found: dict[str, list[Pace]] = {}
         sizes: list[float] = []
         for _ in range(rounds):
             today = in_loop(partial(day, open_log(), width, few, shared=shared))
@@ -218,8 +232,13 @@ def compare(name: str, open_log: OpenLog, rounds: int, count: int, *, shared: bo
         show(
             f"Queue on {name}, {width} at once, {groups}; real QueueActor, in-memory bus",
             "events/s",
-            found,
+            {what: [pace.rate for pace in paces] for what, paces in found.items()},
             goals=goals,
+        )
+        show(
+            "The same in CPU of this process, which a server of the store has none of",
+            "µs an event",
+            {what: [pace.cpu for pace in paces] for what, paces in found.items()},
         )
 
 
@@ -312,9 +331,9 @@ async def look(path: Path) -> None:
             await bus.ask(Complete(id=called.id))
 
         await together(CONNECTIONS, CONNECTIONS, add)  # warm
-        found["one add, ms"] = 1000 / await together(1, 200, add)
-        found["adds/s at 64"] = await together(CONNECTIONS, 1000, add)
-        found["calls/s at 64"] = 2 * await together(CONNECTIONS, 500, call)
+        found["one add, ms"] = 1000 / (await together(1, 200, add)).rate
+        found["adds/s at 64"] = (await together(CONNECTIONS, 1000, add)).rate
+        found["calls/s at 64"] = 2 * (await together(CONNECTIONS, 500, call)).rate
         begun = time.perf_counter()
         await bus.ask(GetStatistics(from_=(datetime.now(UTC) - timedelta(days=DAYS)).date()), timeout=60)
         found["statistics, s"] = time.perf_counter() - begun
