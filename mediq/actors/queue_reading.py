@@ -92,7 +92,8 @@ class QueueReading(Actor):
     @handles(wire.GetSnapshot)
     async def get_snapshot(self, message: wire.GetSnapshot, context: Context) -> wire.QueueSnapshot:
         state = await self._state()
-        return wire.QueueSnapshot(version=state.version, state=queue.dump(state.without_history()))
+        dumped = await asyncio.to_thread(queue.dump, state.without_history())
+        return wire.QueueSnapshot(version=state.version, state=dumped)
 
     @handles(wire.GetEvents)
     async def get_events(self, message: wire.GetEvents, context: Context) -> wire.EventList:

@@ -68,12 +68,13 @@ _decoder = msgspec.msgpack.Decoder(_Snapshot)
 
 
 def dump(queue: Queue) -> bytes:
-    """The queue as MessagePack."""
-    values: dict[str, Any] = {name: getattr(queue, name) for name in _PLAIN}
-    values |= {name: dict(getattr(queue, name)) for name in _MAPS}
-    values["history"] = {day: msgspec.Raw(visits) for day, visits in queue.history.items()}
-    values["lines"] = {service: _Line.of(line) for service, line in queue.lines.items()}
-    return _encoder.encode(_Snapshot(format=FORMAT, **values))
+    """The queue as MessagePack, made in parts: while a thread makes it, others have their turn after each."""
+    maps: dict[str, dict[str, Any]] = {name: dict(getattr(queue, name)) for name in _MAPS}
+    maps["history"] = {day: msgspec.Raw(visits) for day, visits in queue.history.items()}
+    maps["lines"] = {service: _Line.of(line) for service, line in queue.lines.items()}
+    parts: dict[str, Any] = {name: msgspec.Raw(_encoder.encode(part)) for name, part in maps.items()}
+    parts |= {name: getattr(queue, name) for name in _PLAIN}
+    return _encoder.encode(_Snapshot(format=FORMAT, **parts))
 
 
 def load(data: bytes) -> Queue:

@@ -308,7 +308,7 @@ class Ledger:
             return
         if behind:
             state = self.state
-            await self._log.save_snapshot(state.version, queue.dump(state))
+            await self._log.save_snapshot(state.version, await asyncio.to_thread(queue.dump, state))
             self._snapshot_version = state.version
         await self._trim(now - timedelta(days=self._clinic.policy.retention_days))
         self._tidied_at = now
