@@ -41,11 +41,11 @@ Outcome = tuple[Queue, Decision]
 
 
 class _Submitted(NamedTuple):
-    """A command, whoever waits for what comes of it, and until when, in seconds since the epoch."""
+    """A command, whoever waits for what comes of it, and until when by the loop's clock, which nobody sets."""
 
     command: Command
     answered: asyncio.Future[Outcome]
-    deadline: float
+    until: float
 
 
 class Ledger:
@@ -71,7 +71,7 @@ class Ledger:
         self._shared = shared
         self._waiting: list[_Submitted] = []
         self._under_way: list[_Submitted] = []
-        self._next_deadline = math.inf
+        self._next_expiry = math.inf
         self._work = asyncio.Event()
         self._together = _BATCH
         self._snapshot_version = 0
@@ -130,32 +130,32 @@ class Ledger:
             DomainError: the rules refuse it.
             Fault: the log could not be written; Expired where it could not be in time.
         """
-        submitted = _Submitted(
-            command, asyncio.get_running_loop().create_future(), math.inf if deadline is None else deadline
-        )
-        self._waiting.append(submitted)
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Outcome] = loop.create_future()
+        until = math.inf if deadline is None else loop.time() + deadline - time.time()
+        self._waiting.append(_Submitted(command, answered, until))
         self._work.set()
-        if submitted.deadline < self._next_deadline:
-            self._expire_at(submitted.deadline)
-        return await submitted.answered
+        if until < self._next_expiry:
+            self._expire_at(until)
+        return await answered
 
-    def _expire_at(self, deadline: float) -> None:
+    def _expire_at(self, until: float) -> None:
         """Look at all deadlines then. A timer each would be made in order to be cancelled, as nearly all are met."""
-        self._next_deadline = deadline
-        asyncio.get_running_loop().call_later(deadline - time.time(), self._expire, deadline)
+        self._next_expiry = until
+        asyncio.get_running_loop().call_at(until, self._expire, until)
 
-    def _expire(self, deadline: float) -> None:
-        if deadline != self._next_deadline:
+    def _expire(self, until: float) -> None:
+        if until != self._next_expiry:
             return  # a nearer one has come since, and has seen to this one
-        now, nearest = time.time(), math.inf
-        for _, answered, until in chain(self._under_way, self._waiting):
+        now, nearest = asyncio.get_running_loop().time(), math.inf
+        for _, answered, last in chain(self._under_way, self._waiting):
             if answered.done():
                 continue
-            if until <= now:
+            if last <= now:
                 answered.set_exception(Expired())
             else:
-                nearest = min(nearest, until)
-        self._next_deadline = math.inf
+                nearest = min(nearest, last)
+        self._next_expiry = math.inf
         if nearest < math.inf:
             self._expire_at(nearest)
 
