@@ -70,6 +70,7 @@ class Gateway(Site):
         finally:
             await self._doorman.close()
             await self._cards.close()
+            await self._limiter.close()
 
     def drain(self) -> None:
         """Not ready any more; event streams end, and nobody waits for a card."""

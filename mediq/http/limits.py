@@ -2,27 +2,20 @@
 
 import hashlib
 import math
-import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
-from limits import RateLimitItem, RateLimitItemPerSecond, WindowStats
-from limits.aio.storage import MemoryStorage, Storage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
-from limits.errors import StorageError
-from limits.storage import storage_from_string
 
-from mediq import observe
 from mediq.config import Limits
 from mediq.messages.errors import TooMany
 from mediq.messages.principal import Principal
 
 from .origin import origin_of
 from .routes import Limit
+from .windows import Tally, Windows
 
-_log = observe.logger("limits")
-_REDIS_SECONDS: Final = 0.5
-"""How long shared counting may take before a gateway counts by itself."""
+if TYPE_CHECKING:
+    from .shared_windows import SharedWindows
 
 _PAGES: Final = 10
 """Pages of a browser for each call that may be made: a whole waiting room may have one address."""
@@ -33,15 +26,20 @@ class RateLimiter:
 
     def __init__(self, limits: Limits, redis_url: str = "") -> None:
         window = max(1, round(limits.window_ms / 1000))
-        self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._shared = SlidingWindowCounterRateLimiter(_redis(redis_url)) if redis_url else self._own
-        self._items: dict[Limit, RateLimitItem] = {
-            Limit.GENERAL: RateLimitItemPerSecond(limits.requests, window, "general"),
-            Limit.LOGIN: RateLimitItemPerSecond(limits.login_requests, window, "login"),
-            Limit.CARD: RateLimitItemPerSecond(limits.card_requests, window, "card"),
-            Limit.NIK: RateLimitItemPerSecond(limits.nik_requests, window, "nik"),
-            Limit.PAGE: RateLimitItemPerSecond(_PAGES * limits.requests, window, "pages"),
+        self._own = Windows(window)
+        self._shared = _together(redis_url, window) if redis_url else None
+        self._limits = {
+            Limit.GENERAL: limits.requests,
+            Limit.LOGIN: limits.login_requests,
+            Limit.CARD: limits.card_requests,
+            Limit.NIK: limits.nik_requests,
+            Limit.PAGE: _PAGES * limits.requests,
         }
+
+    async def close(self) -> None:
+        """Leave the shared store."""
+        if self._shared is not None:
+            await self._shared.close()
 
     async def count(self, request: web.Request, principal: Principal | None, limit: Limit) -> None:
         """Count one call; what is left goes into the response's headers.
@@ -49,16 +47,16 @@ class RateLimiter:
         Raises:
             TooMany: with the seconds after which to ask again.
         """
-        item = self._items[limit]
+        most = self._limits[limit]
         who = f"account:{principal.user_id}" if principal else f"address:{origin_of(request).address}"
-        allowed, stats = await self._ask(item, who, hit=True)
+        found = await self._count(f"{limit}:{who}", most)
         request["ratelimit"] = {
-            "RateLimit-Limit": str(item.amount),
-            "RateLimit-Remaining": str(max(0, stats.remaining)),
-            "RateLimit-Reset": str(math.ceil(_seconds_left(stats))),
+            "RateLimit-Limit": str(most),
+            "RateLimit-Remaining": str(found.left),
+            "RateLimit-Reset": str(math.ceil(found.seconds)),
         }
-        if not allowed:
-            raise _too_many(stats)
+        if not found.allowed:
+            raise _too_many(found)
 
     async def refuse_guessing(self, request: web.Request, account: str) -> None:
         """Let nobody try an account on which too many attempts have failed of late.
@@ -69,53 +67,34 @@ class RateLimiter:
         Raises:
             TooMany: with the seconds after which to try again.
         """
-        for item, who in self._attempts(request, account):
-            allowed, stats = await self._ask(item, who, hit=False)
-            if not allowed:
-                raise _too_many(stats)
+        for who, most in self._attempts(request, account):
+            found = await self._count(who, most, hit=False)
+            if not found.allowed:
+                raise _too_many(found)
 
     async def note_failure(self, request: web.Request, account: str) -> None:
         """Count a failed attempt on an account."""
-        for item, who in self._attempts(request, account):
-            await self._ask(item, who, hit=True)
+        for who, most in self._attempts(request, account):
+            await self._count(who, most)
 
-    def _attempts(self, request: web.Request, account: str) -> tuple[tuple[RateLimitItem, str], ...]:
-        strict = self._items[Limit.LOGIN]
+    def _attempts(self, request: web.Request, account: str) -> tuple[tuple[str, int], ...]:
+        strict = self._limits[Limit.LOGIN]
         # Hashed, since the keys of a shared store are seen by whoever looks after it.
         name = hashlib.sha256(account.encode()).hexdigest()[:32]
-        loose = RateLimitItemPerSecond(10 * strict.amount, strict.multiples, "login-anywhere")
-        return (strict, f"attempt:{name}:{origin_of(request).address}"), (loose, f"attempt:{name}")
+        return (f"attempt:{name}:{origin_of(request).address}", strict), (f"attempt:{name}", 10 * strict)
 
-    async def _ask(self, item: RateLimitItem, who: str, *, hit: bool) -> tuple[bool, WindowStats]:
-        """Whether one more is allowed, counting it if `hit`, and what the window holds."""
-        try:
-            return await _ask(self._shared, item, who, hit)
-        except StorageError as error:
-            _log.warning("calls counted by this gateway alone", error=type(error.storage_error).__name__)
-            return await _ask(self._own, item, who, hit)
+    async def _count(self, who: str, most: int, *, hit: bool = True) -> Tally:
+        """What is counted together with other gateways, or by this one alone while that is not possible."""
+        if self._shared is not None and (found := await self._shared.count(who, most, hit=hit)) is not None:
+            return found
+        return self._own.count(who, most, hit=hit)
 
 
-async def _ask(
-    strategy: SlidingWindowCounterRateLimiter, item: RateLimitItem, who: str, hit: bool
-) -> tuple[bool, WindowStats]:
-    allowed = await (strategy.hit(item, who) if hit else strategy.test(item, who))
-    return allowed, await strategy.get_window_stats(item, who)
+def _together(redis_url: str, window: int) -> "SharedWindows":
+    from .shared_windows import SharedWindows  # whose client takes 100 ms to import
+
+    return SharedWindows(redis_url, window)
 
 
-def _seconds_left(stats: WindowStats) -> float:
-    return max(0.0, stats.reset_time - time.time())
-
-
-def _too_many(stats: WindowStats) -> TooMany:
-    return TooMany("Terlalu banyak permintaan. Tunggu sebentar.", retry_after=max(1.0, _seconds_left(stats)))
-
-
-def _redis(redis_url: str) -> Storage:
-    return storage_from_string(
-        f"async+{redis_url}",  # type: ignore[return-value]
-        implementation="redispy",
-        wrap_exceptions=True,
-        key_prefix="mediq:limits",
-        socket_timeout=_REDIS_SECONDS,
-        socket_connect_timeout=_REDIS_SECONDS,
-    )
+def _too_many(found: Tally) -> TooMany:
+    return TooMany("Terlalu banyak permintaan. Tunggu sebentar.", retry_after=max(1.0, found.seconds))

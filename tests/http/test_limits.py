@@ -136,6 +136,21 @@ class TestSeveralGateways:
                 await self.left(gateway, "203.0.113.1")
         assert await self.left(two, "203.0.113.2") == 5
 
+    async def test_count_a_burst_together(self, redis_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+        one, two = [RateLimiter(Limits(requests=600), redis_url) for _ in range(2)]
+        burst = [self.left((one, two)[n % 2], "203.0.113.6") for n in range(1500)]
+        refused = [each for each in await asyncio.gather(*burst, return_exceptions=True) if isinstance(each, TooMany)]
+        assert len(refused) == 900
+        assert "counted by this gateway alone" not in "".join(capsys.readouterr())
+
+    async def test_a_caller_who_hangs_up_leaves_the_count_whole(self, redis_url: str) -> None:
+        gateway = RateLimiter(Limits(requests=6), redis_url)
+        calls = [asyncio.create_task(self.left(gateway, "203.0.113.7")) for _ in range(3)]
+        await asyncio.sleep(0)
+        calls[1].cancel()
+        assert await calls[2] == 3
+        assert await self.left(gateway, "203.0.113.7") == 2
+
     async def test_count_failed_sign_ins_together(self, redis_url: str) -> None:
         one, two = [RateLimiter(Limits(login_requests=2), redis_url) for _ in range(2)]
         for gateway in (one, two):
