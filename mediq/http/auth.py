@@ -104,8 +104,10 @@ class Doorman:
 
     async def _believe(self, token: str) -> tuple[Principal, int]:
         """Whom a token shows, and until when, in seconds since the epoch; Unauthenticated if it is good no longer."""
-        if (believed := self._believed.get(token)) is not None and believed[1] > self._clock():
-            return believed
+        with suppress(KeyError):
+            believed = self._believed[token]
+            if believed[1] > self._clock():
+                return believed
         principal, expires_at = self._tokens.principal(token)
         ended = self._ended
         session = await self._bus.ask(auth.CheckSession(session_id=principal.session_id))

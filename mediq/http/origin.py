@@ -7,6 +7,7 @@ the left of it may be made up.
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -16,6 +17,8 @@ from aiohttp.typedefs import Handler
 _SCHEMES: Final = frozenset({"http", "https"})
 _ONE_HOME: Final = 64
 """Bits of an IPv6 address that one home or clinic has for itself; the rest is its own to choose."""
+_CALLERS: Final = 1024
+"""Addresses to remember; parsing one takes several microseconds."""
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -42,7 +45,7 @@ class Proxies:
         Two headers that contradict each other prove that one was made up: neither is then believed.
         """
         peer = Origin(_counted(request.remote or ""), request.scheme)
-        if not self._is_proxy(request.remote or ""):
+        if not self._trusted or not self._is_proxy(request.remote or ""):
             return peer
         found = {self._caller(hops, peer) for hops in (_forwarded(request), _x_forwarded(request)) if hops}
         return found.pop() if len(found) == 1 else peer
@@ -92,6 +95,7 @@ def _listed(request: web.Request, name: str) -> list[str]:
     return [each.strip() for line in request.headers.getall(name, ()) for each in line.split(",")]
 
 
+@lru_cache(_CALLERS)
 def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The address in `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::1` or `[2001:db8::1]:4711`; None in all else."""
     if text.startswith("["):
@@ -106,6 +110,7 @@ def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+@lru_cache(_CALLERS)  # who has called calls again
 def _counted(text: str) -> str:
     """An address as calls are counted by it: of IPv6 the network, in which a caller may take any address it likes."""
     address = _parsed(text)
