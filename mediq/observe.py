@@ -10,9 +10,11 @@ import sys
 import traceback
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import accumulate
 from types import MappingProxyType
 from typing import Final, Literal
@@ -21,6 +23,8 @@ import structlog
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import HistogramMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
+
+from mediq.lines import Stderr
 
 LogFormat = Literal["console", "json"]
 
@@ -32,6 +36,11 @@ whose: Final[ContextVar[Mapping[str, str]]] = ContextVar("whose", default=Mappin
 """Whose request the present task works at, by the `headers` that travel with messages."""
 
 LATENCY: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+_KINDS: Final = 1024
+"""Kinds of requests to keep things ready for; a caller can make up methods."""
+_MARKED_MS: Final = 12345678.9
+"""Longer than any request takes."""
 
 
 class MessageSeconds(Collector):
@@ -86,8 +95,15 @@ card_seconds = Histogram(
 registry = REGISTRY
 
 
+@lru_cache(_KINDS)
+def http_seconds_of(method: str, route: str, status: int) -> Histogram:
+    """The metric of one kind of request."""
+    return http_seconds.labels(method, route, status)
+
+
 def configure_logging(fmt: LogFormat, level: str) -> None:
     """Send every log line to standard error, one event a line; standard output is for a command's own result."""
+    out = Stderr(sys.stderr)
     shared: list[structlog.typing.Processor] = [
         _whose,
         structlog.stdlib.add_log_level,
@@ -102,7 +118,7 @@ def configure_logging(fmt: LogFormat, level: str) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: out,
         cache_logger_on_first_use=True,
     )
     # It would quote malformed requests, tokens and all; what our own handlers raise is logged by them.
@@ -115,9 +131,10 @@ def traceparent(shown: str | None) -> str:
 
     We record no spans, so that whoever is asked next hears of the caller as the parent, as the standard allows.
     """
-    found = _TRACEPARENT.fullmatch(shown or "")
+    found = _TRACEPARENT.fullmatch(shown) if shown else None
     if found is None or (found["version"] == "00" and found["more"]):
-        return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
+        made = secrets.token_hex(24)
+        return f"00-{made[:32]}-{made[32:]}-00"
     return f"00-{found['trace']}-{found['parent']}-{found['flags']}"
 
 
@@ -154,3 +171,48 @@ def logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """The logger of one part of the house."""
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger(part=name)
     return log
+
+
+class RequestLines:
+    """The lines of requests, as the logger of `part` would write them.
+
+    What a request shares with those before it is rendered once, by the renderer of all lines: this costs an eighth.
+    """
+
+    def __init__(self, part: str) -> None:
+        settings = structlog.get_config()
+        *self._processors, self._render = settings["processors"]
+        self._write: Callable[[str], None] = settings["logger_factory"]().info
+        self._wanted: bool = structlog.get_logger().bind().is_enabled_for(logging.INFO)
+        self._part = part
+        self._template = lru_cache(_KINDS)(self._make_template)
+
+    def info(
+        self, headers: Mapping[str, str], *, method: str, route: str, status: int, ms: float, role: str | None
+    ) -> None:
+        """Tell of a request whose messages travel with `headers`; what a caller may have written there was checked."""
+        if self._wanted:
+            varying = {
+                "ms": ms,
+                "request_id": headers["request_id"],
+                "timestamp": datetime.now(UTC).isoformat().removesuffix("+00:00") + "Z",
+                "trace_id": headers["traceparent"].split("-", 2)[1],
+            }
+            self._write(self._template(method, route, status, role) % varying)
+
+    def _make_template(self, method: str, route: str, status: int, role: str | None) -> str:
+        event: structlog.typing.EventDict = {
+            "part": self._part,
+            "method": method,
+            "route": route,
+            "status": status,
+            "ms": _MARKED_MS,
+            "role": role,
+            "event": "request",
+        }
+        with following({"request_id": "<request_id>", "traceparent": "00-<trace_id>-"}):
+            for process in self._processors:
+                event = process(None, "info", event)
+        text = str(self._render(None, "info", {**event, "timestamp": "<timestamp>"}))
+        text = text.replace("%", "%%").replace(str(_MARKED_MS), "%(ms)s")
+        return re.sub("<(request_id|trace_id|timestamp)>", r"%(\1)s", text)

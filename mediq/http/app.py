@@ -81,7 +81,7 @@ class Gateway(Site):
     def application(self) -> web.Application:
         """The aiohttp application, its middlewares outermost first."""
         proxies, cors = Proxies(self._settings.trusted_proxies), Cors(self._settings.cors_origins)
-        around = [proxies.middleware, middleware.access_log, middleware.problems]
+        around = [proxies.middleware, middleware.AccessLog().middleware, middleware.problems]
         app = web.Application(middlewares=around, client_max_size=_JSON_LIMIT)
         app.on_response_prepare.append(middleware.on_prepare)
         if self._settings.cors_origins:

@@ -3,10 +3,11 @@
 import re
 import secrets
 import time
-from typing import Final
+from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
+from multidict import CIMultiDict
 from prometheus_client import exposition
 
 from mediq import observe
@@ -37,52 +38,55 @@ SECURITY_HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_ON_ALL: Final = CIMultiDict({**SECURITY_HEADERS, "Cache-Control": "no-store"})
+"""What a response says unless it says something else."""
 
 
-@web.middleware
-async def access_log(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id, and log one line about it: the route, never the path, which may name a patient."""
-    shown = request.headers.get("X-Request-Id", "")
-    request_id = shown if _REQUEST_ID.fullmatch(shown) else secrets.token_hex(8)
-    request["request_id"] = request_id
-    request["headers"] = {
-        "request_id": request_id,
-        "traceparent": observe.traceparent(request.headers.get("traceparent")),
-    }
-    # Of this request alone, and not of the one before it on the same connection.
-    token = current.set(Context(headers=request["headers"]))
-    try:
-        with observe.following(request["headers"]):
-            return await _logged(request, handler)
-    finally:
-        current.reset(token)
+class AccessLog:
+    """Gives every request an id, and tells of it in one line and one metric."""
 
+    def __init__(self) -> None:
+        self._lines = observe.RequestLines("http")
 
-async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
-    began = time.perf_counter()
-    status = 499  # the caller went away
-    response: web.StreamResponse | None = None
-    try:
-        response = await handler(request)
-        status = response.status
-        return response
-    finally:
-        seconds = time.perf_counter() - began
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Name the request, for all that is done and told on its behalf, and watch what becomes of it."""
+        shown = request.headers.get("X-Request-Id", "")
+        request_id = shown if _REQUEST_ID.fullmatch(shown) else secrets.token_hex(8)
+        headers = {"request_id": request_id, "traceparent": observe.traceparent(request.headers.get("traceparent"))}
+        request["request_id"] = request_id
+        request["headers"] = headers
+        # For the task that aiohttp has made for this very request.
+        current.set(Context(headers=headers))
+        observe.whose.set(headers)
+        began = time.perf_counter()
+        status = 499  # the caller went away
+        response: web.StreamResponse | None = None
+        try:
+            response = await handler(request)
+            status = response.status
+            return response
+        finally:
+            self._tell(request, response, status, time.perf_counter() - began)
+
+    def _tell(self, request: web.Request, response: web.StreamResponse | None, status: int, seconds: float) -> None:
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "unknown"
         if response is None or response.content_type != "text/event-stream":  # whose time says nothing
             method = request.method if request.method in _METHODS else "other"
-            observe.http_seconds.labels(method, route, status).observe(seconds)
+            observe.http_seconds_of(method, route, status).observe(seconds)
         principal = request.get("principal")
-        tell = _log.debug if route in _ASKED_ALL_THE_TIME else _log.info
-        tell(
-            "request",
-            method=request.method,
-            route=route,
-            status=status,
-            ms=round(seconds * 1000, 1),
-            role=principal.role.value if principal else None,
-        )
+        line: dict[str, Any] = {
+            "method": request.method,
+            "route": route,  # never the path, which may name a patient
+            "status": status,
+            "ms": round(seconds * 1000, 1),
+            "role": principal.role.value if principal else None,
+        }
+        if route in _ASKED_ALL_THE_TIME:
+            _log.debug("request", **line)
+        else:
+            self._lines.info(request["headers"], **line)
 
 
 @web.middleware
@@ -115,12 +119,12 @@ async def metrics(request: web.Request) -> web.Response:
 
 async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
     """Add the headers that every response carries, event streams too."""
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers["Server"] = "MediQ"  # aiohttp has put its version there
+    headers = response.headers
+    headers.merge(_ON_ALL)
+    headers[hdrs.SERVER] = "MediQ"  # aiohttp has put its version there
     if (request_id := request.get("request_id")) is not None:
-        response.headers["X-Request-Id"] = request_id
-    response.headers.update(request.get("ratelimit", {}))
+        headers["X-Request-Id"] = request_id
+    if (ratelimit := request.get("ratelimit")) is not None:
+        headers.update(ratelimit)
     if (to_set := cookie.header(request)) is not None:
-        response.headers.add("Set-Cookie", to_set)
+        headers.add(hdrs.SET_COOKIE, to_set)

@@ -1,6 +1,9 @@
 """Logs say where something went wrong, never with whose data."""
 
 import json
+import re
+import sys
+from typing import Any
 
 import pytest
 import structlog
@@ -61,6 +64,43 @@ def test_every_line_says_whose_request_it_is_about(capsys: pytest.CaptureFixture
         ("of the house itself", None, None),
         ("without", None, None),
     ]
+
+
+@pytest.mark.parametrize("method", ["GET", "%(ms)s", "it's"])
+@pytest.mark.parametrize("colours", [False, True])
+@pytest.mark.parametrize("fmt", ["console", "json"])
+def test_the_line_of_a_request_is_as_any_other(
+    fmt: observe.LogFormat,
+    colours: bool,
+    method: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    headers = {"request_id": "r-1", "traceparent": f"00-{TRACE}-{PARENT}-01"}
+    kinds: list[dict[str, Any]] = [
+        {"method": method, "route": "/queue/status/{user_id}", "status": 200, "ms": ms, "role": role}
+        for role in (None, "OPERATOR")
+        for ms in (0.1, 12.0, 12345.6)
+    ]
+    try:
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: colours)
+        observe.configure_logging(fmt, "info")
+        with observe.following(headers):
+            for kind in kinds:
+                observe.logger("http").info("request", **kind)
+        plain = capsys.readouterr().err
+        for kind in kinds:
+            observe.RequestLines("http").info(headers, **kind)
+        quick = capsys.readouterr().err
+        observe.configure_logging(fmt, "warning")
+        observe.RequestLines("http").info(headers, **kinds[0])
+        assert capsys.readouterr().err == ""
+    finally:
+        structlog.reset_defaults()
+    time_of_day = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+    assert len(time_of_day.findall(plain)) == len(kinds)
+    assert time_of_day.sub("", quick) == time_of_day.sub("", plain)
+    assert ("\x1b[" in plain) == (colours and fmt == "console")
 
 
 @pytest.mark.parametrize("fmt", ["console", "json"])
