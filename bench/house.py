@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import argparse
 import asyncio
 import copy
+import gc
 import tempfile
 from contextlib import suppress
 from typing import Any
@@ -74,6 +75,7 @@ class BenchHouse(House):
 async def serve(settings: Settings, roles: frozenset[str], *, actor: bool) -> None:
     supervisor = BenchHouse(settings, roles, actor=actor).supervisor()
     await supervisor.start()
+    gc.freeze()  # as `python -m mediq` does
     print(f"ready {settings.http.port}", flush=True)
     await supervisor.run()
 
