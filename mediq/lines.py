@@ -17,7 +17,7 @@ class Stderr:
         self._stream = stream
         self._lines: list[str] = []
         self._flushed_by: asyncio.AbstractEventLoop | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finaliser may tell something while we write
         atexit.register(self.flush)
 
     def info(self, line: str) -> None:

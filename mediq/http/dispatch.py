@@ -39,15 +39,16 @@ class Dispatcher:
 
     def handler(self, route: Route) -> Handler:
         """The aiohttp handler of one route."""
+        shows_token = not route.signs_in  # who signs in may still send the token of a session that has ended
+        keyed = route.keyed
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            # Who signs in may still send the token of a session that has ended.
             began = self._bus.clock()
             principal = await self.admit(
                 request,
                 route.who,
                 route.limit,
-                shows_token=not route.signs_in,
+                shows_token=shows_token,
                 impersonal=route.impersonal,
                 harmless=route.harmless,
             )
@@ -60,7 +61,7 @@ class Dispatcher:
             message = await self._message(request, route)
             if not _owns(principal, route, message):
                 raise Forbidden("Pasien hanya boleh mengurus antreannya sendiri.")
-            key = self._keys.key(request, principal, message) if route.keyed else None
+            key = self._keys.key(request, principal, message) if keyed else None
             if route.account is None:
                 reply = await self._bus.ask(message, key=key, timeout=left)
             else:

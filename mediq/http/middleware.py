@@ -1,7 +1,6 @@
 """What happens around every request: its id and log line, errors as problems, headers that keep browsers strict."""
 
 import re
-import secrets
 import time
 from typing import Any, Final
 
@@ -52,7 +51,7 @@ class AccessLog:
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Name the request, for all that is done and told on its behalf, and watch what becomes of it."""
         shown = request.headers.get("X-Request-Id", "")
-        request_id = shown if _REQUEST_ID.fullmatch(shown) else secrets.token_hex(8)
+        request_id = shown if _REQUEST_ID.fullmatch(shown) else observe.new_id(8)
         headers = {"request_id": request_id, "traceparent": observe.traceparent(request.headers.get("traceparent"))}
         request["request_id"] = request_id
         request["headers"] = headers
