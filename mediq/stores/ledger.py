@@ -24,6 +24,7 @@ from mediq.domain.queue import Decision, Queue
 from mediq.messages.errors import Expired, Fault, StorageFull, Unavailable
 from mediq.stores.eventlog import EventLog, Trimmed, VersionConflict
 from mediq.stores.history import last_before
+from mediq.transport.deadlines import Deadlines
 
 _BATCH: Final = 512
 _ATTEMPTS: Final = 100
@@ -41,7 +42,7 @@ Outcome = tuple[Queue, Decision]
 
 
 class _Submitted(NamedTuple):
-    """A command, whoever waits for what comes of it, and until when by the loop's clock, which nobody sets."""
+    """A command, whoever waits for what comes of it, and until when by the clock that nobody sets."""
 
     command: Command
     answered: asyncio.Future[Outcome]
@@ -71,7 +72,7 @@ class Ledger:
         self._shared = shared
         self._waiting: list[_Submitted] = []
         self._under_way: list[_Submitted] = []
-        self._next_expiry = math.inf
+        self._deadlines = Deadlines(self._expire)
         self._work = asyncio.Event()
         self._together = _BATCH
         self._snapshot_version = 0
@@ -130,34 +131,23 @@ class Ledger:
             DomainError: the rules refuse it.
             Fault: the log could not be written; Expired where it could not be in time.
         """
-        loop = asyncio.get_running_loop()
-        answered: asyncio.Future[Outcome] = loop.create_future()
-        until = math.inf if deadline is None else loop.time() + deadline - time.time()
+        answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        until = math.inf if deadline is None else time.monotonic() + deadline - time.time()
         self._waiting.append(_Submitted(command, answered, until))
         self._work.set()
-        if until < self._next_expiry:
-            self._expire_at(until)
+        self._deadlines.add(until)
         return await answered
 
-    def _expire_at(self, until: float) -> None:
-        """Look at all deadlines then. A timer each would be made in order to be cancelled, as nearly all are met."""
-        self._next_expiry = until
-        asyncio.get_running_loop().call_at(until, self._expire, until)
-
-    def _expire(self, until: float) -> None:
-        if until != self._next_expiry:
-            return  # a nearer one has come since, and has seen to this one
-        now, nearest = asyncio.get_running_loop().time(), math.inf
-        for _, answered, last in chain(self._under_way, self._waiting):
+    def _expire(self, now: float) -> float:
+        nearest = math.inf
+        for _, answered, until in chain(self._under_way, self._waiting):
             if answered.done():
                 continue
-            if last <= now:
+            if until <= now:
                 answered.set_exception(Expired())
             else:
-                nearest = min(nearest, last)
-        self._next_expiry = math.inf
-        if nearest < math.inf:
-            self._expire_at(nearest)
+                nearest = min(nearest, until)
+        return nearest
 
     async def run(self) -> None:
         """Commit batch after batch until cancelled; commands then still waiting fail."""
