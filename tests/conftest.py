@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.fixtures.desk import Desk, desk_at
 from tests.fixtures.house import House, latest_log, made_with_admin, running
@@ -14,6 +16,19 @@ __all__ = ["admin", "desk", "house", "mariadb", "mysql_url", "rabbitmq", "rabbit
 # How long an example takes says how busy the machine is, and nothing else; each test has a time limit of its own.
 settings.register_profile("busy machines", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy machines")
+
+
+class _Together(LoadScopeScheduling):
+    """Shares the tests out among processes by file; those of a folder that share a house stay together, in order."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, _ = nodeid.partition("::")
+        folder = next((folder for folder in ("tests/browser/", "tests/http/") if file.startswith(folder)), None)
+        return folder or file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Together:
+    return _Together(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,7 @@ async def test_five_calls_within_a_second_are_each_announced_once_and_in_order(s
     assert await page.evaluate("window.heard.tones") == TONES * len(called)
     await expect(page.locator("#number")).to_have_text(heard[-1])
     await expect(page.locator("#counter")).to_have_text("Loket 3")
-    assert await page.locator("#last .number").all_text_contents() == heard[-2::-1][:4]
+    assert (await page.locator("#last .number").all_text_contents())[:4] == heard[-2::-1]
 
 
 async def a_minute(page: Page) -> None:

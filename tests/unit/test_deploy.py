@@ -249,10 +249,12 @@ def known_series() -> dict[str, set[str]]:
     own = [value for value in vars(observe).values() if hasattr(value, "_labelnames")]
     assert own
     suffixes = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("_total",), "gauge": ("",)}
+    told = [(metric._name, metric._type, metric._labelnames) for metric in own]
+    told += [(family.name, family.type, family._labelnames) for family in observe.message_seconds.collect()]
     return {
-        metric._name + suffix: {*metric._labelnames, *(["le"] if suffix == "_bucket" else [])}
-        for metric in own
-        for suffix in suffixes[metric._type]
+        name + suffix: {*labels, *(["le"] if suffix == "_bucket" else [])}
+        for name, kind, labels in told
+        for suffix in suffixes[kind]
     }
 
 
