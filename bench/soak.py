@@ -4,7 +4,8 @@
 
 First as many clients as make it busy find out what it can do in ten seconds. Then requests come at a share of that rate
 whether or not the ones before are answered, each measured from the moment it was due. Nine of ten look (a ticket, the
-list, a board's page, the profile, the clinic); each tenth is a step of a visit: draw a number, call, start, complete.
+list, a board's page, the profile, the clinic, one in five hundred the day's report); each tenth is a step of a visit:
+draw a number, call, start, complete.
 Meanwhile boards and counters listen. Printed are errors, the times that requests took, the events that streams got, and
 the memory of the house minute by minute. Finished visits are kept for the day's figures, so that the memory a visit
 costs is told beside it.
@@ -29,7 +30,7 @@ from contextlib import AsyncExitStack
 import aiohttp
 import uvloop
 
-from bench.measure import machine, number, resident, serving
+from bench.measure import cpu, machine, number, resident, serving
 from tests.fixtures.desk import Desk, desk_at
 from tests.fixtures.house import HANG, House, free_port, made_with_admin
 from tests.fixtures.patients import register_all
@@ -61,7 +62,12 @@ class Clinic:
         """One request, and the status that it was answered with."""
         if random.random() < 0.1:
             return await self._step()
+        return await self._look()
+
+    async def _look(self) -> int:
         path = random.choice(("/queue", "/clinic", "/users/profile", "/display/utama", "/queue/status/"))
+        if random.random() < 0.002:
+            path = "/queue/statistics"  # whose cost grows with the day
         if path == "/queue/status/":
             path = f"/queue/status/{random.choice(self.known)}" if self.known else "/health"
         return (await self._admin.get(path)).status
@@ -76,7 +82,7 @@ class Clinic:
             self._waiting += drawn.status == 201
             return drawn.status
         if not self._counters:
-            return (await self._admin.get("/queue/statistics")).status
+            return await self._look()
         counter = self._counters.popleft()
         try:
             called = await self._admin.patch("/queue/call-next", {"counter": counter})
@@ -121,6 +127,7 @@ async def soak(clinic: Clinic, rate: float, seconds: float, pid: int) -> None:
     took: list[float] = []
     statuses: Counter[int] = Counter()
     memory = [resident(pid)]
+    spent = [cpu(pid)]
 
     async def one(due: float) -> None:
         try:
@@ -139,12 +146,15 @@ async def soak(clinic: Clinic, rate: float, seconds: float, pid: int) -> None:
             group.create_task(one(due))
             if due - began > 60 * len(memory):
                 memory.append(resident(pid))
+                spent.append(cpu(pid))
     memory.append(resident(pid))
     took.sort()
     share = {name: took[min(len(took) - 1, int(len(took) * part))] * 1000 for name, part in SHARES.items()}
     print(f"  requests {len(took):,} at {number(rate)}/s; answers {dict(sorted(statuses.items()))} (0: none came)")
     print("  took, from when they were due: " + ", ".join(f"{name} {number(ms)} ms" for name, ms in share.items()))
     print("  resident, minute by minute: " + " ".join(f"{each:.0f}" for each in memory) + " MB")
+    busy = " ".join(f"{100 * (after - before) / 60:.0f}" for before, after in itertools.pairwise(spent))
+    print(f"  of one core, minute by minute: {busy} %")
     done = clinic.visits - visits
     grown = statistics.mean(memory[-2:]) - memory[min(2, len(memory) - 1)]
     print(f"  visits finished {done:,}; grown since the second minute {grown:.1f} MB")

@@ -51,9 +51,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     close_after_minutes: int = 60
 
 
-class Premises(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Premises(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What an administrator may change of a clinic while it works.
 
+    What nobody has set is not written, so that a program that does not know it yet can read what it does know.
     `notice` is the running text of the boards; where it is empty they have words of their own.
     """
 

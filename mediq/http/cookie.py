@@ -8,7 +8,7 @@ from .origin import origin_of
 
 NAME: Final = "mediq_session"
 _OURS: Final = frozenset({"same-origin", "none"})  # none: typed in, or from a bookmark
-_TO_SET: Final = "session_cookie"
+_TO_SET: Final = web.RequestKey("session_cookie", str)
 
 
 def shown(request: web.Request) -> str | None:
@@ -29,8 +29,7 @@ def take(request: web.Request) -> None:
 
 def header(request: web.Request) -> str | None:
     """The Set-Cookie header that the answer must carry, if any."""
-    found: str | None = request.get(_TO_SET)
-    return found
+    return request.get(_TO_SET)
 
 
 def from_own_page(request: web.Request) -> bool:

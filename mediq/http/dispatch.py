@@ -17,6 +17,7 @@ from mediq.messages.principal import Principal
 from . import cookie
 from .auth import Doorman, authorise, bearer, refuse_other_sites
 from .cards import CardDesk, wanted_wait
+from .facts import HEADERS, PRINCIPAL
 from .files import send
 from .keys import Keys
 from .limits import RateLimiter
@@ -57,7 +58,7 @@ class Dispatcher:
             if route.cookie is not None:
                 refuse_other_sites(request)
             if route.cookie is Cookie.GIVE and principal is None:
-                current.set(Context(principal=self._doorman.former(request), headers=request["headers"]))
+                current.set(Context(principal=self._doorman.former(request), headers=request[HEADERS]))
             message = await self._message(request, route)
             if not _owns(principal, route, message):
                 raise Forbidden("Pasien hanya boleh mengurus antreannya sendiri.")
@@ -115,11 +116,11 @@ class Dispatcher:
         except (Unauthenticated, Forbidden):
             await self._limiter.count(request, None, limit)
             raise
-        request["principal"] = principal
+        request[PRINCIPAL] = principal
         if not impersonal:
             await self._limiter.count(request, principal, limit)
         authorise(principal, who)
-        current.set(Context(principal=principal, headers=request["headers"]))
+        current.set(Context(principal=principal, headers=request[HEADERS]))
         return principal
 
     def _cookie(self, request: web.Request, change: Cookie, reply: Any) -> Any:

@@ -10,12 +10,13 @@ from mediq.config import Limits
 from mediq.messages.errors import TooMany
 from mediq.messages.principal import Principal
 
+from .call_windows import CallWindows, Tally
+from .facts import RATELIMIT
 from .origin import origin_of
 from .routes import Limit
-from .windows import Tally, Windows
 
 if TYPE_CHECKING:
-    from .shared_windows import SharedWindows
+    from .shared_call_windows import SharedCallWindows
 
 _PAGES: Final = 10
 """Pages of a browser for each call that may be made: a whole waiting room may have one address."""
@@ -26,7 +27,7 @@ class RateLimiter:
 
     def __init__(self, limits: Limits, redis_url: str = "") -> None:
         window = max(1, round(limits.window_ms / 1000))
-        self._own = Windows(window)
+        self._own = CallWindows(window)
         self._shared = _together(redis_url, window) if redis_url else None
         self._limits = {
             Limit.GENERAL: limits.requests,
@@ -50,7 +51,7 @@ class RateLimiter:
         most = self._limits[limit]
         who = f"account:{principal.user_id}" if principal else f"address:{origin_of(request).address}"
         found = await self._count(f"{limit}:{who}", most)
-        request["ratelimit"] = {
+        request[RATELIMIT] = {
             "RateLimit-Limit": str(most),
             "RateLimit-Remaining": str(found.left),
             "RateLimit-Reset": str(math.ceil(found.seconds)),
@@ -90,10 +91,10 @@ class RateLimiter:
         return self._own.count(who, most, hit=hit)
 
 
-def _together(redis_url: str, window: int) -> "SharedWindows":
-    from .shared_windows import SharedWindows  # whose client takes 100 ms to import
+def _together(redis_url: str, window: int) -> "SharedCallWindows":
+    from .shared_call_windows import SharedCallWindows  # whose client takes 100 ms to import
 
-    return SharedWindows(redis_url, window)
+    return SharedCallWindows(redis_url, window)
 
 
 def _too_many(found: Tally) -> TooMany:

@@ -14,6 +14,7 @@ from mediq.kernel.context import Context, current
 from mediq.messages.errors import DomainError, Fault, Internal
 
 from . import cookie, problem
+from .facts import HEADERS, PRINCIPAL, RATELIMIT, REQUEST_ID
 
 _log = observe.logger("http")
 _REQUEST_ID: Final = re.compile(r"(?!.*\d{16})[A-Za-z0-9._-]{8,64}")
@@ -53,8 +54,8 @@ class AccessLog:
         shown = request.headers.get("X-Request-Id", "")
         request_id = shown if _REQUEST_ID.fullmatch(shown) else observe.new_id(8)
         headers = {"request_id": request_id, "traceparent": observe.traceparent(request.headers.get("traceparent"))}
-        request["request_id"] = request_id
-        request["headers"] = headers
+        request[REQUEST_ID] = request_id
+        request[HEADERS] = headers
         # For the task that aiohttp has made for this very request.
         current.set(Context(headers=headers))
         observe.whose.set(headers)
@@ -74,7 +75,7 @@ class AccessLog:
         if response is None or response.content_type != "text/event-stream":  # whose time says nothing
             method = request.method if request.method in _METHODS else "other"
             observe.http_seconds_of(method, route, status).observe(seconds)
-        principal = request.get("principal")
+        principal = request.get(PRINCIPAL)
         line: dict[str, Any] = {
             "method": request.method,
             "route": route,  # never the path, which may name a patient
@@ -85,13 +86,14 @@ class AccessLog:
         if route in _ASKED_ALL_THE_TIME:
             _log.debug("request", **line)
         else:
-            self._lines.info(request["headers"], **line)
+            headers = request[HEADERS]
+            self._lines.info(headers, **line)
 
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every error as a problem; what nobody foresaw is logged with its traceback and answered as 500."""
-    request_id: str = request["request_id"]
+    request_id = request[REQUEST_ID]
     try:
         return await handler(request)
     except (DomainError, Fault) as error:
@@ -121,9 +123,9 @@ async def on_prepare(request: web.Request, response: web.StreamResponse) -> None
     headers = response.headers
     headers.merge(_ON_ALL)
     headers[hdrs.SERVER] = "MediQ"  # aiohttp has put its version there
-    if (request_id := request.get("request_id")) is not None:
+    if (request_id := request.get(REQUEST_ID)) is not None:
         headers["X-Request-Id"] = request_id
-    if (ratelimit := request.get("ratelimit")) is not None:
+    if (ratelimit := request.get(RATELIMIT)) is not None:
         headers.update(ratelimit)
     if (to_set := cookie.header(request)) is not None:
         headers.add(hdrs.SET_COOKIE, to_set)

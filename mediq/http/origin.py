@@ -28,6 +28,9 @@ class Origin(msgspec.Struct, frozen=True):
     scheme: str
 
 
+ORIGIN: Final = web.RequestKey("origin", Origin)
+
+
 class _Hop(msgspec.Struct, frozen=True):
     address: str
     scheme: str = ""
@@ -53,7 +56,7 @@ class Proxies:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let everything further in know where the request comes from."""
-        request["origin"] = self.origin(request)
+        request[ORIGIN] = self.origin(request)
         return await handler(request)
 
     def _caller(self, hops: list[_Hop], peer: Origin) -> Origin:
@@ -74,8 +77,7 @@ class Proxies:
 
 def origin_of(request: web.Request) -> Origin:
     """Where the request comes from, as the middleware has found it."""
-    found: Origin = request["origin"]
-    return found
+    return request[ORIGIN]
 
 
 def _forwarded(request: web.Request) -> list[_Hop]:

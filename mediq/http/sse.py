@@ -28,6 +28,8 @@ _RING: Final = 512
 _PING_SECONDS: Final = 15.0
 _BUFFER: Final = 65_536
 """Bytes on the way to a client beyond which it is behind."""
+_STAFF_BUFFER: Final = 1_048_576
+"""The same for a counter, whose list may be long, and which is told of cards by events alone."""
 _SEND_SECONDS: Final = 30.0
 """Seconds after which a client that is behind and has not caught up is given up."""
 _SILENT_SECONDS: Final = 30.0
@@ -136,7 +138,7 @@ class Stream:
         """
         assert request.transport is not None
         self._protocol, self._transport = request.protocol, request.transport
-        self._transport.set_write_buffer_limits(high=_BUFFER)
+        self._transport.set_write_buffer_limits(high=_STAFF_BUFFER if self.owner else _BUFFER)
         if sys.platform == "linux":  # elsewhere it takes as long as the system wants
             end = self._transport.get_extra_info("socket")
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * _SILENT_SECONDS))

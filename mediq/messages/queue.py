@@ -158,7 +158,8 @@ class GetClinic(Request[ClinicView], frozen=True, kw_only=True):
 class Configure(Request[ClinicView], frozen=True, kw_only=True):
     """Change the clinic's name, time zone, notice, services and counters; they hold from now on, for everyone.
 
-    With the `revision` that was seen, only if nobody else has changed them since.
+    With the `revision` that was seen, only if nobody else has changed them since. Without a `notice`, boards have words
+    of their own.
     """
 
     name: str

@@ -180,8 +180,9 @@ def _forced_date(
 ) -> tuple[str, Evidence, tuple[tuple[float, ...], ...]] | None:
     """The likeliest date that the row can read from the first of the glyphs on, where two digits ran into one."""
     firsts = [glyph.first for glyph in glyphs]
-    if firsts != sorted(firsts):
-        return None  # over two pieces
+    own = [glyph.first for glyph in read_text([piece], alphabet, Kind.MIXED).glyphs]
+    if own[-len(firsts) :] != firsts:
+        return None  # they are of another piece, or of two
     steps = alphabet.view(piece.row.steps, Kind.DIGITS)[max(0, firsts[0] - 1) :]
     path = exactly(steps, [alphabet.index[d] for d in "0123456789"], 8)
     if path is None:

@@ -298,7 +298,10 @@ class Ledger:
             return
         if behind:
             state = self.state
-            await self._log.save_snapshot(state.version, await asyncio.to_thread(queue.dump, state))
+            snapshot = await asyncio.to_thread(queue.dump, state)
+            if self.state.version < state.version:
+                return  # the log has lost events meanwhile, which a snapshot must not bring back
+            await self._log.save_snapshot(state.version, snapshot)
             self._snapshot_version = state.version
         await self._trim(now - timedelta(days=self._clinic.policy.retention_days))
         self._tidied_at = now
@@ -313,3 +316,4 @@ def _fail(batch: list[_Submitted], error: Fault) -> None:
     for _, answered, _ in batch:
         if not answered.done():
             answered.set_exception(error)
+            answered.exception()  # counts as seen: whoever asked may be cancelled in this very turn

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -12,9 +13,11 @@ from mediq.transport.envelope import Envelope, encode_frame
 from mediq.transport.rabbitmq_link import Refused
 
 BATCH: Final = 64
-"""Envelopes in a frame at most: what a service takes at once, so that none must be spread again; the mailbox's bound
-counts frames."""
+"""Envelopes in a frame at most: what the busiest services take at once, so that none must be spread again; the
+mailbox's bound counts frames."""
 BATCH_BYTES: Final = 65_536
+GATHERING: Final = 0.002
+"""Seconds for which a letter waits at most while every turn of the loop brings more."""
 PAUSES: Final = (0.005, 0.01, 0.02, 0.05, 0.1)
 """Seconds between the attempts to get into a full mailbox."""
 
@@ -36,14 +39,15 @@ class Outbox:
         self._under_way: list[_Letter] = []
         self._full = False
         self._task: asyncio.Task[None] | None = None
-        self._deadlines = Deadlines(self._turn_away_late, clock)
+        self._deadlines = Deadlines(self._turn_away_late)
 
     async def put(self, envelope: Envelope, room: float) -> None:
         """Raises what :meth:`mediq.transport.base.Transport.send` raises."""
-        now = self._clock()
-        letter = _Letter(envelope, now + room)
-        if letter.deadline <= now:
+        now = time.monotonic()  # nobody sets it back while they wait
+        left = math.inf if envelope.deadline is None else envelope.deadline - self._clock()
+        if left <= 0:
             return  # nobody would be handed it
+        letter = _Letter(envelope, now + left, now + min(room, left))
         self._waiting.append(letter)
         self._deadlines.add(letter.patient_until if self._full else letter.deadline)
         if self._task is None:
@@ -88,6 +92,7 @@ class Outbox:
         finally:
             for letter in self._under_way:
                 letter.fail(Unavailable())
+            self.fail()
             self._deadlines.clear()
             self._task = None
             self._on_empty()
@@ -115,8 +120,8 @@ class Outbox:
 
         Who is busy comes by letters turn after turn: the first of them going ahead alone would cost as much as all.
         """
-        count = 0
-        while count < len(self._waiting) < BATCH:
+        count, until = 0, time.monotonic() + GATHERING
+        while count < len(self._waiting) < BATCH and time.monotonic() < until:
             count = len(self._waiting)
             await asyncio.sleep(0)
         batch: list[_Letter] = []
@@ -134,19 +139,19 @@ class Outbox:
     def _patience(self, batch: list["_Letter"]) -> float | None:
         """Seconds for which anybody still waits for any of them."""
         latest = max(letter.deadline for letter in batch)
-        return latest - self._clock() if latest < math.inf else None
+        return latest - time.monotonic() if latest < math.inf else None
 
 
 class _Letter:
     """An envelope on its way: `deadline` is when nobody waits for it any more, `patient_until` when its sender has
-    waited long enough for room."""
+    waited long enough for room, both by the clock that nobody sets."""
 
     __slots__ = ("deadline", "envelope", "patient_until", "sent")
 
-    def __init__(self, envelope: Envelope, patient_until: float) -> None:
+    def __init__(self, envelope: Envelope, deadline: float, patient_until: float) -> None:
         self.envelope = envelope
-        self.deadline = math.inf if envelope.deadline is None else envelope.deadline
-        self.patient_until = min(patient_until, self.deadline)
+        self.deadline = deadline
+        self.patient_until = patient_until
         self.sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def succeed(self) -> None:

@@ -10,8 +10,9 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from mediq.config import Limits
+from mediq.http.facts import RATELIMIT
 from mediq.http.limits import RateLimiter
-from mediq.http.origin import Origin
+from mediq.http.origin import ORIGIN, Origin
 from mediq.http.routes import Limit
 from mediq.messages.errors import TooMany
 from tests.fixtures.desk import Desk, desk_at
@@ -120,13 +121,13 @@ class TestSeveralGateways:
 
     def request(self, address: str) -> web.Request:
         request = make_mocked_request("GET", "/")
-        request["origin"] = Origin(address, "http")
+        request[ORIGIN] = Origin(address, "http")
         return request
 
     async def left(self, gateway: RateLimiter, address: str) -> int:
         request = self.request(address)
         await gateway.count(request, None, Limit.GENERAL)
-        return int(request["ratelimit"]["RateLimit-Remaining"])
+        return int(request[RATELIMIT]["RateLimit-Remaining"])
 
     async def test_count_together(self, redis_url: str) -> None:
         one, two = [RateLimiter(Limits(requests=6), redis_url) for _ in range(2)]

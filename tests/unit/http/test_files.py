@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from mediq.http.facts import REQUEST_ID
 from mediq.http.files import send
 from mediq.messages.document import Document
 from mediq.messages.errors import Unavailable
@@ -23,7 +24,7 @@ async def serving(first: Document, part: Part) -> AsyncIterator[str]:
     """The address of a server that sends one file."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        request["request_id"] = "test"
+        request[REQUEST_ID] = "test"
         return await send(request, first, part)
 
     app = web.Application()

@@ -7,7 +7,7 @@ import pytest
 from mediq.ocr_engine.alphabet import Alphabet
 from mediq.ocr_engine.ctc import Glyph, greedy
 from mediq.ocr_engine.detect import Line
-from mediq.ocr_engine.forms import read_birth
+from mediq.ocr_engine.forms import read_birth, read_expiry
 from mediq.ocr_engine.layout import Piece
 from mediq.ocr_engine.models import STEP
 from mediq.ocr_engine.rows import Row
@@ -124,6 +124,13 @@ def test_digits_of_a_date_that_ran_into_one_are_parted() -> None:
     _, date = read_birth([blurred], ALPHABET)
     assert date.text == "13-03-1989"
     assert date.evidence.least < 0.6
+
+
+def test_a_date_is_never_read_from_the_row_beside_it() -> None:
+    aside = msgspec.structs.replace(piece("KOTA 05-11-2015"), left=270.0, right=330.0)
+    found = read_expiry([piece("22-02-207"), aside], ALPHABET)
+    assert "2015" not in found.text
+    assert found.fits is False
 
 
 def test_strokes_that_ran_together_are_read_as_the_common_word_that_has_them() -> None:

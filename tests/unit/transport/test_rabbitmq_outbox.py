@@ -7,6 +7,7 @@ import time
 import pytest
 
 from mediq.messages.errors import MailboxFull, Unavailable, Unroutable
+from mediq.transport import rabbitmq_outbox
 from mediq.transport.envelope import Envelope, Kind, decode_frame, new_id
 from mediq.transport.rabbitmq_link import Refused
 from mediq.transport.rabbitmq_outbox import BATCH, BATCH_BYTES, Outbox
@@ -21,7 +22,8 @@ class Broker:
         self.open = True
         self.under_way: asyncio.Queue[asyncio.Future[None]] = asyncio.Queue()
         self.emptied = 0
-        self.outbox = Outbox(self.publish, time.time, self.empty)
+        self.set_back = 0.0
+        self.outbox = Outbox(self.publish, lambda: time.time() - self.set_back, self.empty)
 
     async def publish(self, frame: bytes, expiration: float | None) -> None:
         self.frames.append([envelope.body for envelope in decode_frame(frame)])
@@ -129,6 +131,39 @@ async def test_who_found_no_room_by_the_deadline_is_told_so_and_left_out(broker:
     (await broker.under_way.get()).set_result(None)
     await long
     assert broker.frames[-1] == [b"long"]
+
+
+async def test_a_clock_that_is_set_back_keeps_nobody_waiting(broker: Broker) -> None:
+    broker.open = False
+    (sending,) = broker.send("a", deadline=time.time() + 0.1)
+    verdict = await broker.under_way.get()
+    broker.set_back = 3600.0
+    with pytest.raises(Unavailable):
+        await sending
+    verdict.set_result(None)
+
+
+async def test_an_error_that_nobody_foresaw_leaves_nobody_waiting(broker: Broker) -> None:
+    broker.open = False
+    sent = broker.send(*map(str, range(BATCH + 6)))
+    (await broker.under_way.get()).set_exception(KeyError("a client library's own"))
+    outcomes = await asyncio.gather(*sent, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {Unavailable}
+
+
+async def test_a_letter_waits_for_others_no_longer_than_a_moment(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = iter(range(1000))
+    monkeypatch.setattr(rabbitmq_outbox, "GATHERING", 3.0)
+    monkeypatch.setattr(rabbitmq_outbox.time, "monotonic", lambda: float(next(moments)))
+    sent = []
+    while not broker.frames:
+        sent += broker.send("x")
+        await asyncio.sleep(0)
+    assert len(broker.frames[0]) < 8
+    monkeypatch.undo()
+    await asyncio.gather(*sent)
 
 
 async def test_who_waits_for_room_waits_no_longer_than_they_said(broker: Broker) -> None:

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from mediq import observe
 
-from .windows import Tally, tally
+from .call_windows import Tally, tally
 
 _log = observe.logger("limits")
 _ANSWER_SECONDS: Final = 0.5
@@ -49,7 +49,7 @@ for i, key in ipairs(KEYS) do
 end
 return {tostring(rest), found}
 """
-"""What :class:`Windows` does, for several callers, by the clock of the server: all gateways then have the same one."""
+"""What :class:`CallWindows` does, for several callers, by the server's clock: so all gateways have the same one."""
 
 
 class _Call(msgspec.Struct, frozen=True):
@@ -59,7 +59,7 @@ class _Call(msgspec.Struct, frozen=True):
     answer: asyncio.Future[Tally | None]
 
 
-class SharedWindows:
+class SharedCallWindows:
     """The calls that all gateways with the Redis at `url` have seen.
 
     `seconds` is a window's length; for `pause` seconds a Redis that has not answered is left alone.
@@ -81,7 +81,7 @@ class SharedWindows:
         self._again_at = 0.0
 
     async def count(self, caller: str, limit: int, *, hit: bool = True) -> Tally | None:
-        """As :meth:`Windows.count`; None if there is no answer, or was none a moment ago."""
+        """As :meth:`CallWindows.count`; None if there is no answer, or was none a moment ago."""
         loop = asyncio.get_running_loop()
         if loop.time() < self._again_at:
             return None

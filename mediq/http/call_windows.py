@@ -27,7 +27,7 @@ def tally(allowed: bool, limit: int, calls: int, before: int, rest: float, lengt
     return Tally(allowed, limit - taken, seconds)
 
 
-class Windows:
+class CallWindows:
     """The calls that this process alone has seen; what is two windows old is forgotten.
 
     `seconds` is a window's length; `clock` gives seconds that only grow.
