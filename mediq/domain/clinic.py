@@ -71,7 +71,7 @@ class Premises(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return hashlib.sha256(msgspec.json.encode(seen)).hexdigest()[:16]
 
 
-class Clinic(Premises, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Clinic(Premises, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=False):
     """A clinic as its settings describe it; the first service is the one given when none is asked for."""
 
     policy: Policy = Policy()
