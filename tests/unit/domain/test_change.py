@@ -88,6 +88,12 @@ def test_the_settings_hold_until_someone_saves(journal: Journal) -> None:
     assert (journal.clinic_now.name, journal.clinic_now.policy.recall_limit) == ("Klinik Melati", 9)
 
 
+def test_what_nobody_has_set_is_not_written() -> None:
+    """A program from before there was a notice refuses it by name."""
+    assert b"notice" not in msgspec.msgpack.encode(PREMISES)
+    assert b"notice" in msgspec.msgpack.encode(replace(PREMISES, notice="Libur."))
+
+
 def test_every_wrong_field_is_named(journal: Journal) -> None:
     wrong = replace(PREMISES, timezone="Europe/Berlin", services=(replace(ANAK, letter="c"), ANAK))
     refusal = refused(journal, wrong)
