@@ -12,7 +12,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import argparse
 import asyncio
 import copy
-import gc
 import tempfile
 from contextlib import suppress
 from typing import Any
@@ -21,12 +20,13 @@ import uvloop
 from aiohttp import web
 
 from bench.work import MAILBOXES, Ask, BenchActor
-from mediq import config, observe
+from mediq import collector, config, observe
 from mediq.config import Settings
 from mediq.http.app import Gateway
 from mediq.http.limits import RateLimiter
 from mediq.http.routes import STAFF, Body, Route
 from mediq.kernel.cell import ActorCell
+from mediq.kernel.context import headers_now
 from mediq.kernel.supervisor import Child, ChildSpec, Supervisor
 from mediq.roles import House, parse_roles
 from tests.fixtures.house import CLINIC, GENEROUS
@@ -75,7 +75,7 @@ class BenchHouse(House):
 async def serve(settings: Settings, roles: frozenset[str], *, actor: bool) -> None:
     supervisor = BenchHouse(settings, roles, actor=actor).supervisor()
     await supervisor.start()
-    gc.freeze()  # as `python -m mediq` does
+    collector.settle()
     print(f"ready {settings.http.port}", flush=True)
     await supervisor.run()
 
@@ -89,7 +89,7 @@ def main() -> None:
         file.write(f'{CLINIC}\n[http]\nhost = "127.0.0.1"\nport = {given.port}\n{GENEROUS}streams = 20000\n')
         file.flush()
         settings = config.load(Path(file.name))
-    observe.configure_logging(settings.log.format, settings.log.level)
+    observe.configure_logging(settings.log.format, settings.log.level, headers_now)
     roles = parse_roles(given.role)
     with suppress(asyncio.CancelledError, KeyboardInterrupt):
         uvloop.run(serve(settings, roles, actor=given.role == "all"))

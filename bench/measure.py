@@ -20,6 +20,7 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 
 from mediq import observe
+from mediq.kernel.context import headers_now
 
 T = TypeVar("T")
 
@@ -157,7 +158,7 @@ def serving(
 
 def quiet() -> None:
     """Log as a house does by its default settings, where the bench itself is the house."""
-    observe.configure_logging("console", "info")
+    observe.configure_logging("console", "info", headers_now)
 
 
 def report(value: object) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import gc
 import os
 import signal
 import sqlite3
@@ -12,8 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from mediq import config, observe
+from mediq import collector, config, observe
 from mediq.config import ConfigError, Settings
+from mediq.kernel.context import headers_now
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
             if not 0 <= options.port <= 65_535:
                 raise ConfigError(f"--port must be 0 to 65535, not {options.port}.")
             settings = msgspec.structs.replace(settings, http=msgspec.structs.replace(settings.http, port=options.port))
-        observe.configure_logging(settings.log.format, settings.log.level)
+        observe.configure_logging(settings.log.format, settings.log.level, headers_now)
         return _command(options, settings) if options.command else _run(settings, options.role)
     except KeyboardInterrupt:
         return 130
@@ -81,7 +81,7 @@ def _command(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _run(settings: Settings, role: str) -> int:
-    gc.disable()  # what a start makes stays; to look through it again and again would be a tenth of its work
+    collector.rest()
     from mediq import roles
     from mediq.folder import hold_folder
 
@@ -124,8 +124,7 @@ async def _serve(settings: Settings, wanted: frozenset[str]) -> int:
         else:
             loop.add_signal_handler(number, stop)
     await supervisor.start()
-    gc.freeze()  # nor need the collector look through it from here on
-    gc.enable()
+    collector.settle()
     observe.logger("main").info("started", roles=sorted(wanted), data=str(settings.folder))
     await supervisor.run()
     return 0

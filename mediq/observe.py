@@ -7,16 +7,13 @@ import logging
 import random
 import re
 import sys
+import time
 import traceback
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from itertools import accumulate
-from types import MappingProxyType
 from typing import Final, Literal
 
 import structlog
@@ -32,9 +29,6 @@ _TRACEPARENT: Final = re.compile(
     r"(?P<version>(?!ff)[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<parent>(?!0{16})[0-9a-f]{16})-"
     r"(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
 )
-whose: Final[ContextVar[Mapping[str, str]]] = ContextVar("whose", default=MappingProxyType({}))
-"""Whose request the present task works at, by the `headers` that travel with messages."""
-
 LATENCY: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 _KINDS: Final = 1024
@@ -43,40 +37,37 @@ _MARKED_MS: Final = 12345678.9
 """Longer than any request takes."""
 
 
-class MessageSeconds(Collector):
-    """A histogram of the seconds that messages take in their handlers, which the loop's thread alone counts.
+class Seconds(Collector):
+    """A histogram of seconds that the loop's thread alone counts.
 
     That of prometheus_client, made for many threads, takes a lock for its labels and for each of its numbers: a tenth
     of all that a message costs.
     """
 
-    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
-        self._counts: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * (len(LATENCY) + 1))
-        self._sums: defaultdict[tuple[str, str], float] = defaultdict(float)
+    def __init__(
+        self, name: str, documentation: str, labels: Sequence[str], registry: CollectorRegistry = REGISTRY
+    ) -> None:
+        self._described = name, documentation
+        self._labels = labels
+        self._counts: defaultdict[tuple[str, ...], list[int]] = defaultdict(lambda: [0] * (len(LATENCY) + 1))
+        self._sums: defaultdict[tuple[str, ...], float] = defaultdict(float)
         registry.register(self)
 
-    def observe(self, pattern: str, outcome: str, seconds: float) -> None:
-        labels = pattern, outcome
-        self._counts[labels][bisect_left(LATENCY, seconds)] += 1
-        self._sums[labels] += seconds
+    def observe(self, values: tuple[str, ...], seconds: float) -> None:
+        """Count one that took so long; `values` are those of the labels."""
+        self._counts[values][bisect_left(LATENCY, seconds)] += 1
+        self._sums[values] += seconds
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
-        family = HistogramMetricFamily(
-            "mediq_message_seconds", "Time of a message in its handler", labels=["pattern", "outcome"]
-        )
+        family = HistogramMetricFamily(*self._described, labels=self._labels)
         bounds = [*(str(float(bound)) for bound in LATENCY), "+Inf"]
-        for labels, counts in self._counts.items():
-            family.add_metric(labels, list(zip(bounds, accumulate(counts), strict=True)), self._sums[labels])
+        for values, counts in self._counts.items():
+            family.add_metric(values, list(zip(bounds, accumulate(counts), strict=True)), self._sums[values])
         yield family
 
 
-message_seconds = MessageSeconds()
-http_seconds = Histogram(
-    "mediq_http_request_seconds",
-    "Time of a request by route",
-    ["method", "route", "status"],
-    buckets=LATENCY,
-)
+message_seconds = Seconds("mediq_message_seconds", "Time of a message in its handler", ["pattern", "outcome"])
+http_seconds = Seconds("mediq_http_request_seconds", "Time of a request by route", ["method", "route", "status"])
 mailbox_depth = Gauge("mediq_mailbox_depth", "Messages taken from the transport and not yet handled", ["mailbox"])
 mailbox_waiting = Gauge(
     "mediq_mailbox_waiting", "Messages that wait in a mailbox of this process; a broker tells of its own", ["mailbox"]
@@ -95,17 +86,14 @@ card_seconds = Histogram(
 registry = REGISTRY
 
 
-@lru_cache(_KINDS)
-def http_seconds_of(method: str, route: str, status: int) -> Histogram:
-    """The metric of one kind of request."""
-    return http_seconds.labels(method, route, status)
+def configure_logging(fmt: LogFormat, level: str, headers: Callable[[], Mapping[str, str]]) -> None:
+    """Send every log line to standard error, one event a line; standard output is for a command's own result.
 
-
-def configure_logging(fmt: LogFormat, level: str) -> None:
-    """Send every log line to standard error, one event a line; standard output is for a command's own result."""
+    Each line says whose request it is about, by the `headers` of what runs at that moment.
+    """
     out = Stderr(sys.stderr)
     shared: list[structlog.typing.Processor] = [
-        _whose,
+        partial(_add_whose, headers),
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.ExceptionRenderer(_where),
@@ -128,7 +116,7 @@ def configure_logging(fmt: LogFormat, level: str) -> None:
 
 def new_id(size: int) -> str:
     """So many bytes that nobody else is likely to make, in hexadecimal digits; nothing is guarded by them."""
-    return random.randbytes(size).hex()  # noqa: S311 - less than half of what secrets cost
+    return random.getrandbits(8 * size).to_bytes(size).hex()  # less than half of what secrets cost
 
 
 def traceparent(shown: str | None) -> str:
@@ -138,22 +126,15 @@ def traceparent(shown: str | None) -> str:
     """
     found = _TRACEPARENT.fullmatch(shown) if shown else None
     if found is None or (found["version"] == "00" and found["more"]):
-        return f"00-{new_id(16)}-{new_id(8)}-00"
+        ids = new_id(24)
+        return f"00-{ids[:32]}-{ids[32:]}-00"
     return f"00-{found['trace']}-{found['parent']}-{found['flags']}"
 
 
-@contextmanager
-def following(headers: Mapping[str, str]) -> Iterator[None]:
-    """Let every log line in here say whose request it is about."""
-    token = whose.set(headers)
-    try:
-        yield
-    finally:
-        whose.reset(token)
-
-
-def _whose(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    headers = whose.get()
+def _add_whose(
+    headers_now: Callable[[], Mapping[str, str]], logger: object, method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    headers = headers_now()
     if "request_id" in headers:
         event.setdefault("request_id", headers["request_id"])
     if "traceparent" in headers:
@@ -189,20 +170,26 @@ class RequestLines:
         self._write: Callable[[str], None] = settings["logger_factory"]().info
         self._wanted: bool = structlog.get_logger().bind().is_enabled_for(logging.INFO)
         self._part = part
+        self._second = 0.0
+        self._to_second = ""
         self._template = lru_cache(_KINDS)(self._make_template)
 
     def info(
         self, headers: Mapping[str, str], *, method: str, route: str, status: int, ms: float, role: str | None
     ) -> None:
         """Tell of a request whose messages travel with `headers`; what a caller may have written there was checked."""
-        if self._wanted:
-            varying = {
-                "ms": ms,
-                "request_id": headers["request_id"],
-                "timestamp": datetime.now(UTC).isoformat().removesuffix("+00:00") + "Z",
-                "trace_id": headers["traceparent"].split("-", 2)[1],
-            }
-            self._write(self._template(method, route, status, role) % varying)
+        if not self._wanted:
+            return
+        second, fraction = divmod(time.time(), 1)
+        if second != self._second:
+            self._second, self._to_second = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        varying = {
+            "ms": f"{ms:.1f}",
+            "request_id": headers["request_id"],
+            "timestamp": f"{self._to_second}.{int(fraction * 1e6):06}Z",
+            "trace_id": headers["traceparent"][3:35],
+        }
+        self._write(self._template(method, route, status, role) % varying)
 
     def _make_template(self, method: str, route: str, status: int, role: str | None) -> str:
         event: structlog.typing.EventDict = {
@@ -213,10 +200,11 @@ class RequestLines:
             "ms": _MARKED_MS,
             "role": role,
             "event": "request",
+            "request_id": "<request_id>",
+            "trace_id": "<trace_id>",
         }
-        with following({"request_id": "<request_id>", "traceparent": "00-<trace_id>-"}):
-            for process in self._processors:
-                event = process(None, "info", event)
+        for process in self._processors:
+            event = process(None, "info", event)
         text = str(self._render(None, "info", {**event, "timestamp": "<timestamp>"}))
         text = text.replace("%", "%%").replace(str(_MARKED_MS), "%(ms)s")
         return re.sub("<(request_id|trace_id|timestamp)>", r"%(\1)s", text)

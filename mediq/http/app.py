@@ -81,15 +81,18 @@ class Gateway(Site):
     def application(self) -> web.Application:
         """The aiohttp application, its middlewares outermost first."""
         proxies, cors = Proxies(self._settings.trusted_proxies), Cors(self._settings.cors_origins)
-        around = [proxies.middleware, middleware.AccessLog().middleware, middleware.problems]
-        app = web.Application(middlewares=around, client_max_size=_JSON_LIMIT)
+        reception = middleware.Reception(proxies, self.pages.dress)
+        app = web.Application(middlewares=[reception.middleware], client_max_size=_JSON_LIMIT)
         app.on_response_prepare.append(middleware.on_prepare)
         if self._settings.cors_origins:
             app.middlewares.append(cors.middleware)
             app.on_response_prepare.append(cors.on_prepare)
         routes = table(open_registration=self._settings.registration == "open")
         for route in routes:
-            app.router.add_route(route.method, route.path, self._dispatcher.handler(route))
+            handler = self._dispatcher.handler(route)
+            app.router.add_route(
+                route.method, route.path, self.pages.home_or(handler) if route.path == "/" else handler
+            )
         app.router.add_get("/events/board/{board}", self._board_events, allow_head=False)
         app.router.add_get("/events/operator", self._operator_events, allow_head=False)
         app.router.add_get("/events/ticket/{token}", self._ticket_events, allow_head=False)

@@ -2,34 +2,29 @@
 
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from .origin import origin_of
+from .facts import facts_of
 
 NAME: Final = "mediq_session"
 _OURS: Final = frozenset({"same-origin", "none"})  # none: typed in, or from a bookmark
-_TO_SET: Final = web.RequestKey("session_cookie", str)
 
 
 def shown(request: web.Request) -> str | None:
     """The token in the browser's cookie, if it has one."""
-    return request.cookies.get(NAME) or None
+    return request.cookies.get(NAME) or None if hdrs.COOKIE in request.headers else None
 
 
 def give(request: web.Request, token: str, seconds: int) -> None:
     """Let the answer to `request` carry a cookie that the browser keeps for so many seconds."""
-    secure = "; Secure" if origin_of(request).scheme == "https" else ""
-    request[_TO_SET] = f"{NAME}={token}; HttpOnly; Max-Age={seconds}; Path=/; SameSite=Strict{secure}"
+    facts = facts_of(request)
+    secure = "; Secure" if facts.origin.scheme == "https" else ""
+    facts.cookie = f"{NAME}={token}; HttpOnly; Max-Age={seconds}; Path=/; SameSite=Strict{secure}"
 
 
 def take(request: web.Request) -> None:
     """Let the answer to `request` take the cookie away."""
     give(request, "", 0)
-
-
-def header(request: web.Request) -> str | None:
-    """The Set-Cookie header that the answer must carry, if any."""
-    return request.get(_TO_SET)
 
 
 def from_own_page(request: web.Request) -> bool:
@@ -39,4 +34,4 @@ def from_own_page(request: web.Request) -> bool:
     """
     if (site := request.headers.get("Sec-Fetch-Site")) is not None:
         return site in _OURS
-    return request.headers.get("Origin") == f"{origin_of(request).scheme}://{request.host}"
+    return request.headers.get("Origin") == f"{facts_of(request).origin.scheme}://{request.host}"

@@ -1,9 +1,10 @@
 """One dispatcher for all routes: who calls, how often, what for; then ask the actor and encode what it says."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from mediq.domain.roles import Role
@@ -17,13 +18,14 @@ from mediq.messages.principal import Principal
 from . import cookie
 from .auth import Doorman, authorise, bearer, refuse_other_sites
 from .cards import CardDesk, wanted_wait
-from .facts import HEADERS, PRINCIPAL
+from .facts import facts_of
 from .files import send
 from .keys import Keys
 from .limits import RateLimiter
 from .routes import Body, Cookie, Limit, Route
 from .validation import convert
 
+_JSON: Final = "application/json"
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
 
@@ -41,7 +43,9 @@ class Dispatcher:
     def handler(self, route: Route) -> Handler:
         """The aiohttp handler of one route."""
         shows_token = not route.signs_in  # who signs in may still send the token of a session that has ended
-        keyed = route.keyed
+        keyed, harmless, gives = route.keyed, route.harmless, route.cookie is Cookie.GIVE
+        is_card, strict = route.body is Body.CARD, route.body is not Body.QUERY
+        read = self._reader(route.body)
 
         async def handle(request: web.Request) -> web.StreamResponse:
             began = self._bus.clock()
@@ -51,15 +55,15 @@ class Dispatcher:
                 route.limit,
                 shows_token=shows_token,
                 impersonal=route.impersonal,
-                harmless=route.harmless,
+                harmless=harmless,
             )
             # Of one time for all; what the caller takes to send the rest of a large request is not counted.
             left = self._bus.timeout - (self._bus.clock() - began)
             if route.cookie is not None:
                 refuse_other_sites(request)
-            if route.cookie is Cookie.GIVE and principal is None:
-                current.set(Context(principal=self._doorman.former(request), headers=request[HEADERS]))
-            message = await self._message(request, route)
+            if gives and principal is None:
+                current.set(Context(principal=self._doorman.former(request), headers=facts_of(request).headers))
+            message = convert(_with_path(await read(request), request), route.message, strict=strict)
             if not _owns(principal, route, message):
                 raise Forbidden("Pasien hanya boleh mengurus antreannya sendiri.")
             key = self._keys.key(request, principal, message) if keyed else None
@@ -69,7 +73,7 @@ class Dispatcher:
                 reply = await self._attempt(request, message, route.account(message), left)
             if route.cookie is not None:
                 reply = self._cookie(request, route.cookie, reply)
-            if route.body is Body.CARD:
+            if is_card:
                 return await self._card(request, reply.id)
             if isinstance(reply, Document):
                 return await send(request, reply, lambda before: self._part(message, before))
@@ -116,11 +120,13 @@ class Dispatcher:
         except (Unauthenticated, Forbidden):
             await self._limiter.count(request, None, limit)
             raise
-        request[PRINCIPAL] = principal
+        facts = facts_of(request)
+        facts.principal = principal
         if not impersonal:
             await self._limiter.count(request, principal, limit)
         authorise(principal, who)
-        current.set(Context(principal=principal, headers=request[HEADERS]))
+        if principal is not None:
+            current.set(Context(principal=principal, headers=facts.headers))
         return principal
 
     def _cookie(self, request: web.Request, change: Cookie, reply: Any) -> Any:
@@ -131,27 +137,14 @@ class Dispatcher:
         self._doorman.give_cookie(request, reply)
         return SignedIn(user=reply.user)
 
-    async def _message(self, request: web.Request, route: Route) -> Any:
-        tree: dict[str, Any] = {}
-        if route.body is Body.QUERY:
-            for name in request.query:
-                values = request.query.getall(name)
-                if len(values) > 1:
-                    raise Invalid.field(name, "diberikan dua kali")
-                tree[name] = values[0]
-        elif route.body is Body.JSON:
-            tree = await _json_object(request)
-        elif route.body is Body.CARD:
-            tree = await self._cards.read(request)
-        elif route.body is Body.REFRESH_TOKEN:
-            if (token := bearer(request)) is None:
-                raise Unauthenticated("Kirim refresh token di header Authorization.")
-            tree = {"refresh_token": token}
-        for name, value in request.match_info.items():
-            if name in tree:
-                raise Invalid.field(name, "sudah ada di alamat")
-            tree[name] = value
-        return convert(tree, route.message, strict=route.body is not Body.QUERY)
+    def _reader(self, body: Body) -> Callable[[web.Request], Awaitable[dict[str, Any]]]:
+        """How to read what a request says outside of its path."""
+        return {
+            Body.QUERY: _query,
+            Body.JSON: _json_object,
+            Body.CARD: self._cards.read,
+            Body.REFRESH_TOKEN: _refresh_token,
+        }[body]
 
     async def _card(self, request: web.Request, job_id: str) -> web.Response:
         seconds = wanted_wait(request)
@@ -169,14 +162,39 @@ def _owns(principal: Principal | None, route: Route, message: Any) -> bool:
 
 
 def _json(reply: Any, status: int, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(body=_encode(reply), status=status, headers=headers, content_type="application/json")
+    return web.Response(body=_encode(reply), status=status, headers=headers, content_type=_JSON)
+
+
+def _with_path(tree: dict[str, Any], request: web.Request) -> dict[str, Any]:
+    """The same with what the request's path says."""
+    for name, value in request.match_info.items():
+        if name in tree:
+            raise Invalid.field(name, "sudah ada di alamat")
+        tree[name] = value
+    return tree
+
+
+async def _query(request: web.Request) -> dict[str, Any]:
+    tree = {}
+    for name in request.query:
+        values = request.query.getall(name)
+        if len(values) > 1:
+            raise Invalid.field(name, "diberikan dua kali")
+        tree[name] = values[0]
+    return tree
+
+
+async def _refresh_token(request: web.Request) -> dict[str, Any]:
+    if (token := bearer(request)) is None:
+        raise Unauthenticated("Kirim refresh token di header Authorization.")
+    return {"refresh_token": token}
 
 
 async def _json_object(request: web.Request) -> dict[str, Any]:
     body = await request.read()
     if not body:
         return {}
-    if request.content_type != "application/json":
+    if request.headers.get(hdrs.CONTENT_TYPE) != _JSON and request.content_type != _JSON:  # with parameters
         raise Unsupported("Kirim isi permintaan sebagai application/json.")
     try:
         tree = _decode(body)

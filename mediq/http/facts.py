@@ -2,14 +2,32 @@
 
 from typing import Final
 
+import msgspec
 from aiohttp import web
 
 from mediq.messages.principal import Principal
 
-REQUEST_ID: Final = web.RequestKey("request_id", str)
-HEADERS: Final[web.RequestKey[dict[str, str]]] = web.RequestKey("headers")
-"""What travels with every message that is sent on its behalf."""
-PRINCIPAL: Final[web.RequestKey[Principal | None]] = web.RequestKey("principal")
-"""Who calls; not there before it has been asked."""
-RATELIMIT: Final[web.RequestKey[dict[str, str]]] = web.RequestKey("ratelimit")
-"""The headers that tell the caller how many calls are left."""
+from .origin import Origin
+
+
+class Facts(msgspec.Struct, kw_only=True):
+    """One request's facts, gathered on its way in.
+
+    `headers` travel with every message that is sent on its behalf. None until they are known are `principal`, who
+    calls, `ratelimit`, the headers that tell them how many calls are left, and `cookie`, the answer's Set-Cookie.
+    """
+
+    request_id: str
+    origin: Origin
+    headers: dict[str, str]
+    principal: Principal | None = None
+    ratelimit: dict[str, str] | None = None
+    cookie: str | None = None
+
+
+FACTS: Final = web.RequestKey("facts", Facts)
+
+
+def facts_of(request: web.Request) -> Facts:
+    """The request's facts, which the reception has written down."""
+    return request[FACTS]

@@ -8,7 +8,7 @@ from mediq import observe
 from mediq.messages.document import Document
 from mediq.messages.errors import DomainError, Fault
 
-from .facts import REQUEST_ID
+from .facts import facts_of
 
 _log = observe.logger("files")
 
@@ -36,7 +36,7 @@ async def send(
         await response.write_eof()
         whole = True
     except (DomainError, Fault) as error:
-        _log.warning("file cut off", request_id=request[REQUEST_ID], error=type(error).__name__)
+        _log.warning("file cut off", request_id=facts_of(request).request_id, error=type(error).__name__)
     finally:
         if not whole and request.transport is not None:
             request.transport.abort()

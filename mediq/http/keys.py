@@ -11,7 +11,7 @@ from mediq.messages.errors import Invalid
 from mediq.messages.principal import Principal
 from mediq.messages.registry import Request
 
-from .origin import origin_of
+from .facts import facts_of
 
 HEADER: Final = "Idempotency-Key"
 LIMIT: Final = 128
@@ -38,7 +38,7 @@ class Keys:
             return None
         if not 1 <= len(shown) <= LIMIT or not shown.isprintable():
             raise Invalid(f"{HEADER} harus 1 sampai {LIMIT} huruf.")
-        who = principal.user_id if principal else origin_of(request).address
+        who = principal.user_id if principal else facts_of(request).origin.address
         name = self._digest("\n".join((who, request.method, request.path, shown)).encode(), _NAME_BYTES)
         return marked(name, self._digest(_encode(message), _FINGERPRINT_BYTES))
 

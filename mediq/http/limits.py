@@ -11,8 +11,7 @@ from mediq.messages.errors import TooMany
 from mediq.messages.principal import Principal
 
 from .call_windows import CallWindows, Tally
-from .facts import RATELIMIT
-from .origin import origin_of
+from .facts import facts_of
 from .routes import Limit
 
 if TYPE_CHECKING:
@@ -29,13 +28,15 @@ class RateLimiter:
         window = max(1, round(limits.window_ms / 1000))
         self._own = CallWindows(window)
         self._shared = _together(redis_url, window) if redis_url else None
-        self._limits = {
+        most = {
             Limit.GENERAL: limits.requests,
             Limit.LOGIN: limits.login_requests,
             Limit.CARD: limits.card_requests,
             Limit.NIK: limits.nik_requests,
             Limit.PAGE: _PAGES * limits.requests,
         }
+        self._limits = {limit: (limit.value, calls, str(calls)) for limit, calls in most.items()}
+        self._strict = limits.login_requests
 
     async def close(self) -> None:
         """Leave the shared store."""
@@ -48,11 +49,11 @@ class RateLimiter:
         Raises:
             TooMany: with the seconds after which to ask again.
         """
-        most = self._limits[limit]
-        who = f"account:{principal.user_id}" if principal else f"address:{origin_of(request).address}"
-        found = await self._count(f"{limit}:{who}", most)
-        request[RATELIMIT] = {
-            "RateLimit-Limit": str(most),
+        (name, most, told), facts = self._limits[limit], facts_of(request)
+        who = f"account:{principal.user_id}" if principal else f"address:{facts.origin.address}"
+        found = await self._count(f"{name}:{who}", most)
+        facts.ratelimit = {
+            "RateLimit-Limit": told,
             "RateLimit-Remaining": str(found.left),
             "RateLimit-Reset": str(math.ceil(found.seconds)),
         }
@@ -79,10 +80,10 @@ class RateLimiter:
             await self._count(who, most)
 
     def _attempts(self, request: web.Request, account: str) -> tuple[tuple[str, int], ...]:
-        strict = self._limits[Limit.LOGIN]
+        strict = self._strict
         # Hashed, since the keys of a shared store are seen by whoever looks after it.
         name = hashlib.sha256(account.encode()).hexdigest()[:32]
-        return (f"attempt:{name}:{origin_of(request).address}", strict), (f"attempt:{name}", 10 * strict)
+        return (f"attempt:{name}:{facts_of(request).origin.address}", strict), (f"attempt:{name}", 10 * strict)
 
     async def _count(self, who: str, most: int, *, hit: bool = True) -> Tally:
         """What is counted together with other gateways, or by this one alone while that is not possible."""

@@ -1,7 +1,8 @@
-"""What happens around every request: its id and log line, errors as problems, headers that keep browsers strict."""
+"""What happens around every request: its facts, its log line, errors as problems, headers that keep browsers strict."""
 
 import re
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import hdrs, web
@@ -13,8 +14,10 @@ from mediq import observe
 from mediq.kernel.context import Context, current
 from mediq.messages.errors import DomainError, Fault, Internal
 
-from . import cookie, problem
-from .facts import HEADERS, PRINCIPAL, RATELIMIT, REQUEST_ID
+from . import problem
+from .facts import FACTS, Facts, facts_of
+from .origin import Proxies
+from .sse import EVENT_STREAM
 
 _log = observe.logger("http")
 _REQUEST_ID: Final = re.compile(r"(?!.*\d{16})[A-Za-z0-9._-]{8,64}")
@@ -42,74 +45,76 @@ _ON_ALL: Final = CIMultiDict({**SECURITY_HEADERS, "Cache-Control": "no-store"})
 """What a response says unless it says something else."""
 
 
-class AccessLog:
-    """Gives every request an id, and tells of it in one line and one metric."""
+class Reception:
+    """Around every request: finds out where it comes from, gives it an id, answers errors as problems, and tells of it
+    in one line and one metric.
 
-    def __init__(self) -> None:
+    `dress` shows a problem to people, as those who ask with a browser are.
+    """
+
+    def __init__(
+        self, proxies: Proxies | None = None, dress: Callable[[web.Request, web.Response], web.Response] | None = None
+    ) -> None:
+        self._proxies = proxies or Proxies()
+        self._dress = dress
         self._lines = observe.RequestLines("http")
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Name the request, for all that is done and told on its behalf, and watch what becomes of it."""
-        shown = request.headers.get("X-Request-Id", "")
-        request_id = shown if _REQUEST_ID.fullmatch(shown) else observe.new_id(8)
+        """Write down the request's facts, for all that is done and told on its behalf, and watch what becomes of it."""
+        shown = request.headers.get("X-Request-Id")
+        request_id = shown if shown and _REQUEST_ID.fullmatch(shown) else observe.new_id(8)
         headers = {"request_id": request_id, "traceparent": observe.traceparent(request.headers.get("traceparent"))}
-        request[REQUEST_ID] = request_id
-        request[HEADERS] = headers
-        # For the task that aiohttp has made for this very request.
-        current.set(Context(headers=headers))
-        observe.whose.set(headers)
+        facts = Facts(request_id=request_id, origin=self._proxies.origin(request), headers=headers)
+        request[FACTS] = facts
+        current.set(Context(headers=headers))  # for the task that aiohttp has made for this very request
         began = time.perf_counter()
         status = 499  # the caller went away
         response: web.StreamResponse | None = None
         try:
-            response = await handler(request)
+            try:
+                response = await handler(request)
+            except Exception as error:
+                response = self._answer(request, error)
             status = response.status
             return response
         finally:
-            self._tell(request, response, status, time.perf_counter() - began)
+            self._tell(request, facts, response, status, time.perf_counter() - began)
 
-    def _tell(self, request: web.Request, response: web.StreamResponse | None, status: int, seconds: float) -> None:
+    def _answer(self, request: web.Request, error: Exception) -> web.Response:
+        """An error as a problem. Raises what is none."""
+        if isinstance(error, ConnectionError) or (isinstance(error, web.HTTPException) and error.status < 400):
+            raise error
+        answer = _problem(error, facts_of(request).request_id)
+        return self._dress(request, answer) if self._dress is not None else answer
+
+    def _tell(
+        self, request: web.Request, facts: Facts, response: web.StreamResponse | None, status: int, seconds: float
+    ) -> None:
         resource = request.match_info.route.resource
-        route = resource.canonical if resource is not None else "unknown"
-        if response is None or response.content_type != "text/event-stream":  # whose time says nothing
+        route = resource.canonical if resource is not None else "unknown"  # never the path, which may name a patient
+        if response is None or response.headers.get(hdrs.CONTENT_TYPE) != EVENT_STREAM:  # whose time says nothing
             method = request.method if request.method in _METHODS else "other"
-            observe.http_seconds_of(method, route, status).observe(seconds)
-        principal = request.get(PRINCIPAL)
-        line: dict[str, Any] = {
-            "method": request.method,
-            "route": route,  # never the path, which may name a patient
-            "status": status,
-            "ms": round(seconds * 1000, 1),
-            "role": principal.role.value if principal else None,
-        }
+            observe.http_seconds.observe((method, route, str(status)), seconds)
+        role = facts.principal.role.value if facts.principal else None
+        line: dict[str, Any] = {"method": request.method, "route": route, "status": status, "role": role}
         if route in _ASKED_ALL_THE_TIME:
-            _log.debug("request", **line)
+            _log.debug("request", ms=round(seconds * 1000, 1), **line)
         else:
-            headers = request[HEADERS]
-            self._lines.info(headers, **line)
+            self._lines.info(facts.headers, ms=seconds * 1000, **line)
 
 
-@web.middleware
-async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every error as a problem; what nobody foresaw is logged with its traceback and answered as 500."""
-    request_id = request[REQUEST_ID]
-    try:
-        return await handler(request)
-    except (DomainError, Fault) as error:
+def _problem(error: Exception, request_id: str) -> web.Response:
+    """The problem that an error is; what nobody foresaw is logged with its traceback, and is a 500."""
+    if isinstance(error, (DomainError, Fault)):
         return problem.response(error, request_id)
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
+    if isinstance(error, web.HTTPException):
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         detail = _DETAILS.get(error.status, "Permintaan ini tidak dapat dilayani.")
         code = re.sub(r"[^a-z]+", "-", error.reason.lower())
         return problem.render(error.status, code, detail, request_id, headers=headers)
-    except ConnectionError:
-        raise
-    except Exception:
-        _log.exception("request failed")
-        return problem.response(Internal(), request_id)
+    _log.error("request failed", exc_info=error)
+    return problem.response(Internal(), request_id)
 
 
 async def metrics(request: web.Request) -> web.Response:
@@ -123,9 +128,10 @@ async def on_prepare(request: web.Request, response: web.StreamResponse) -> None
     headers = response.headers
     headers.merge(_ON_ALL)
     headers[hdrs.SERVER] = "MediQ"  # aiohttp has put its version there
-    if (request_id := request.get(REQUEST_ID)) is not None:
-        headers["X-Request-Id"] = request_id
-    if (ratelimit := request.get(RATELIMIT)) is not None:
-        headers.update(ratelimit)
-    if (to_set := cookie.header(request)) is not None:
-        headers.add(hdrs.SET_COOKIE, to_set)
+    if (facts := request.get(FACTS)) is None:
+        return
+    headers["X-Request-Id"] = facts.request_id
+    if facts.ratelimit is not None:
+        headers.update(facts.ratelimit)
+    if facts.cookie is not None:
+        headers.add(hdrs.SET_COOKIE, facts.cookie)

@@ -23,8 +23,7 @@ class Operations(Site):
         self._accepting = False
 
     def application(self) -> web.Application:
-        around = [middleware.AccessLog().middleware, middleware.problems]
-        app = web.Application(middlewares=around, client_max_size=1024)
+        app = web.Application(middlewares=[middleware.Reception().middleware], client_max_size=1024)
         app.on_response_prepare.append(middleware.on_prepare)
         app.router.add_get("/health", self._health)
         app.router.add_get("/ready", self._ready)

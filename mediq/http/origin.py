@@ -12,7 +12,6 @@ from typing import Final
 
 import msgspec
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 _SCHEMES: Final = frozenset({"http", "https"})
 _ONE_HOME: Final = 64
@@ -26,9 +25,6 @@ class Origin(msgspec.Struct, frozen=True):
 
     address: str
     scheme: str
-
-
-ORIGIN: Final = web.RequestKey("origin", Origin)
 
 
 class _Hop(msgspec.Struct, frozen=True):
@@ -47,17 +43,11 @@ class Proxies:
 
         Two headers that contradict each other prove that one was made up: neither is then believed.
         """
-        peer = Origin(_counted(request.remote or ""), request.scheme)
+        peer = _peer(request.remote or "", request.scheme)
         if not self._trusted or not self._is_proxy(request.remote or ""):
             return peer
         found = {self._caller(hops, peer) for hops in (_forwarded(request), _x_forwarded(request)) if hops}
         return found.pop() if len(found) == 1 else peer
-
-    @web.middleware
-    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let everything further in know where the request comes from."""
-        request[ORIGIN] = self.origin(request)
-        return await handler(request)
 
     def _caller(self, hops: list[_Hop], peer: Origin) -> Origin:
         """The right-most hop that is no trusted proxy; the last one known if a proxy names none."""
@@ -73,11 +63,6 @@ class Proxies:
     def _is_proxy(self, text: str) -> bool:
         address = _parsed(text)
         return address is not None and any(address in network for network in self._trusted)
-
-
-def origin_of(request: web.Request) -> Origin:
-    """Where the request comes from, as the middleware has found it."""
-    return request[ORIGIN]
 
 
 def _forwarded(request: web.Request) -> list[_Hop]:
@@ -113,6 +98,11 @@ def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 @lru_cache(_CALLERS)  # who has called calls again
+def _peer(remote: str, scheme: str) -> Origin:
+    """The origin of a request that came straight from there."""
+    return Origin(_counted(remote), scheme)
+
+
 def _counted(text: str) -> str:
     """An address as calls are counted by it: of IPv6 the network, in which a caller may take any address it likes."""
     address = _parsed(text)

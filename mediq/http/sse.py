@@ -21,7 +21,7 @@ from mediq.messages.auth import SessionEnded
 from mediq.messages.errors import Unavailable
 from mediq.messages.principal import Principal
 
-from .origin import origin_of
+from .facts import facts_of
 
 _log = observe.logger("sse")
 _RING: Final = 512
@@ -36,8 +36,9 @@ _SILENT_SECONDS: Final = 30.0
 """Seconds after which one is given up that acknowledges nothing, as a phone that is out of reach."""
 _RETRY: Final = b"retry: 1000\n\n"
 _PING: Final = b": ping\n\n"
+EVENT_STREAM: Final = "text/event-stream"
 _HEADERS: Final = {
-    "Content-Type": "text/event-stream",
+    "Content-Type": EVENT_STREAM,
     "Cache-Control": "no-cache",
     "X-Accel-Buffering": "no",  # a proxy shall pass each event on at once
 }
@@ -240,7 +241,7 @@ class Streams:
         Raises:
             Unavailable: as many streams as the settings allow are open already.
         """
-        group, address = "staff" if owner else "all", f"address:{origin_of(request).address}"
+        group, address = "staff" if owner else "all", f"address:{facts_of(request).origin.address}"
         crowded = owner is None and self._count[address] >= max(1, self._most // 2)
         if crowded or self._count[group] >= self._most or self._ended:
             raise Unavailable("Terlalu banyak layar yang terhubung.", retry_after=5)

@@ -5,16 +5,15 @@ waits for them by correlation id.
 """
 
 import asyncio
-import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from mediq import observe
 from mediq.kernel.breaker import Breaker, BreakerPolicy
-from mediq.kernel.context import current
+from mediq.kernel.context import current, following
 from mediq.kernel.replies import Replies
 from mediq.kernel.retry import RetryPolicy
 from mediq.kernel.supervisor import Child
@@ -22,7 +21,7 @@ from mediq.messages.errors import Fault, Internal, MailboxFull, Unavailable, Wir
 from mediq.messages.principal import Principal
 from mediq.messages.registry import Request, Spec, spec_named, spec_of
 from mediq.transport.base import Binding, Transport
-from mediq.transport.envelope import Envelope, Kind, new_id
+from mediq.transport.envelope import ASK, ERROR, EVENT, TELL, Envelope, new_id
 
 R = TypeVar("R")
 
@@ -73,14 +72,14 @@ class Bus(Child):
         self._stopped.set()
         self._replies.fail(Unavailable)
 
-    async def ask(
+    def ask(
         self,
         message: Request[R],
         *,
         timeout: float | None = None,
         key: str | None = None,
         principal: Principal | None = None,
-    ) -> R:
+    ) -> Coroutine[Any, Any, R]:
         """Send a request to its service and wait for the reply.
 
         It has `timeout` seconds (the bus's own unless given), or what the present context has left if that is less. A
@@ -93,14 +92,13 @@ class Bus(Child):
         """
         spec: Spec[R] = spec_of(type(message))
         context = current.get()
-        now = self.clock()
-        deadline = now + (self.timeout if timeout is None else timeout)
+        deadline = self.clock() + (self.timeout if timeout is None else timeout)
         if context.deadline is not None:
             deadline = min(deadline, context.deadline)
         envelope = Envelope(
             id=new_id(),
             pattern=spec.pattern,
-            kind=Kind.ASK,
+            kind=ASK,
             body=_encode(message),
             reply_to=self._reply_to,
             deadline=deadline,
@@ -108,16 +106,7 @@ class Bus(Child):
             principal=principal or context.principal,
             headers=context.headers,
         )
-        repeatable = spec.idempotent or key is not None
-        for made in itertools.count(1):
-            try:
-                return await self._attempt(spec, envelope, deadline)
-            except Fault as fault:
-                pause = self._retry.pause(fault, made=made, left=deadline - self.clock()) if repeatable else None
-                if pause is None:
-                    raise
-            await asyncio.sleep(pause)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        return self._exchange(spec, envelope, deadline, repeatable=spec.idempotent or key is not None)
 
     async def tell(self, message: Request[Any], *, key: str | None = None) -> None:
         """Put a request into its service's mailbox; returns when it is there. Nobody waits for what comes of it.
@@ -131,7 +120,7 @@ class Bus(Child):
         envelope = Envelope(
             id=new_id(),
             pattern=spec.pattern,
-            kind=Kind.TELL,
+            kind=TELL,
             body=_encode(message),
             idempotency_key=key,
             headers=current.get().headers,
@@ -152,7 +141,7 @@ class Bus(Child):
             Envelope(
                 id=new_id(),
                 pattern=topic,
-                kind=Kind.EVENT,
+                kind=EVENT,
                 body=_encode(event),
                 headers=current.get().headers,
             ),
@@ -170,7 +159,7 @@ class Bus(Child):
             except (ValueError, RecursionError):
                 _log.warning("event not understood", pattern=envelope.pattern)
                 return
-            with observe.following(envelope.headers):
+            with following(envelope.headers):
                 try:
                     on_event(event)
                 except Exception:
@@ -178,32 +167,41 @@ class Bus(Child):
 
         return await self.transport.subscribe(pattern, decode)
 
-    async def _attempt(self, spec: Spec[R], envelope: Envelope, deadline: float) -> R:
-        left = deadline - self.clock()
-        mailbox = self.mailboxes[spec.service]
-        breaker = self.breakers[spec.service]
-        probe = breaker.enter()
-        reply = self._replies.expect(envelope.id, left)
-        try:
-            if not self.transport.send_nowait(mailbox, envelope):
-                await self.transport.send(mailbox, envelope, room=_ROOM_SECONDS)
-            result = _read(spec, await reply)
-        except BaseException as error:
-            breaker.raised(error, probe, patient=left >= _PATIENCE * self.timeout)
-            if isinstance(error, Fault):
-                error.service = error.service or spec.service
-            raise
-        finally:
-            self._replies.forget(envelope.id)
-        breaker.succeeded(probe)
-        return result
+    async def _exchange(self, spec: Spec[R], envelope: Envelope, deadline: float, *, repeatable: bool) -> R:
+        """Send an ask and wait for what is replied to it, several times if it must be."""
+        service = spec.service
+        mailbox, breaker = self.mailboxes[service], self.breakers[service]
+        made = 0
+        while True:
+            left = deadline - self.clock()
+            probe = breaker.enter()
+            reply = self._replies.expect(envelope.id, left)
+            try:
+                if not self.transport.send_nowait(mailbox, envelope):
+                    await self.transport.send(mailbox, envelope, room=_ROOM_SECONDS)
+                result = _read(spec, await reply)
+            except BaseException as error:
+                breaker.raised(error, probe, patient=left >= _PATIENCE * self.timeout)
+                if not isinstance(error, Fault):
+                    raise
+                error.service = error.service or service
+                made += 1
+                pause = self._retry.pause(error, made=made, left=deadline - self.clock()) if repeatable else None
+                if pause is None:
+                    raise
+            else:
+                breaker.succeeded(probe)
+                return result
+            finally:
+                self._replies.forget(envelope.id)
+            await asyncio.sleep(pause)
 
 
 def _read(spec: Spec[R], answer: Envelope) -> R:
     """What an answer says. Raises whatever error it carries."""
     assert spec.decode_reply is not None
     try:
-        if answer.kind is Kind.ERROR:
+        if answer.kind is ERROR:
             raise from_wire(_decode_error(answer.body))
         result: R = spec.decode_reply(answer.body)
     except (ValueError, RecursionError) as error:  # msgspec's own, bad UTF-8, or nested too deep

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -17,10 +17,20 @@ from mediq.kernel.supervisor import Child
 from mediq.messages.errors import DomainError, Fault, Internal, Malformed, to_wire
 from mediq.messages.registry import Spec
 from mediq.transport.base import MAX_ATTEMPTS, Binding, Delivery, Transport
-from mediq.transport.envelope import Envelope, Kind, new_id
+from mediq.transport.envelope import ASK, ERROR, REPLY, Envelope, Kind, new_id
 
 _encode: Final = msgspec.msgpack.Encoder().encode
+_Method = Callable[[Any, Context], Awaitable[Any]]
 _log = observe.logger("cell")
+
+
+class _Unreadable(Exception):
+    """A message that its actor cannot read: what its sender is told, and under which reason it is kept."""
+
+    def __init__(self, detail: str, reason: str) -> None:
+        super().__init__(reason)
+        self.detail = detail
+        self.reason = reason
 
 
 class ActorCell(Child):
@@ -46,6 +56,9 @@ class ActorCell(Child):
         self._private = private
         self._retry = retry or RetryPolicy(initial=0.1)
         self._clock = clock
+        self._handlers: dict[str, tuple[Spec[Any], _Method]] = {
+            pattern: (spec, getattr(actor, name)) for pattern, (spec, name) in actor.handlers.items()
+        }
         self._waiting: deque[Delivery | None] = deque()
         self._idle: list[asyncio.Future[None]] = []
         self._coming = False
@@ -135,26 +148,6 @@ class ActorCell(Child):
 
     async def _handle(self, delivery: Delivery) -> None:
         envelope = delivery.envelope
-        observe.whose.set(envelope.headers)  # until the next message: a worker's context is its own
-        if envelope.deadline is not None and envelope.deadline <= self._clock():
-            await delivery.ack()  # nobody waits for it any more
-            return
-        found = self.actor.handlers.get(envelope.pattern)
-        if found is None:
-            await self._fail(delivery, Malformed(f"{envelope.pattern}: pesan tidak dikenal"), "unknown pattern")
-            return
-        spec, method = found
-        try:
-            message = spec.decode(envelope.body)
-        except (ValueError, RecursionError) as error:  # msgspec's own, bad UTF-8, or nested too deep
-            await self._fail(delivery, Malformed(f"{envelope.pattern}: {error}"), f"undecodable: {error}")
-            return
-        await self._run(delivery, spec, getattr(self.actor, method), message)
-
-    async def _run(
-        self, delivery: Delivery, spec: Spec[Any], method: Callable[[Any, Context], Any], message: Any
-    ) -> None:
-        envelope = delivery.envelope
         context = Context(
             principal=envelope.principal,
             deadline=envelope.deadline,
@@ -162,14 +155,22 @@ class ActorCell(Child):
             attempt=envelope.attempt,
             headers=envelope.headers,
         )
+        current.set(context)  # until the next message: that of a worker's task is its own
+        if envelope.deadline is not None and envelope.deadline <= self._clock():
+            await delivery.ack()  # nobody waits for it any more
+            return
+        try:
+            method, message = self._open(envelope)
+        except _Unreadable as why:
+            await self._fail(delivery, Malformed(f"{envelope.pattern}: {why.detail}"), why.reason)
+            return
         began = time.perf_counter()
         outcome = "ok"
-        current.set(context)
         try:
             reply = _encode(await method(message, context))
         except DomainError as error:
             outcome = "refused"
-            await self._answer(envelope, Kind.ERROR, _encode(to_wire(error)))
+            await self._answer(envelope, ERROR, _encode(to_wire(error)))
             await delivery.ack()
         except Fault as error:
             outcome = "fault"
@@ -181,18 +182,29 @@ class ActorCell(Child):
             outcome = "crash"  # also where the handler awaited something that was cancelled
             await self._crash(delivery, error)
         else:
-            await self._answer(envelope, Kind.REPLY, reply)
+            await self._answer(envelope, REPLY, reply)
             await delivery.ack()
         finally:
             seconds = time.perf_counter() - began
-            observe.message_seconds.observe(spec.pattern, outcome, seconds)
+            observe.message_seconds.observe((envelope.pattern, outcome), seconds)
             if self._verbose:
-                _log.debug("message", pattern=spec.pattern, outcome=outcome, ms=round(seconds * 1000, 1))
+                _log.debug("message", pattern=envelope.pattern, outcome=outcome, ms=round(seconds * 1000, 1))
+
+    def _open(self, envelope: Envelope) -> tuple[_Method, Any]:
+        """The message in an envelope, and the actor's method for it."""
+        found = self._handlers.get(envelope.pattern)
+        if found is None:
+            raise _Unreadable("pesan tidak dikenal", "unknown pattern")
+        spec, method = found
+        try:
+            return method, spec.decode(envelope.body)
+        except (ValueError, RecursionError) as error:  # msgspec's own, bad UTF-8, or nested too deep
+            raise _Unreadable(str(error), f"undecodable: {error}") from error
 
     async def _fault(self, delivery: Delivery, error: Fault) -> None:
         """An asker decides for itself whether to ask again; what was merely told is tried again here."""
-        if delivery.envelope.kind is Kind.ASK:
-            await self._answer(delivery.envelope, Kind.ERROR, _encode(to_wire(error)))
+        if delivery.envelope.kind is ASK:
+            await self._answer(delivery.envelope, ERROR, _encode(to_wire(error)))
             await delivery.ack()
             return
         _log.warning("told message met a fault", pattern=delivery.envelope.pattern, code=error.code)
@@ -213,11 +225,11 @@ class ActorCell(Child):
             await self._fail(delivery, Internal(), f"crash: {type(error).__name__}")
 
     async def _fail(self, delivery: Delivery, error: DomainError | Fault, reason: str) -> None:
-        await self._answer(delivery.envelope, Kind.ERROR, _encode(to_wire(error)))
+        await self._answer(delivery.envelope, ERROR, _encode(to_wire(error)))
         await delivery.dead(reason)
 
     async def _answer(self, envelope: Envelope, kind: Kind, body: bytes) -> None:
-        if envelope.kind is not Kind.ASK or envelope.reply_to is None:
+        if envelope.kind is not ASK or envelope.reply_to is None:
             return
         answer = Envelope(
             id=new_id(),
@@ -226,7 +238,6 @@ class ActorCell(Child):
             body=body,
             correlation_id=envelope.id,
             deadline=envelope.deadline,
-            headers=envelope.headers,
         )
         try:
             if not self._transport.send_nowait(envelope.reply_to, answer):

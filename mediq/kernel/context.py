@@ -1,5 +1,7 @@
 """On whose behalf, and until when, the code that runs now runs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 import msgspec
@@ -34,3 +36,18 @@ NOBODY = Context()
 """The context of what the house does of its own accord."""
 
 current: ContextVar[Context] = ContextVar("context", default=NOBODY)
+
+
+def headers_now() -> dict[str, str]:
+    """The headers of whatever runs at this moment; its log lines tell them."""
+    return current.get().headers
+
+
+@contextmanager
+def following(headers: dict[str, str]) -> Iterator[None]:
+    """Run what is in here on behalf of nobody, but following up on the request that travels with `headers`."""
+    token = current.set(Context(headers=headers))
+    try:
+        yield
+    finally:
+        current.reset(token)

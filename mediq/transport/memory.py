@@ -165,9 +165,9 @@ class _Mailbox:
         if len(self._ready) >= self.broker.capacity:
             return False
         place = next(self._places)
-        if not self._ready and self._consumers and self._consumers[0].idle:
-            consumer = self._consumers[0]
-            self._consumers.rotate(-1)
+        if not self._ready and self._consumers and (consumer := self._consumers[0]).idle:
+            if len(self._consumers) > 1:
+                self._consumers.rotate(-1)
             consumer.hand_over(frame, place)
         else:
             self._ready.append((place, frame))

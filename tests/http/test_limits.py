@@ -10,9 +10,9 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from mediq.config import Limits
-from mediq.http.facts import RATELIMIT
+from mediq.http.facts import FACTS, Facts, facts_of
 from mediq.http.limits import RateLimiter
-from mediq.http.origin import ORIGIN, Origin
+from mediq.http.origin import Origin
 from mediq.http.routes import Limit
 from mediq.messages.errors import TooMany
 from tests.fixtures.desk import Desk, desk_at
@@ -121,13 +121,15 @@ class TestSeveralGateways:
 
     def request(self, address: str) -> web.Request:
         request = make_mocked_request("GET", "/")
-        request[ORIGIN] = Origin(address, "http")
+        request[FACTS] = Facts(request_id="test", origin=Origin(address, "http"), headers={})
         return request
 
     async def left(self, gateway: RateLimiter, address: str) -> int:
         request = self.request(address)
         await gateway.count(request, None, Limit.GENERAL)
-        return int(request[RATELIMIT]["RateLimit-Remaining"])
+        told = facts_of(request).ratelimit
+        assert told is not None
+        return int(told["RateLimit-Remaining"])
 
     async def test_count_together(self, redis_url: str) -> None:
         one, two = [RateLimiter(Limits(requests=6), redis_url) for _ in range(2)]

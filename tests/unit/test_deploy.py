@@ -250,7 +250,11 @@ def known_series() -> dict[str, set[str]]:
     assert own
     suffixes = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("_total",), "gauge": ("",)}
     told = [(metric._name, metric._type, metric._labelnames) for metric in own]
-    told += [(family.name, family.type, family._labelnames) for family in observe.message_seconds.collect()]
+    told += [
+        (family.name, family.type, family._labelnames)
+        for seconds in (observe.message_seconds, observe.http_seconds)
+        for family in seconds.collect()
+    ]
     return {
         name + suffix: {*labels, *(["le"] if suffix == "_bucket" else [])}
         for name, kind, labels in told

@@ -86,7 +86,7 @@ def test_the_end_of_the_process_loses_none(end: str) -> None:
     program = (
         "import asyncio, sys\n"
         "from mediq import observe\n"
-        "observe.configure_logging('json', 'info')\n"
+        "observe.configure_logging('json', 'info', dict)\n"
         "async def main():\n"
         "    observe.logger('test').info('the last')\n"
         f"    {end}\n"

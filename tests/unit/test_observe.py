@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from mediq import observe
+from mediq.kernel.context import following, headers_now
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -48,12 +49,12 @@ def test_what_is_no_trace_begins_one(shown: str | None) -> None:
 
 def test_every_line_says_whose_request_it_is_about(capsys: pytest.CaptureFixture[str]) -> None:
     try:
-        observe.configure_logging("json", "info")
+        observe.configure_logging("json", "info", headers_now)
         log = observe.logger("test")
         headers = {"request_id": "r-1", "traceparent": f"00-{TRACE}-{PARENT}-01"}
-        with observe.following(headers):
+        with following(headers):
             log.info("within")
-            with observe.following({}):
+            with following({}):
                 log.info("of the house itself")
         log.info("without")
         lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
@@ -84,15 +85,15 @@ def test_the_line_of_a_request_is_as_any_other(
     ]
     try:
         monkeypatch.setattr(sys.stderr, "isatty", lambda: colours)
-        observe.configure_logging(fmt, "info")
-        with observe.following(headers):
+        observe.configure_logging(fmt, "info", headers_now)
+        with following(headers):
             for kind in kinds:
                 observe.logger("http").info("request", **kind)
         plain = capsys.readouterr().err
         for kind in kinds:
             observe.RequestLines("http").info(headers, **kind)
         quick = capsys.readouterr().err
-        observe.configure_logging(fmt, "warning")
+        observe.configure_logging(fmt, "warning", headers_now)
         observe.RequestLines("http").info(headers, **kinds[0])
         assert capsys.readouterr().err == ""
     finally:
@@ -106,7 +107,7 @@ def test_the_line_of_a_request_is_as_any_other(
 @pytest.mark.parametrize("fmt", ["console", "json"])
 def test_an_exception_is_logged_without_its_message(fmt: observe.LogFormat, capsys: pytest.CaptureFixture[str]) -> None:
     try:
-        observe.configure_logging(fmt, "info")
+        observe.configure_logging(fmt, "info", headers_now)
         nik = "3201" + "241107690002"
         try:
             try:
@@ -127,7 +128,7 @@ def test_an_exception_is_logged_without_its_message(fmt: observe.LogFormat, caps
 
 def test_messages_are_counted_as_the_library_counts() -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
-    seconds = observe.MessageSeconds(ours)
+    seconds = observe.Seconds("mediq_message_seconds", "Time of a message in its handler", ["pattern", "outcome"], ours)
     reference = Histogram(
         "mediq_message_seconds",
         "Time of a message in its handler",
@@ -143,7 +144,7 @@ def test_messages_are_counted_as_the_library_counts() -> None:
         (("user.get", "ok"), 10.0),
         (("user.get", "ok"), 3600.0),
     ]:
-        seconds.observe(*labels, took)
+        seconds.observe(labels, took)
         reference.labels(*labels).observe(took)
     told = generate_latest(theirs).decode().splitlines()
     assert generate_latest(ours).decode().splitlines() == [line for line in told if "_created" not in line]

@@ -11,7 +11,7 @@ import jinja2
 import msgspec
 import segno
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 from markupsafe import Markup
 
 from mediq.config import Http
@@ -20,8 +20,8 @@ from mediq.domain.errors import NotFound
 from mediq.domain.roles import Role
 from mediq.http.auth import Doorman
 from mediq.http.boards import Boards
+from mediq.http.facts import facts_of
 from mediq.http.limits import RateLimiter
-from mediq.http.origin import origin_of
 from mediq.http.routes import ADMIN, STAFF, Limit
 from mediq.messages.errors import Unauthenticated
 from mediq.messages.principal import Principal
@@ -82,9 +82,7 @@ class Pages:
         }
 
     def add_to(self, app: web.Application) -> None:
-        """Add the routes, and what dresses the answers of all others for people."""
-        app.middlewares.insert(1, self._dressed())
-        app.middlewares.append(self._at_home())
+        """Add the routes."""
         for page in PAGES:
             app.router.add_get(page.path, self._counted(self._page(page)))
         app.router.add_get("/display/{board}", self._counted(self._board))
@@ -94,6 +92,26 @@ class Pages:
         app.router.add_get("/language/{language}", self._choose)
         app.router.add_get("/favicon.ico", self._favicon)
         app.router.add_get("/static/{path:.+}", self._assets.serve)
+
+    def home_or(self, handler: Handler) -> Handler:
+        """The home page for browsers, where programs get the answer of `handler`."""
+        show = self._counted(self._home)
+
+        async def home(request: web.Request) -> web.StreamResponse:
+            return await (show if wants_page(request) else handler)(request)
+
+        return home
+
+    def dress(self, request: web.Request, answer: web.Response) -> web.Response:
+        """A problem as a browser shows it to people; as it is to programs."""
+        if not wants_page(request):
+            return answer
+        assert isinstance(answer.body, bytes)
+        page = self._error(request, answer.status, json.loads(answer.body))
+        for name in (hdrs.RETRY_AFTER, hdrs.ALLOW, hdrs.WWW_AUTHENTICATE):
+            if name in answer.headers:
+                page.headers[name] = answer.headers[name]
+        return page
 
     def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
         """A page in the language of whoever asks."""
@@ -172,7 +190,7 @@ class Pages:
         """The address under which patients' phones reach this house, or None when nobody has told one."""
         host = request.url.host or ""
         alone = host == "localhost" or host.startswith("127.") or host == "::1"
-        return self._public_url or (None if alone else f"{origin_of(request).scheme}://{request.host}")
+        return self._public_url or (None if alone else f"{facts_of(request).origin.scheme}://{request.host}")
 
     async def _choose(self, request: web.Request) -> web.Response:
         """Remember a language in this browser and go back to the page."""
@@ -186,37 +204,8 @@ class Pages:
     async def _favicon(self, request: web.Request) -> web.Response:
         return see(self._assets.address("logo.svg"))
 
-    def _at_home(self) -> Middleware:
-        """Show browsers a home page at `/`, where programs ask how the house is."""
-        show = self._counted(self._home)
-
-        @web.middleware
-        async def at_home(request: web.Request, handler: Handler) -> web.StreamResponse:
-            return await (show if request.path == "/" and wants_page(request) else handler)(request)
-
-        return at_home
-
     async def _home(self, request: web.Request) -> web.Response:
         return self.render(request, "home.html")
-
-    def _dressed(self) -> Middleware:
-        """Show browsers errors as pages."""
-
-        @web.middleware
-        async def dressed(request: web.Request, handler: Handler) -> web.StreamResponse:
-            response = await handler(request)
-            if not wants_page(request):
-                return response
-            if response.content_type != "application/problem+json" or not isinstance(response, web.Response):
-                return response
-            assert isinstance(response.body, bytes)
-            page = self._error(request, response.status, json.loads(response.body))
-            for name in (hdrs.RETRY_AFTER, hdrs.ALLOW, hdrs.WWW_AUTHENTICATE):
-                if name in response.headers:
-                    page.headers[name] = response.headers[name]
-            return page
-
-        return dressed
 
     def _error(self, request: web.Request, status: int, problem: dict[str, Any]) -> web.Response:
         spoken = self._words[language_of(request)]

@@ -7,8 +7,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from mediq.http.facts import REQUEST_ID
+from mediq.http.facts import FACTS, Facts
 from mediq.http.files import send
+from mediq.http.origin import Origin
 from mediq.messages.document import Document
 from mediq.messages.errors import Unavailable
 
@@ -24,7 +25,7 @@ async def serving(first: Document, part: Part) -> AsyncIterator[str]:
     """The address of a server that sends one file."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        request[REQUEST_ID] = "test"
+        request[FACTS] = Facts(request_id="test", origin=Origin("203.0.113.7", "http"), headers={})
         return await send(request, first, part)
 
     app = web.Application()

@@ -12,7 +12,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from mediq.http import sse
-from mediq.http.origin import Proxies
+from mediq.http.middleware import Reception
 from mediq.http.server import HttpServer, Site
 from mediq.http.sse import Channel, Stream, Streams, frame
 from tests.fixtures.house import HANG, free_port
@@ -67,7 +67,7 @@ class OneChannel(Site):
             await asyncio.sleep(0)
             self.board.happen(*self.meanwhile)
 
-        app = web.Application(middlewares=[Proxies().middleware])
+        app = web.Application(middlewares=[Reception().middleware])
         app.on_response_prepare.append(on_prepare)
         app.router.add_get("/", serve)
         return app
@@ -267,7 +267,7 @@ async def test_a_drain_ends_every_stream_and_takes_no_more(house: Served) -> Non
     await client.begin()
     house.site.drain()
     assert await client.chunk() == b""
-    assert b" 500 " in (await house.come()).head  # a problem in a house, whose middlewares know the error
+    assert b" 503 " in (await house.come()).head
 
 
 async def test_a_stream_shows_that_it_lives(house: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from mediq import observe
 from mediq.domain.roles import Role
 from mediq.kernel.actor import Actor, handles
 from mediq.kernel.bus import Bus
 from mediq.kernel.cell import ActorCell
-from mediq.kernel.context import NOBODY, Context, current
+from mediq.kernel.context import NOBODY, Context, current, headers_now
 from mediq.kernel.retry import RetryPolicy
 from mediq.messages.errors import (
     DomainError,
@@ -124,7 +123,7 @@ async def test_an_ask_is_answered_and_then_acknowledged(bench: Bench) -> None:
         Kind.REPLY,
         ask.id,
         ask.deadline,
-        {"request_id": "r"},
+        {},  # whoever asked knows on whose behalf
         None,
     )
 
@@ -142,7 +141,7 @@ async def test_the_handler_learns_on_whose_behalf_it_runs(bench: Bench) -> None:
 
     async def script(message: Any, context: Context) -> Echoed:
         seen.append((context, current.get()))
-        logged.append(observe.whose.get())
+        logged.append(headers_now())
         return Echoed("")
 
     await bench.follow(script)
@@ -155,7 +154,7 @@ async def test_the_handler_learns_on_whose_behalf_it_runs(bench: Bench) -> None:
     assert seen == [(expected, expected), (Context(key=unkeyed.id),) * 2]
     assert logged == [{"a": "b"}, {}]
     assert current.get() is NOBODY
-    assert not observe.whose.get()
+    assert not headers_now()
 
 
 async def test_a_refusal_is_answered_and_acknowledged(bench: Bench) -> None:
