@@ -25,7 +25,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -37,14 +37,12 @@ from mediq.actors.queue import QueueActor
 from mediq.domain import commands, queue
 from mediq.domain.clinic import Clinic, Counter, Service
 from mediq.domain.events import DayClosed, Recorded
-from mediq.domain.roles import Role
-from mediq.domain.user import User
 from mediq.kernel.actor import Actor, handles
 from mediq.kernel.bus import Bus
 from mediq.kernel.cell import ActorCell
 from mediq.kernel.context import Context
 from mediq.messages.queue import AddPatient, CallNext, Complete, GetSnapshot, GetStatistics
-from mediq.messages.user import GetUser
+from mediq.messages.user import FindPeople, Person
 from mediq.stores.eventlog import EventLog, SqliteEventLog
 from mediq.stores.redis_eventlog import RedisEventLog
 from mediq.transport.memory import MemoryTransport
@@ -75,17 +73,9 @@ class Registry(Actor):
     name = "user"
     concurrency = CONNECTIONS
 
-    @handles(GetUser)
-    async def get(self, message: GetUser, context: Context) -> User:
-        now = datetime.now(UTC)
-        return User(
-            id=message.user_id,
-            nama="SITI UJI",
-            nik="3171014501900001",
-            role=Role.PASIEN.value,
-            created_at=now,
-            updated_at=now,
-        )
+    @handles(FindPeople)
+    async def find(self, message: FindPeople, context: Context) -> tuple[Person, ...]:
+        return tuple(Person(id=each, patient=True, born=date(1990, 1, 5)) for each in message.ids)
 
 
 class Noted:

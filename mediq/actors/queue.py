@@ -4,12 +4,11 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 
-from cachetools import TTLCache
-
 from mediq import observe
+from mediq.actors.patients import Patients
 from mediq.actors.queue_reading import QueueReading
 from mediq.domain import commands, day, public
 from mediq.domain.clinic import Clinic, Premises
@@ -25,17 +24,13 @@ from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context, current
 from mediq.kernel.interval import every
 from mediq.messages import queue as wire
-from mediq.messages.errors import Conflict, Fault, Forbidden, Invalid, NotFound
+from mediq.messages.errors import Conflict, Fault, Forbidden, NotFound
 from mediq.messages.registry import Done
-from mediq.messages.user import GetUser, UserDeleted, UserUpdated
 from mediq.stores.eventlog import EventLog
 from mediq.stores.history import History
 from mediq.stores.ledger import Ledger, Outcome
-from mediq.transport.base import Binding
 
 _log = observe.logger("queue")
-_PATIENT_KNOWN: Final = 300.0
-"""Seconds for which a patient is remembered, in case it is never told that they changed."""
 _ANYONES_PRIORITIES: Final = (None, Priority.NORMAL, Priority.LOW)
 _ON_TICKET: Final[dict[type[wire.TicketCommand], type[Any]]] = {
     wire.Recall: commands.Recall,
@@ -72,32 +67,24 @@ class QueueActor(QueueReading):
         ledger = Ledger(log, settings, on_recorded=self._publish, shared=shared)
         super().__init__(bus, ledger, History(log), settings, clock)
         self._cleanup_seconds = cleanup_seconds
-        self._birth_dates: TTLCache[str, tuple[date | None]] = TTLCache(maxsize=10_000, ttl=_PATIENT_KNOWN)
-        self._changes = 0
-        self._bindings: list[Binding] = []
+        self._patients = Patients(bus)
 
     async def on_start(self) -> None:
         await self._ledger.restore()
         if self._ledger.state.premises is not None:
             _log.info("services and counters are those that an administrator saved, not those of the settings")
-        for topic in ("user.updated", "user.deleted"):
-            self._bindings.append(await self.bus.subscribe(topic, self._forget))
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._ledger.run())
             group.create_task(every(self._cleanup_seconds, self._clean))
 
-    async def on_stop(self) -> None:
-        for binding in self._bindings:
-            await binding.close()
-
     @handles(wire.AddPatient)
     async def add_patient(self, message: wire.AddPatient, context: Context) -> TicketView:
         by_staff = context.principal is not None and context.principal.staff
         if not by_staff and (message.priority not in _ANYONES_PRIORITIES or message.priority_reason):
             raise Forbidden("Prioritas ditetapkan oleh petugas.", code="priority-by-staff")
-        born = await self._born(message.user_id)
+        born = await self._patients.born(message.user_id)
         return await self._carry_out(
             commands.AddPatient(
                 **self._asked(context),
@@ -208,7 +195,7 @@ class QueueActor(QueueReading):
         ticket = (await self._state()).ticket(message.id)
         born = None
         if ticket is not None and message.priority_reason == "lansia":
-            born = await self._born(ticket.user_id)
+            born = await self._patients.born(ticket.user_id)
         return await self._on_ticket(
             message, context, priority=message.priority, priority_reason=message.priority_reason, born=born
         )
@@ -229,8 +216,6 @@ class QueueActor(QueueReading):
 
     @handles(wire.WithdrawPatient)
     async def withdraw(self, message: wire.WithdrawPatient, context: Context) -> Done:
-        self._changes += 1
-        self._birth_dates.pop(message.user_id, None)  # the event that tells of it may come later
         state = await self._state()
         for ticket_id in state.users.get(message.user_id, ()):
             ticket = state.tickets.get(ticket_id)
@@ -239,28 +224,6 @@ class QueueActor(QueueReading):
                 with suppress(Conflict):  # called just now: whoever is at the counter is served
                     await self._submit(commands.Cancel(**asked, why="user-deleted", ticket_id=ticket_id))
         return Done()
-
-    async def _born(self, user_id: str) -> date | None:
-        """A patient's date of birth, asked for once and then remembered until told that they changed.
-
-        Raises:
-            NotFound: there is no such user.
-            Invalid: on field `user_id`, it is no person but a device, or staff who are no patients here.
-        """
-        if (known := self._birth_dates.get(user_id)) is not None:
-            return known[0]
-        changes = self._changes
-        patient = await self.bus.ask(GetUser(user_id=user_id))
-        if patient.nik is None:
-            raise Invalid.field("user_id", "bukan pasien: tidak punya NIK")
-        born = patient.born
-        if changes == self._changes:  # else this very patient may have changed since
-            self._birth_dates[user_id] = (born,)
-        return born
-
-    def _forget(self, event: UserUpdated | UserDeleted) -> None:
-        self._changes += 1
-        self._birth_dates.pop(event.user_id, None)
 
     def _asked(self, context: Context) -> dict[str, Any]:
         """When, by whom and under which key a command is given."""

@@ -93,9 +93,10 @@ class UserActor(SignIn):
     async def profile(self, message: user.GetProfile, context: Context) -> User:
         return await self._users.get(caller(context).user_id)
 
-    @handles(user.GetUser)
-    async def get(self, message: user.GetUser, context: Context) -> User:
-        return await self._users.get(message.user_id)
+    @handles(user.FindPeople)
+    async def find_people(self, message: user.FindPeople, context: Context) -> tuple[user.Person, ...]:
+        found = await self._users.find(message.ids)
+        return tuple(user.Person(id=each.id, patient=each.nik is not None, born=each.born) for each in found)
 
     @handles(user.ReadUser)
     async def read(self, message: user.ReadUser, context: Context) -> User:

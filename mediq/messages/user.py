@@ -1,5 +1,6 @@
 """What the user service is asked and tells."""
 
+from datetime import date
 from typing import Annotated
 
 import msgspec
@@ -78,11 +79,19 @@ class GetProfile(Request[User], frozen=True, kw_only=True):
     """The record of whoever asks."""
 
 
-@request("user.get", idempotent=True)
-class GetUser(Request[User], frozen=True, kw_only=True):
-    """Internal: one user by id."""
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody as the queue must know them: whether they are a patient, who has a NIK, and when they were born."""
 
-    user_id: str
+    id: str
+    patient: bool
+    born: date | None
+
+
+@request("user.find-people", idempotent=True)
+class FindPeople(Request[tuple[Person, ...]], frozen=True, kw_only=True):
+    """Internal: those of these users that there are, in no order."""
+
+    ids: tuple[str, ...]
 
 
 @request("user.read", idempotent=True)

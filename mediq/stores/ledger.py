@@ -132,7 +132,12 @@ class Ledger:
             Fault: the log could not be written; Expired where it could not be in time.
         """
         answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        until = math.inf if deadline is None else time.monotonic() + deadline - time.time()
+        until = math.inf
+        if deadline is not None:
+            left = deadline - time.time()
+            if left <= 0:
+                raise Expired
+            until = time.monotonic() + left
         self._waiting.append(_Submitted(command, answered, until))
         self._work.set()
         self._deadlines.add(until)

@@ -1,7 +1,7 @@
 """The people the clinic knows: patients and staff."""
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -78,6 +78,11 @@ class UserStore:
         """
         async with reading(self._engine) as connection:
             return await _required(connection, user_id)
+
+    async def find(self, ids: Collection[str]) -> list[User]:
+        """Those of the users with these ids that there are, in no order."""
+        async with reading(self._engine) as connection:
+            return [_user(row) for row in await connection.execute(_users().where(users.c.id.in_(ids)))]
 
     async def by_nik(self, nik: str) -> User | None:
         """The user with this NIK, or None."""

@@ -242,7 +242,7 @@ async def test_a_slow_process_holds_nobody_up_for_long(split: Split, desk: Desk)
 
 async def test_what_nobody_can_read_becomes_a_dead_letter(split: Split, desk: Desk) -> None:
     strange = Envelope(id=new_id(), pattern="user.no-such-thing", kind=Kind.TELL, body=b"")
-    broken = Envelope(id=new_id(), pattern="user.get", kind=Kind.TELL, body=b"\xc1")
+    broken = Envelope(id=new_id(), pattern="user.find-people", kind=Kind.TELL, body=b"\xc1")
     async with _flowing(split, desk) as stream, _channel(split) as channel:
         began = time.monotonic()
         before = await _waiting(channel, "user_service_queue.dead")

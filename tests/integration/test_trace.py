@@ -47,7 +47,7 @@ async def test_a_request_and_all_that_it_asks_for(talkative: House) -> None:
     assert not unknown, "looking a session up is part of the request"
     # From the gateway to the queue, which asks for the patient; from the desk that takes cards in to the reader, which
     # registers the patient and draws a number.
-    assert asked >= {"queue.add-patient", "user.get", "ocr.process-ktp", "ocr.run-job", "user.create-from-ocr"}
+    assert asked >= {"queue.add-patient", "user.find-people", "ocr.process-ktp", "ocr.run-job", "user.create-from-ocr"}
     others = [line for line in lines(talkative) if line["event"] == "request" and line.get("trace_id") != TRACE]
     assert others
     assert len({line["trace_id"] for line in others}) == len(others), "whoever shows none gets one"

@@ -282,6 +282,7 @@ async def test_nobody_waits_beyond_their_deadline(desk: Desk) -> None:
     with pytest.raises(Expired):
         await submit("e", -1)
     assert (await submit("f", 60))[1].ticket_id == "t-f"
+    assert [each.event.user_id for each in await desk.kept()] == ["u-a", "u-b", "u-f"]
 
 
 async def test_those_who_wait_when_the_ledger_stops_are_told(open_log: OpenLog) -> None:

@@ -54,6 +54,13 @@ async def test_what_is_not_there(users: UserStore) -> None:
             await change
 
 
+async def test_many_are_found_at_once(users: UserStore) -> None:
+    first, second, _ = [await users.create(a_user(n)) for n in (1, 2, 3)]
+    found = await users.find([second.id, "nobody", first.id])
+    assert sorted(found, key=lambda user: user.id) == sorted([first, second], key=lambda user: user.id)
+    assert await users.find([]) == []
+
+
 async def test_a_nik_belongs_to_one(users: UserStore) -> None:
     first = await users.create(a_user(1))
     with pytest.raises(Conflict) as refused:

@@ -1,0 +1,146 @@
+"""What the queue learns about patients from a user service that the test plays: one look for all who ask together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date
+
+import pytest
+
+from mediq.actors.patients import Patients
+from mediq.kernel.actor import Actor, handles
+from mediq.kernel.bus import Bus
+from mediq.kernel.cell import ActorCell
+from mediq.kernel.context import Context, current
+from mediq.messages.errors import Expired, Invalid, NotFound, Unavailable
+from mediq.messages.user import FindPeople, Person
+from mediq.transport.memory import MemoryTransport
+
+BORN = date(1948, 5, 17)
+
+
+class People(Actor):
+    """A user service of whom the test knows everyone, and everything that is asked; it answers when `open`."""
+
+    name = "user"
+
+    def __init__(self, bus: Bus) -> None:
+        super().__init__(bus)
+        self.known = {"siti": Person(id="siti", patient=True, born=BORN)}
+        self.asked: list[tuple[set[str], Context]] = []
+        self.begun = asyncio.Semaphore(0)
+        self.open = asyncio.Event()
+        self.open.set()
+        self.fault: Exception | None = None
+
+    @handles(FindPeople)
+    async def find(self, message: FindPeople, context: Context) -> tuple[Person, ...]:
+        self.asked.append((set(message.ids), context))
+        found = tuple(self.known[each] for each in message.ids if each in self.known)
+        self.begun.release()
+        await self.open.wait()
+        if self.fault is not None:
+            raise self.fault
+        return found
+
+
+@asynccontextmanager
+async def service() -> AsyncIterator[tuple[Patients, People]]:
+    transport = MemoryTransport()
+    await transport.start()
+    bus = Bus(transport, {"user": "user"})
+    await bus.start()
+    people = People(bus)
+    cell = ActorCell(people, transport, "user")
+    await cell.start()
+    running = asyncio.create_task(cell.run())
+    try:
+        yield Patients(bus), people
+    finally:
+        people.open.set()
+        await cell.stop()
+        await running
+        await bus.stop()
+        await transport.stop()
+
+
+async def asked_in(context: Context, patients: Patients, user_id: str) -> date | None:
+    current.set(context)
+    return await patients.born(user_id)
+
+
+async def test_who_asks_together_is_answered_by_one_look() -> None:
+    async with service() as (patients, people):
+        people.known |= {f"p{n}": Person(id=f"p{n}", patient=True, born=date(1990, 1, 1 + n)) for n in range(20)}
+        ids = [*(f"p{n}" for n in range(20)), "p0"]
+        born = await asyncio.gather(*map(patients.born, ids))
+        assert born == [*(date(1990, 1, 1 + n) for n in range(20)), date(1990, 1, 1)]
+        assert [ids for ids, _ in people.asked] == [set(ids)]
+
+
+async def test_each_gets_an_answer_of_their_own() -> None:
+    async with service() as (patients, people):
+        people.known["tablet"] = Person(id="tablet", patient=False, born=None)
+        people.known["budi"] = Person(id="budi", patient=True, born=None)
+        siti, budi, tablet, nobody = await asyncio.gather(
+            *map(patients.born, ("siti", "budi", "tablet", "nobody")), return_exceptions=True
+        )
+        assert (siti, budi) == (BORN, None)
+        assert isinstance(tablet, Invalid)
+        assert [error.field for error in tablet.errors] == ["user_id"]
+        assert isinstance(nobody, NotFound)
+        assert nobody.reason == "user-not-found"
+
+
+async def test_a_change_is_seen_by_whoever_asks_after_it() -> None:
+    """Also while a look from before it is still under way."""
+    async with service() as (patients, people):
+        people.open.clear()
+        before = asyncio.create_task(patients.born("siti"))
+        await people.begun.acquire()
+        del people.known["siti"]
+        after = asyncio.create_task(patients.born("siti"))
+        await people.begun.acquire()
+        people.open.set()
+        assert await before == BORN
+        with pytest.raises(NotFound):
+            await after
+
+
+async def test_a_fault_is_told_to_all_and_the_next_look_is_anew() -> None:
+    async with service() as (patients, people):
+        people.fault = NotFound("no")  # a final answer, which is not asked for again
+        failed = await asyncio.gather(patients.born("siti"), patients.born("siti"), return_exceptions=True)
+        assert [type(error) for error in failed] == [NotFound, NotFound]
+        people.fault = None
+        assert await patients.born("siti") == BORN
+
+
+async def test_who_goes_away_takes_nobody_along() -> None:
+    async with service() as (patients, people):
+        people.open.clear()
+        first, second = (asyncio.create_task(patients.born("siti")) for _ in range(2))
+        await people.begun.acquire()
+        first.cancel()
+        people.open.set()
+        assert await second == BORN
+        assert first.cancelled()
+        assert len(people.asked) == 1
+
+
+async def test_a_look_has_as_long_as_the_most_patient_and_the_trace_of_the_first() -> None:
+    async with service() as (patients, people):
+        now = patients._bus.clock()
+        contexts = [Context(deadline=now + 1, headers={"request_id": "first"}), Context(deadline=now + 3)]
+        await asyncio.gather(*(asked_in(context, patients, "siti") for context in contexts))
+        [(_, seen)] = people.asked
+        assert seen.deadline == now + 3
+        assert seen.headers == {"request_id": "first"}
+        assert seen.principal is None, "it is asked on behalf of the house"
+
+
+async def test_a_service_that_does_not_answer_is_a_fault() -> None:
+    async with service() as (patients, people):
+        people.open.clear()
+        with pytest.raises((Expired, Unavailable)):
+            await asked_in(Context(deadline=patients._bus.clock() + 0.05), patients, "siti")
