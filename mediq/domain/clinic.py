@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import date, datetime, time
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -86,7 +87,7 @@ class Clinic(Premises, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 
     def day(self, at: datetime) -> date:
         """The clinic's calendar day at that instant."""
-        return self.local(at).date()
+        return _day(self.timezone, at)
 
     def service(self, service_id: str | None) -> Service:
         """The service of that id, or the first one for None.
@@ -150,6 +151,11 @@ class Clinic(Premises, frozen=True, kw_only=True, forbid_unknown_fields=True, om
             if s.closes is not None and s.closes <= now.time()
         ]
         return (now - max(closed)).total_seconds() / 60 if closed else None
+
+
+@lru_cache(64)  # a command and its view ask several times about one instant
+def _day(timezone: str, at: datetime) -> date:
+    return at.astimezone(ZoneInfo(timezone)).date()
 
 
 DEFAULT = Clinic(

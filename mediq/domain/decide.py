@@ -93,7 +93,8 @@ def decide(queue: Queue, command: Command, clinic: Clinic) -> Decision:
     """
     clinic = clinic.changed(queue.premises)
     clock = command.at
-    command = msgspec.structs.replace(command, at=present(queue, clock))
+    if (at := present(queue, clock)) != clock:
+        command = msgspec.structs.replace(command, at=at)
     if command.key is not None:
         key, asked = split(command.key)
         answer = queue.answers.get(key)

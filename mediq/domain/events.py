@@ -6,6 +6,7 @@ events name its number, service and counter, never the patient, so that a board 
 """
 
 from datetime import date, datetime
+from typing import get_args
 
 import msgspec
 
@@ -175,6 +176,9 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     event: Event
 
 
+_KINDS: dict[type, str] = {each: str(each.__struct_config__.tag) for each in get_args(Event)}
+
+
 def kind(event: Event) -> str:
     """The event's name on the wire, such as `ticket-called`."""
-    return str(type(event).__struct_config__.tag)
+    return _KINDS[type(event)]

@@ -74,11 +74,11 @@ def evolve(queue: Queue, recorded: Recorded) -> Queue:
             queue = _undo(queue, event, version)
         case CounterOpened():
             desk = replace(queue.desk(event.counter), open=True)
-            queue = queue.but(desks=queue.desks.set(event.counter, desk), day=event.day)
+            queue = replace(queue, desks=queue.desks.set(event.counter, desk), day=event.day)
         case CounterClosed():
-            queue = queue.but(desks=queue.desks.set(event.counter, Desk()))
+            queue = replace(queue, desks=queue.desks.set(event.counter, Desk()))
         case ClinicChanged():
-            queue = queue.but(premises=event.premises)
+            queue = replace(queue, premises=event.premises)
         case DayClosed():
             day = event.day
             queue = _close_day(queue, event)
@@ -94,7 +94,7 @@ def evolve(queue: Queue, recorded: Recorded) -> Queue:
             ended=event.ended if isinstance(event, DayClosed) else 0,
         )
         answers = answers.set(key, answer)
-    return queue.but(version=version, at=at, answers=answers)
+    return replace(queue, version=version, at=at, answers=answers)
 
 
 def _issue(queue: Queue, event: TicketIssued, at: datetime, version: int) -> Queue:
@@ -135,20 +135,20 @@ def _act(queue: Queue, event: Event, actor: str, at: datetime, version: int) -> 
     queue = _put(queue, before, after)
     if isinstance(event, TicketCalled):
         assert event.counter is not None
-        touched = event.offered if before.priority is Priority.NORMAL else (event.service,)
-        runs = tuple((service, queue.line(service).high_run) for service in touched)
-        lines = queue.lines
-        for service, run in runs:
-            lines = lines.set(service, queue.line(service).with_high_run(high_run_after(run, before.priority)))
         call = Call(version, event.number, event.service, event.counter, at)
-        lines = lines.set(event.service, lines[event.service].called(call))
-        queue = queue.but(lines=lines)
+        lines = queue.lines.set(event.service, queue.line(event.service).called(call))
+        touched = event.offered if before.priority is Priority.NORMAL else (event.service,)
+        runs = tuple([(service, queue.line(service).high_run) for service in touched])
+        for service, run in runs:
+            if (now := high_run_after(run, before.priority)) != run:
+                lines = lines.set(service, lines.get(service, NOBODY).with_high_run(now))
+        queue = replace(queue, lines=lines)
     if worked(before, action) and not after.ended_by_closing:
         queue = clocked(queue, before, at)
     counter = _counter_of(after) or _counter_of(before)
     if counter is not None:
         last = Undoable(version=version, action=action, at=at, before=before, high_runs=runs)
-        queue = queue.but(desks=queue.desks.set(counter, replace(queue.desk(counter), last=last)))
+        queue = replace(queue, desks=queue.desks.set(counter, replace(queue.desk(counter), last=last)))
     return queue
 
 
@@ -218,11 +218,11 @@ def _undo(queue: Queue, event: ActionUndone, version: int) -> Queue:
         lines = lines.set(service, line.with_high_run(max(0, line.high_run - 1) if high else max(run, line.high_run)))
     if before.service in lines:
         lines = lines.set(before.service, lines[before.service].uncalled(last.version))
-    queue = queue.but(lines=lines)
+    queue = replace(queue, lines=lines)
     if worked(before, last.action):
         queue = unclocked(queue, before, last.at)
     desk = replace(queue.desk(event.counter), last=None)
-    return queue.but(desks=queue.desks.set(event.counter, desk))
+    return replace(queue, desks=queue.desks.set(event.counter, desk))
 
 
 def _close_day(queue: Queue, event: DayClosed) -> Queue:
@@ -242,7 +242,8 @@ def _close_day(queue: Queue, event: DayClosed) -> Queue:
         if kept:
             users[user] = kept
     forget = event.forget_before.isoformat()
-    return queue.but(
+    return replace(
+        queue,
         day=None,
         tickets=Map(),
         lines=Map(),
@@ -295,7 +296,7 @@ def _put(queue: Queue, before: Ticket | None, after: Ticket, **more: Any) -> Que
             desks = desks.set(left, replace(desks.get(left, UNATTENDED), ticket_id=None))
         if taken is not None:
             desks = desks.set(taken, replace(desks.get(taken, UNATTENDED), ticket_id=after.id))
-    return queue.but(tickets=tickets, finished=finished, lines=lines, desks=desks, active=active, **more)
+    return replace(queue, tickets=tickets, finished=finished, lines=lines, desks=desks, active=active, **more)
 
 
 def _queued_as(ticket: Ticket | None) -> str | None:

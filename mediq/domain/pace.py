@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from mediq.domain.state import RECENT, SAME_HOUR, Pace, Queue
 from mediq.domain.ticket import AT_COUNTER, Status, Ticket
 
@@ -23,7 +25,7 @@ def clocked(queue: Queue, served: Ticket, at: datetime) -> Queue:
     pace = queue.paces.get(served.service, Pace())
     pace = Pace(finished=pace.finished + 1, seconds=(*pace.seconds, seconds)[-RECENT:])
     same = (*queue.hours.get(hour, ()), seconds)[-SAME_HOUR:]
-    return queue.but(paces=queue.paces.set(served.service, pace), hours=queue.hours.set(hour, same))
+    return replace(queue, paces=queue.paces.set(served.service, pace), hours=queue.hours.set(hour, same))
 
 
 def unclocked(queue: Queue, served: Ticket, at: datetime) -> Queue:
@@ -32,7 +34,7 @@ def unclocked(queue: Queue, served: Ticket, at: datetime) -> Queue:
     pace = queue.paces.get(served.service, Pace())
     pace = Pace(finished=pace.finished - 1, seconds=_without_last(pace.seconds, seconds))
     same = _without_last(queue.hours.get(hour, ()), seconds)
-    return queue.but(paces=queue.paces.set(served.service, pace), hours=queue.hours.set(hour, same))
+    return replace(queue, paces=queue.paces.set(served.service, pace), hours=queue.hours.set(hour, same))
 
 
 def hour_key(service: str, at: datetime) -> str:

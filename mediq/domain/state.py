@@ -1,7 +1,7 @@
 """The queue as it stands: what the events so far add up to."""
 
 from datetime import date, datetime
-from typing import Any
+from functools import lru_cache
 
 import msgspec
 from immutables import Map
@@ -100,11 +100,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
 
     def without_history(self) -> "Queue":
         """This queue for whoever shows it: without the visits of the days before, which only statistics look at."""
-        return self.but(history=Map())
-
-    def but(self, **changes: Any) -> "Queue":
-        """This queue with some fields replaced."""
-        return msgspec.structs.replace(self, **changes)
+        return msgspec.structs.replace(self, history=Map())
 
 
 def active_key(user_id: str, service: str) -> str:
@@ -112,6 +108,7 @@ def active_key(user_id: str, service: str) -> str:
     return f"{service}/{user_id}"
 
 
+@lru_cache(64)
 def number_key(day: date, letter: str) -> str:
     """Under which `Queue.numbers` counts a letter on a day."""
     return f"{day.isoformat()}/{letter}"

@@ -227,7 +227,7 @@ def test_a_log_and_a_snapshot_from_before_there_were_changes_still_fold(journal:
     old = msgspec.msgpack.decode(dump(journal.queue))
     del old["premises"], old["at"]
     queue = load(msgspec.msgpack.encode(old | {"format": 1}))
-    assert queue.but(at=journal.at) == journal.queue == replayed(journal.log)
+    assert msgspec.structs.replace(queue, at=journal.at) == journal.queue == replayed(journal.log)
     assert (queue.premises, queue.at) == (None, None)
     assert journal.call("2").number == "A-002"
 
