@@ -31,18 +31,30 @@ _DETAILS: Final = {
     405: "Cara ini tidak berlaku untuk halaman ini.",
     413: "Isi permintaan terlalu besar.",
 }
-SECURITY_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
-    "frame-ancestors 'none'; form-action 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-_ON_ALL: Final = CIMultiDict({**SECURITY_HEADERS, "Cache-Control": "no-store"})
+_HEADERS: Final = CIMultiDict(
+    {
+        "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; "
+        "base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    }
+)
 """What a response says unless it says something else."""
+_HEADERS_OF_DATA: Final = CIMultiDict(
+    {
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    }
+)
+"""The same for what no browser shows: it opens nothing, and nothing can be opened in it."""
+_DATA: Final = frozenset({"application/json", "application/problem+json", EVENT_STREAM})
 
 
 class Reception:
@@ -126,7 +138,7 @@ async def metrics(request: web.Request) -> web.Response:
 async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
     """Add the headers that every response carries, event streams too."""
     headers = response.headers
-    headers.merge(_ON_ALL)
+    headers.merge(_HEADERS_OF_DATA if headers.get(hdrs.CONTENT_TYPE) in _DATA else _HEADERS)
     headers[hdrs.SERVER] = "MediQ"  # aiohttp has put its version there
     if (facts := request.get(FACTS)) is None:
         return

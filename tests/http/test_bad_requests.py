@@ -228,7 +228,10 @@ async def test_pages_that_are_not_there(desk: Desk, method: str, path: str, stat
 async def test_every_answer_carries_what_keeps_browsers_strict(desk: Desk) -> None:
     for path in ("/", "/no/such/page", "/setup", "/users"):
         headers = (await desk.get(path)).headers
-        assert "default-src 'self'" in headers["Content-Security-Policy"]
+        page = headers["Content-Type"].startswith("text/html")
+        assert page == (path == "/setup")
+        assert ("default-src 'self';" if page else "default-src 'none';") in headers["Content-Security-Policy"]
+        assert ("Permissions-Policy" in headers) == page, "which speaks of what is shown"
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Cache-Control"] == "no-store"
         assert "aiohttp" not in headers["Server"].lower()
