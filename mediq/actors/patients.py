@@ -1,4 +1,4 @@
-"""Who the queue's patients are: the user service is asked once for all who want to know at the same moment."""
+"""Who the queue's patients are: the user service is asked once for all who want to know while it is being asked."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,12 +22,16 @@ class _Wanted(NamedTuple):
 
 
 class Patients:
-    """Asks the user service about patients, anew each time: what is answered was so after the question."""
+    """Asks the user service about patients, anew each time: what is answered was so after the question.
+
+    One look is under way at a time. Whoever comes meanwhile shares the next one, so that a look costs the less the more
+    there is to do.
+    """
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._wanted: list[_Wanted] = []
-        self._looks: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.Task[None] | None = None
 
     async def born(self, user_id: str) -> date | None:
         """A patient's date of birth, if it is known.
@@ -37,12 +41,12 @@ class Patients:
             Invalid: on field `user_id`, it is no person but a device, or staff who are no patients here.
             Fault: the user service does not answer.
         """
-        if not self._wanted:
-            look = asyncio.create_task(self._look())  # in the next turn of the loop, until when others may join
-            self._looks.add(look)
-            look.add_done_callback(self._looks.discard)
         answered: asyncio.Future[Person | None] = asyncio.get_running_loop().create_future()
         self._wanted.append(_Wanted(user_id, answered, current.get()))
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(
+                self._look()
+            )  # in the next turn of the loop, until when others may join
         person = await answered
         if person is None:
             raise NotFound("Pengguna tidak ditemukan.", code="user-not-found")
@@ -51,19 +55,20 @@ class Patients:
         return person.born
 
     async def _look(self) -> None:
-        wanted, self._wanted = self._wanted, []
-        current.set(_shared([each.context for each in wanted]))
-        try:
-            ids = tuple({each.user_id for each in wanted})
-            people = {person.id: person for person in await self._bus.ask(FindPeople(ids=ids))}
-        except Exception as error:
-            for each in wanted:
-                if not each.answered.done():
-                    each.answered.set_exception(error)
-            return
-        for each in wanted:
-            if not each.answered.done():  # else whoever asked has gone
-                each.answered.set_result(people.get(each.user_id))
+        while self._wanted:
+            wanted, self._wanted = self._wanted, []
+            current.set(_shared([each.context for each in wanted]))
+            try:
+                ids = tuple({each.user_id for each in wanted})
+                people = {person.id: person for person in await self._bus.ask(FindPeople(ids=ids))}
+            except Exception as error:
+                for each in wanted:
+                    if not each.answered.done():
+                        each.answered.set_exception(error)
+            else:
+                for each in wanted:
+                    if not each.answered.done():  # else whoever asked has gone
+                        each.answered.set_result(people.get(each.user_id))
 
 
 def _shared(contexts: Sequence[Context]) -> Context:

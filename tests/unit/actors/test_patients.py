@@ -78,6 +78,19 @@ async def test_who_asks_together_is_answered_by_one_look() -> None:
         assert [ids for ids, _ in people.asked] == [set(ids)]
 
 
+async def test_who_comes_while_a_look_is_under_way_shares_the_next() -> None:
+    async with service() as (patients, people):
+        people.open.clear()
+        first = asyncio.create_task(patients.born("siti"))
+        await people.begun.acquire()
+        others = [asyncio.create_task(patients.born(each)) for each in ("siti", "budi", "siti")]
+        people.open.set()
+        born = await asyncio.gather(first, *others, return_exceptions=True)
+        assert [born[0], born[1], born[3]] == [BORN] * 3
+        assert isinstance(born[2], NotFound)
+        assert [ids for ids, _ in people.asked] == [{"siti"}, {"siti", "budi"}]
+
+
 async def test_each_gets_an_answer_of_their_own() -> None:
     async with service() as (patients, people):
         people.known["tablet"] = Person(id="tablet", patient=False, born=None)
@@ -100,7 +113,6 @@ async def test_a_change_is_seen_by_whoever_asks_after_it() -> None:
         await people.begun.acquire()
         del people.known["siti"]
         after = asyncio.create_task(patients.born("siti"))
-        await people.begun.acquire()
         people.open.set()
         assert await before == BORN
         with pytest.raises(NotFound):
