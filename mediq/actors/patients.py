@@ -1,16 +1,19 @@
-"""Who the queue's patients are: the user service is asked once for all who want to know while it is being asked."""
+"""Who the queue's patients are: the user service is asked once for all who want to know at about the same time."""
 
 import asyncio
 from collections.abc import Sequence
 from datetime import date
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from mediq.kernel.bus import Bus
 from mediq.kernel.context import Context, current
-from mediq.messages.errors import Invalid, NotFound
+from mediq.messages.errors import Invalid, NotFound, Unavailable
 from mediq.messages.user import FindPeople, Person
+
+_SHARED_SECONDS: Final = 0.02
+"""How long others wait for a look to end before they have one of their own."""
 
 
 class _Wanted(NamedTuple):
@@ -24,14 +27,16 @@ class _Wanted(NamedTuple):
 class Patients:
     """Asks the user service about patients, anew each time: what is answered was so after the question.
 
-    One look is under way at a time. Whoever comes meanwhile shares the next one, so that a look costs the less the more
-    there is to do.
+    Whoever comes while a look is under way shares the next one, which begins when that has ended, and at the latest a
+    moment after it began: one that hangs holds nobody else up.
     """
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._wanted: list[_Wanted] = []
-        self._looking: asyncio.Task[None] | None = None
+        self._young: asyncio.Task[None] | None = None
+        """The look for whose end others wait to share the next."""
+        self._looks: set[asyncio.Task[None]] = set()
 
     async def born(self, user_id: str) -> date | None:
         """A patient's date of birth, if it is known.
@@ -43,10 +48,8 @@ class Patients:
         """
         answered: asyncio.Future[Person | None] = asyncio.get_running_loop().create_future()
         self._wanted.append(_Wanted(user_id, answered, current.get()))
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(
-                self._look()
-            )  # in the next turn of the loop, until when others may join
+        if self._young is None:
+            self._begin()
         person = await answered
         if person is None:
             raise NotFound("Pengguna tidak ditemukan.", code="user-not-found")
@@ -54,21 +57,37 @@ class Patients:
             raise Invalid.field("user_id", "bukan pasien: tidak punya NIK")
         return person.born
 
+    def _begin(self) -> None:
+        self._young = look = asyncio.create_task(self._look())  # in the next turn: until then others may join
+        self._looks.add(look)
+        aged = asyncio.get_running_loop().call_later(_SHARED_SECONDS, self._end, look)
+        look.add_done_callback(self._end)
+        look.add_done_callback(self._looks.discard)
+        look.add_done_callback(lambda _: aged.cancel())
+
+    def _end(self, look: asyncio.Task[None]) -> None:
+        """Wait for this look no longer."""
+        if self._young is look:
+            self._young = None
+            if self._wanted:
+                self._begin()
+
     async def _look(self) -> None:
-        while self._wanted:
-            wanted, self._wanted = self._wanted, []
-            current.set(_shared([each.context for each in wanted]))
-            try:
-                ids = tuple({each.user_id for each in wanted})
-                people = {person.id: person for person in await self._bus.ask(FindPeople(ids=ids))}
-            except Exception as error:
-                for each in wanted:
-                    if not each.answered.done():
-                        each.answered.set_exception(error)
-            else:
-                for each in wanted:
-                    if not each.answered.done():  # else whoever asked has gone
-                        each.answered.set_result(people.get(each.user_id))
+        wanted, self._wanted = self._wanted, []
+        current.set(_shared([each.context for each in wanted]))
+        try:
+            ids = tuple({each.user_id for each in wanted})
+            people = {person.id: person for person in await self._bus.ask(FindPeople(ids=ids))}
+        except BaseException as error:
+            for each in wanted:
+                if not each.answered.done():
+                    each.answered.set_exception(error if isinstance(error, Exception) else Unavailable())
+            if not isinstance(error, Exception):
+                raise
+            return
+        for each in wanted:
+            if not each.answered.done():  # else whoever asked has gone
+                each.answered.set_result(people.get(each.user_id))
 
 
 def _shared(contexts: Sequence[Context]) -> Context:

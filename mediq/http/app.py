@@ -89,10 +89,11 @@ class Gateway(Site):
             app.on_response_prepare.append(cors.on_prepare)
         routes = table(open_registration=self._settings.registration == "open")
         for route in routes:
-            handler = self._dispatcher.handler(route)
-            app.router.add_route(
-                route.method, route.path, self.pages.home_or(handler) if route.path == "/" else handler
-            )
+            answer = self._dispatcher.handler(route)
+            if route.path == "/":
+                app.router.add_get("/", self.pages.home_or(answer))
+            else:
+                app.router.add_route(route.method, route.path, answer)
         app.router.add_get("/events/board/{board}", self._board_events, allow_head=False)
         app.router.add_get("/events/operator", self._operator_events, allow_head=False)
         app.router.add_get("/events/ticket/{token}", self._ticket_events, allow_head=False)

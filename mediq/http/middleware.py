@@ -53,7 +53,7 @@ _HEADERS_OF_DATA: Final = CIMultiDict(
         "Cache-Control": "no-store",
     }
 )
-"""The same for what no browser shows: it opens nothing, and nothing can be opened in it."""
+"""The same for data, which open nothing and are opened in nothing, whoever shows them."""
 _DATA: Final = frozenset({"application/json", "application/problem+json", EVENT_STREAM})
 
 
@@ -98,7 +98,13 @@ class Reception:
         if isinstance(error, ConnectionError) or (isinstance(error, web.HTTPException) and error.status < 400):
             raise error
         answer = _problem(error, facts_of(request).request_id)
-        return self._dress(request, answer) if self._dress is not None else answer
+        if self._dress is None:
+            return answer
+        try:
+            return self._dress(request, answer)
+        except Exception:
+            _log.exception("problem not shown as a page")
+            return answer
 
     def _tell(
         self, request: web.Request, facts: Facts, response: web.StreamResponse | None, status: int, seconds: float

@@ -103,6 +103,7 @@ def _peer(remote: str, scheme: str) -> Origin:
     return Origin(_counted(remote), scheme)
 
 
+@lru_cache(_CALLERS)
 def _counted(text: str) -> str:
     """An address as calls are counted by it: of IPv6 the network, in which a caller may take any address it likes."""
     address = _parsed(text)

@@ -231,10 +231,17 @@ async def test_every_answer_carries_what_keeps_browsers_strict(desk: Desk) -> No
         page = headers["Content-Type"].startswith("text/html")
         assert page == (path == "/setup")
         assert ("default-src 'self';" if page else "default-src 'none';") in headers["Content-Security-Policy"]
-        assert ("Permissions-Policy" in headers) == page, "which speaks of what is shown"
+        for name in ("Permissions-Policy", "Referrer-Policy", "X-Frame-Options", "Cross-Origin-Opener-Policy"):
+            assert (name in headers) == page, "which speaks of what is shown"
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Cache-Control"] == "no-store"
         assert "aiohttp" not in headers["Server"].lower()
+
+
+async def test_home_answers_who_wants_the_headers_alone(desk: Desk) -> None:
+    for headers, kind in (({"Accept": "text/html"}, "text/html; charset=utf-8"), ({}, "application/json")):
+        async with desk.http.head("/", headers=headers) as found:
+            assert (found.status, found.headers["Content-Type"]) == (200, kind)
 
 
 async def test_the_request_id_is_the_callers_if_it_is_one(desk: Desk) -> None:

@@ -12,7 +12,8 @@ from mediq.kernel.actor import Actor, handles
 from mediq.kernel.bus import Bus
 from mediq.kernel.cell import ActorCell
 from mediq.kernel.context import Context, current
-from mediq.messages.errors import Expired, Invalid, NotFound, Unavailable
+from mediq.kernel.retry import RetryPolicy
+from mediq.messages.errors import BreakerOpen, Expired, Invalid, NotFound, Unavailable
 from mediq.messages.user import FindPeople, Person
 from mediq.transport.memory import MemoryTransport
 
@@ -32,12 +33,17 @@ class People(Actor):
         self.open = asyncio.Event()
         self.open.set()
         self.fault: Exception | None = None
+        self.hung = 0
+        """So many asks to come are never answered."""
 
     @handles(FindPeople)
     async def find(self, message: FindPeople, context: Context) -> tuple[Person, ...]:
         self.asked.append((set(message.ids), context))
         found = tuple(self.known[each] for each in message.ids if each in self.known)
         self.begun.release()
+        if self.hung:
+            self.hung -= 1
+            await asyncio.Event().wait()
         await self.open.wait()
         if self.fault is not None:
             raise self.fault
@@ -45,10 +51,10 @@ class People(Actor):
 
 
 @asynccontextmanager
-async def service() -> AsyncIterator[tuple[Patients, People]]:
+async def service(timeout: float = 5.0) -> AsyncIterator[tuple[Patients, People]]:
     transport = MemoryTransport()
     await transport.start()
-    bus = Bus(transport, {"user": "user"})
+    bus = Bus(transport, {"user": "user"}, timeout=timeout, retry=RetryPolicy(initial=0.001))
     await bus.start()
     people = People(bus)
     cell = ActorCell(people, transport, "user")
@@ -57,9 +63,8 @@ async def service() -> AsyncIterator[tuple[Patients, People]]:
     try:
         yield Patients(bus), people
     finally:
-        people.open.set()
-        await cell.stop()
-        await running
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
         await bus.stop()
         await transport.stop()
 
@@ -119,13 +124,49 @@ async def test_a_change_is_seen_by_whoever_asks_after_it() -> None:
             await after
 
 
-async def test_a_fault_is_told_to_all_and_the_next_look_is_anew() -> None:
+@pytest.mark.parametrize("fault", [Unavailable(), NotFound("no")])
+async def test_a_fault_is_told_to_all_and_the_next_look_is_anew(fault: Exception) -> None:
     async with service() as (patients, people):
-        people.fault = NotFound("no")  # a final answer, which is not asked for again
+        people.fault = fault
         failed = await asyncio.gather(patients.born("siti"), patients.born("siti"), return_exceptions=True)
-        assert [type(error) for error in failed] == [NotFound, NotFound]
+        assert [type(error) for error in failed] == [type(fault)] * 2
         people.fault = None
         assert await patients.born("siti") == BORN
+
+
+async def test_a_look_that_hangs_holds_nobody_else_up() -> None:
+    async with service() as (patients, people):
+        people.hung = 1
+        first = asyncio.create_task(patients.born("siti"))
+        await people.begun.acquire()
+        assert await asyncio.gather(*(patients.born("siti") for _ in range(5))) == [BORN] * 5
+        assert not first.done()
+        assert len(people.asked) == 2, "they shared one"
+        first.cancel()
+
+
+async def test_the_circuit_opens_on_a_service_that_hangs() -> None:
+    async with service(timeout=0.6) as (patients, people):
+        people.hung = 12
+        asked = []
+        for _ in range(people.hung):
+            asked.append(asyncio.create_task(patients.born("siti")))
+            await people.begun.acquire()  # none waits for the one before
+        failed = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(error) for error in failed] == [Expired] * 12
+        with pytest.raises(BreakerOpen):
+            await patients.born("siti")
+
+
+async def test_what_the_ask_waited_for_is_cancelled() -> None:
+    async with service() as (patients, people):
+        people.open.clear()
+        asked = asyncio.create_task(patients.born("siti"))
+        await people.begun.acquire()
+        for look in patients._looks:
+            look.cancel()
+        with pytest.raises(Unavailable):
+            await asked
 
 
 async def test_who_goes_away_takes_nobody_along() -> None:
