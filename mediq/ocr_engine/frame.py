@@ -129,9 +129,10 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 def _project(matrix: NDArray[np.float64], points: Points) -> Points:
-    flat = np.column_stack((points, np.ones(len(points)))) @ matrix.T
-    depth = np.where(np.abs(flat[:, 2:]) < 1e-9, 1e-9, flat[:, 2:])
-    out: Points = flat[:, :2] / depth
+    """The points as a 3 × 3 matrix maps them, or as each of several does: maps × points × 2."""
+    flat = points @ matrix[..., :2].swapaxes(-1, -2) + matrix[..., None, :, 2]
+    depth = np.where(np.abs(flat[..., 2:]) < 1e-9, 1e-9, flat[..., 2:])
+    out: Points = flat[..., :2] / depth
     return out
 
 
@@ -150,9 +151,9 @@ def fit_frame(marks: list[Mark], lines: list[Line]) -> Frame | None:
     centre = points.mean(axis=0)
     spread = float(np.abs(points - centre).max()) or 1.0
     norm = np.array([[1 / spread, 0, -centre[0] / spread], [0, 1 / spread, -centre[1] / spread], [0, 0, 1]])
+    shiftings = _shiftings()
     tried = []
-    for shifts in _shiftings():
-        affine, error, weights = _affine(marks, shifts, norm)
+    for shifts, affine, error, weights in zip(shiftings, *_affine(marks, shiftings, norm), strict=True):
         if np.linalg.det(affine[:2, :2]) > 0:
             tried.append((error + _SHIFTED * max(shifts.values(), default=0), affine, shifts, weights))
     # Perspective also brings rows together or apart: which rows are second ones shows only once it is fitted.
@@ -201,38 +202,30 @@ def _targets(marks: list[Mark], shifts: dict[str, int]) -> tuple[Points, Points]
 
 
 def _affine(
-    marks: list[Mark], shifts: dict[str, int], norm: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
-    left, right = _targets(marks, shifts)
-    seen_left = _project(norm, np.array([m.left for m in marks]))
-    seen_right = _project(norm, np.array([m.right for m in marks]))
-    source = np.vstack((seen_left, seen_right))
-    target = np.vstack((left, right))
+    marks: list[Mark], shiftings: list[dict[str, int]], norm: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """For each way of second rows the map (3 × 3), its error, and how much of its trust each mark keeps."""
+    targets = np.array([np.vstack(_targets(marks, shifts)) for shifts in shiftings])
+    source = _project(norm, np.array([m.left for m in marks] + [m.right for m in marks]))
+    full = np.column_stack((source, np.ones(len(source))))
     trust = np.array([m.weight for m in marks])
     wide = np.array([m.wide for m in marks])
-    weights = trust.copy()
-    solution: NDArray[np.float64] = np.zeros((3, 2))
-    full = np.column_stack((source, np.ones(len(source))))
-    distances = np.zeros(len(marks))
+    weights = np.tile(trust, (len(shiftings), 1))
+    rows = np.zeros((len(shiftings), 2 * len(full) + 2, 6))
+    # A weak pull to a map without shear holds what few labels leave open.
+    rows[:, -2:, [0, 1, 3, 4]] = np.array([[1.0, 0, 0, -1.0], [0, 1.0, 1.0, 0]]) * 0.02
+    wanted = np.zeros(rows.shape[:2])
     for _ in range(4):
-        both = np.sqrt(np.concatenate((weights, 0.4 * weights * wide)))[:, None]
-        # A weak pull to a map without shear holds what few labels leave open.
-        pull = np.array([[1.0, 0, 0, -1.0], [0, 1.0, 1.0, 0]]) * 0.02
-        rows = np.zeros((2 * len(full) + 2, 6))
-        wanted = np.zeros(2 * len(full) + 2)
-        rows[: len(full), :3] = full * both
-        rows[len(full) : -2, 3:] = full * both
-        wanted[: len(full)] = target[:, 0] * both[:, 0]
-        wanted[len(full) : -2] = target[:, 1] * both[:, 0]
-        rows[-2:, [0, 1, 3, 4]] = pull
-        flat = np.linalg.lstsq(rows, wanted, rcond=None)[0]
-        solution = flat.reshape(2, 3).T.astype(np.float64)
-        missed = np.hypot(*(full @ solution - target).T)
-        distances = np.minimum(missed[: len(marks)], 40) + 0.3 * wide * np.minimum(missed[len(marks) :], 40)
+        both = np.sqrt(np.hstack((weights, 0.4 * weights * wide)))[..., None]
+        rows[:, : len(full), :3] = rows[:, len(full) : -2, 3:] = full * both
+        wanted[:, :-2] = (targets * both).swapaxes(1, 2).reshape(len(shiftings), -1)
+        maps = (np.linalg.pinv(rows) @ wanted[..., None]).reshape(-1, 2, 3)
+        missed = np.minimum(np.hypot(*np.moveaxis(full @ maps.swapaxes(1, 2) - targets, -1, 0)), 40)
+        distances = missed[:, : len(marks)] + 0.3 * wide * missed[:, len(marks) :]
         weights = trust / (1 + (distances / 6) ** 2)
-    error = float(np.sqrt((trust * np.minimum(distances, 40) ** 2).sum() / trust.sum()))
-    matrix = np.vstack((solution.T, (0.0, 0.0, 1.0)))
-    return matrix, error, weights / np.maximum(trust, 1e-9)
+    errors = np.sqrt((trust * np.minimum(distances, 40) ** 2).sum(axis=1) / trust.sum())
+    matrices = np.hstack((maps, np.tile([0.0, 0.0, 1.0], (len(shiftings), 1, 1))))
+    return matrices, errors, weights / np.maximum(trust, 1e-9)
 
 
 def _projective(
@@ -244,46 +237,42 @@ def _projective(
     norm: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], float]:
     left, right = _targets(marks, shifts)
-    seen_left = _project(norm, np.array([m.left for m in marks]))
-    seen_right = _project(norm, np.array([m.right for m in marks]))
     trust = np.sqrt(weights * np.array([m.weight for m in marks]))
     wide = np.array([m.wide for m in marks])
     long = [line for line in lines if line.length > 3 * line.height]
-    ends = np.array([line.ends() for line in long]).reshape(-1, 2)
-    seen_ends = _project(norm, ends) if len(ends) else ends
     reach = np.array([min(1.0, line.length / line.height / 12) for line in long])
+    ends = [line.ends() for line in long]
+    seen = _project(norm, np.vstack([[m.left for m in marks], [m.right for m in marks], *ends]))
+    count = len(marks)
 
-    def misses(flat: NDArray[np.float64]) -> NDArray[np.float64]:
-        matrix = np.append(flat, 1.0).reshape(3, 3)
-        at_left, at_right = _project(matrix, seen_left), _project(matrix, seen_right)
-        parts = [
-            ((at_left - left) * trust[:, None]).ravel(),
-            (at_right[:, 0] - right[:, 0]) * trust * wide * 0.4,
-            # Perspective is small in a photo worth reading; without evidence there is none.
-            flat[6:] * 25.0,
-        ]
-        if len(ends):
-            level = _project(matrix, seen_ends).reshape(-1, 2, 2)
-            rise = (level[:, 1, 1] - level[:, 0, 1]) * reach
-            parts.append(np.clip(rise, -12, 12) * 0.7)
-        out: NDArray[np.float64] = np.concatenate(parts)
+    def misses(maps: NDArray[np.float64]) -> NDArray[np.float64]:
+        """By how much each of several maps, given by the first eight of its nine numbers, misses everything seen."""
+        matrices = np.hstack((maps, np.ones((len(maps), 1)))).reshape(-1, 3, 3)
+        at = _project(matrices, seen)
+        level = at[:, 2 * count :].reshape(len(maps), -1, 2, 2)
+        rise = (level[:, :, 1, 1] - level[:, :, 0, 1]) * reach
+        out = np.hstack(
+            (
+                ((at[:, :count] - left) * trust[:, None]).reshape(len(maps), -1),
+                (at[:, count : 2 * count, 0] - right[:, 0]) * trust * wide * 0.4,
+                # Perspective is small in a photo worth reading; without evidence there is none.
+                maps[:, 6:] * 25.0,
+                np.clip(rise, -12, 12) * 0.7,
+            )
+        )
         # Beyond three units a miss counts by its size, not its square.
         size = np.abs(out)
         return np.where(size > 3, np.sign(out) * np.sqrt(np.maximum(6 * size - 9, 0)), out)
 
     flat = start.ravel()[:8].copy()
-    now = misses(flat)
+    now = misses(flat[None])[0]
     damping = 1e-3
-    scale = np.array([1, 1, 1, 1, 1, 1, 1e-2, 1e-2])
+    steps = 1e-3 * np.array([1, 1, 1, 1, 1, 1, 1e-2, 1e-2])
     for _ in range(25):
-        slope = np.empty((len(now), 8))
-        for index in range(8):
-            step = np.zeros(8)
-            step[index] = 1e-3 * scale[index]
-            slope[:, index] = (misses(flat + step) - now) / step[index]
+        slope = ((misses(flat + np.diag(steps)) - now) / steps[:, None]).T
         normal = slope.T @ slope
         move = np.linalg.solve(normal + damping * np.diag(np.diag(normal) + 1e-9), -slope.T @ now)
-        tried = misses(flat + move)
+        tried = misses((flat + move)[None])[0]
         if tried @ tried < now @ now:
             gain = now @ now - tried @ tried
             flat, now, damping = flat + move, tried, damping / 4
@@ -294,6 +283,6 @@ def _projective(
             if damping > 1e6:
                 break
     matrix = np.append(flat, 1.0).reshape(3, 3)
-    missed = np.hypot(*(_project(matrix, seen_left) - left).T)
+    missed = np.hypot(*(_project(matrix, seen[:count]) - left).T)
     error = float(np.sqrt((weights * missed**2).sum() / max(1e-9, weights.sum())))
     return matrix, error
