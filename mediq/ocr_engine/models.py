@@ -6,6 +6,7 @@ upside down.
 """
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,13 @@ ROW_HEIGHT = 48
 """Pixels: the height of a line of text as the reading network wants it."""
 STEP = 8
 """Pixels of a 48-pixel row that one step of the reading network's output stands for."""
+_LONGEST = 1600
+"""Pixels: the length to which longer rows are squeezed."""
+_MARGIN = 16
+"""Pixels of grey behind a row, at least: without them, rows of 170 specimens, most of them hard, lost two NIKs."""
 
 
-def _session(name: str, threads: int) -> Any:
+def _session(name: str, threads: int, *, arena: bool) -> Any:
     spec = find_spec("rapidocr")
     if spec is None or spec.origin is None:
         raise RuntimeError("the rapidocr package, which carries the reading networks, is not installed")
@@ -35,8 +40,8 @@ def _session(name: str, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # The arena keeps the largest shape ever seen; pictures vary, so memory would only grow.
-    options.enable_cpu_mem_arena = False
+    # The arena keeps the largest shape ever seen.
+    options.enable_cpu_mem_arena = arena
     # Idle threads must not spin: another card may be waiting for the core.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     path = Path(spec.origin).parent / "models" / name
@@ -44,12 +49,17 @@ def _session(name: str, threads: int) -> Any:
 
 
 class Models:
-    """Both networks, loaded. Safe to share between threads: onnxruntime sessions are, and nothing else is
-    kept."""
+    """Both networks, loaded. Safe to share between threads: onnxruntime sessions are, and so are the workers that read
+    rows."""
 
     def __init__(self, *, threads: int) -> None:
-        self._detector = _session("PP-OCRv6_det_small.onnx", threads)
-        self._reader = _session("PP-OCRv6_rec_small.onnx", threads)
+        # Pictures vary in shape, and what the largest needs would be kept for good.
+        self._detector = _session("PP-OCRv6_det_small.onnx", threads, arena=False)
+        # Rows are read side by side, each on one core: shared out within a row, or over rows padded to one width, the
+        # work is more, and the cores wait for one another. A single row needs little, and without an arena the heap of
+        # each worker would keep more than that.
+        self._reader = _session("PP-OCRv6_rec_small.onnx", 1, arena=True)
+        self._workers = ThreadPoolExecutor(threads, thread_name_prefix="row")
         characters = self._reader.get_modelmeta().custom_metadata_map["character"].splitlines()
         self.alphabet = Alphabet(characters)
 
@@ -65,37 +75,37 @@ class Models:
         core: Floats = found[0, 0]
         return core
 
-    def read_rows(self, rows: list[Picture], *, batch: int = 3, longest: int = 1600) -> list[tuple[Floats, Floats]]:
+    def read_rows(self, rows: list[Picture]) -> list[tuple[Floats, Floats]]:
         """Per row, the probability of each character of the alphabet at each step: steps × characters, and how dark
         each of its columns is.
 
-        Rows may have any size; each is scaled to a height of 48 pixels, and at most `longest` wide. Rows of
-        like width share a batch, as all are padded to the widest of it.
+        Rows may have any size; each is scaled to a height of 48 pixels, and at most 1600 wide.
         """
-        scaled = [_to_height(row, longest) for row in rows]
-        order = sorted(range(len(rows)), key=lambda i: scaled[i].shape[1])
-        out: list[tuple[Floats, Floats]] = [(np.zeros((0, 0), np.float32), np.zeros(0, np.float32))] * len(rows)
-        name = self._reader.get_inputs()[0].name
-        for start in range(0, len(order), batch):
-            part = order[start : start + batch]
-            width = max(scaled[i].shape[1] for i in part)
-            width = max(48, -(-width // 16) * 16)
-            block = np.zeros((len(part), 3, ROW_HEIGHT, width), np.float32)
-            for place, i in enumerate(part):
-                row = scaled[i].astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
-                block[place, :, :, : row.shape[2]] = row
-            with timed("read"):
-                found: Floats = self._reader.run(None, {name: block})[0]
-            for place, i in enumerate(part):
-                steps = min(found.shape[1], -(-scaled[i].shape[1] // STEP) + 1)
-                out[i] = self.alphabet.fold(found[place, :steps]), _ink(scaled[i])
-        return out
+        with timed("read"):
+            # The longest first, so that no worker is left alone with a long one at the end.
+            order = sorted(range(len(rows)), key=lambda i: _proportion(rows[i]), reverse=True)
+            found = dict(zip(order, self._workers.map(self._read_row, [rows[i] for i in order]), strict=True))
+        return [found[i] for i in range(len(rows))]
+
+    def _read_row(self, row: Picture) -> tuple[Floats, Floats]:
+        scaled = _to_height(row)
+        length = scaled.shape[1]
+        block = np.zeros((1, 3, ROW_HEIGHT, max(48, -(-(length + _MARGIN) // 16) * 16)), np.float32)
+        block[0, :, :, :length] = scaled.astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
+        found: Floats = self._reader.run(None, {self._reader.get_inputs()[0].name: block})[0]
+        steps = min(found.shape[1], -(-length // STEP) + 1)
+        return self.alphabet.fold(found[0, :steps]), _ink(scaled)
 
 
-def _to_height(row: Picture, longest: int) -> Picture:
+def _proportion(row: Picture) -> float:
+    """How many times as long as high a row is."""
     height, width = row.shape[:2]
-    wanted = min(longest, max(8, round(width * ROW_HEIGHT / max(1, height))))
-    shrinking = height > ROW_HEIGHT
+    return float(width / max(1, height))
+
+
+def _to_height(row: Picture) -> Picture:
+    wanted = min(_LONGEST, max(8, round(_proportion(row) * ROW_HEIGHT)))
+    shrinking = row.shape[0] > ROW_HEIGHT
     kernel = cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
     return cv2.resize(row, (wanted, ROW_HEIGHT), interpolation=kernel).astype(np.uint8, copy=False)
 

@@ -1,0 +1,33 @@
+"""Rows read side by side: each as if it were alone, in the order given."""
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from mediq.ocr_engine.ctc import greedy, text_of
+from mediq.ocr_engine.models import Models
+from mediq.ocr_engine.picture import Picture
+from tests.fixtures.specimens import font
+
+WORDS = ("ISLAM", "PEGAWAI NEGERI SIPIL", "3201150101900001", "A", "BELUM KAWIN", "KOTA TAPANULI SELATAN")
+
+
+def row(text: str) -> Picture:
+    drawn = font("arial", 34)
+    picture = Image.new("RGB", (round(drawn.getlength(text)) + 24, 48), (225, 235, 240))
+    ImageDraw.Draw(picture).text((12, 4), text, fill=(20, 20, 20), font=drawn)
+    return np.asarray(picture, np.uint8)
+
+
+def test_rows_come_back_in_their_order_and_as_if_read_alone() -> None:
+    models = Models(threads=2)
+    rows = [row(text) for text in WORDS]
+    together = models.read_rows(rows)
+    assert [text_of(greedy(steps, models.alphabet.characters)) for steps, _ in together] == list(WORDS)
+    for picture, (steps, ink) in zip(rows, together, strict=True):
+        [(alone, alone_ink)] = models.read_rows([picture])
+        np.testing.assert_allclose(steps, alone, atol=1e-5)
+        np.testing.assert_array_equal(ink, alone_ink)
+
+
+def test_no_rows_read_nothing() -> None:
+    assert Models(threads=1).read_rows([]) == []
