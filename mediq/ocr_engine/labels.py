@@ -1,5 +1,8 @@
 """The words printed on every e-KTP, and finding them in what was read, however badly."""
 
+from functools import lru_cache
+from typing import Final
+
 import msgspec
 
 from mediq.ocr_engine.rows import Row
@@ -27,6 +30,9 @@ _SHAPES = str.maketrans({"0": "O", "1": "I", "L": "I", "5": "S", "8": "B", "|": 
 
 _ALLOWED = ((5, 0.26), (6, 0.2), (9, 0.26), (99, 0.34))
 """Up to how many letters, which share of a label's letters may be wrong: SLAMET is no Alamat."""
+
+_REMEMBERED: Final = 256
+"""Beginnings of rows to remember; a card has a hundred, and asks for each twenty times."""
 
 
 class Label(msgspec.Struct, frozen=True):
@@ -83,6 +89,7 @@ def missing(text: str, wanted: str) -> int:
     return sum(char not in text for char in wanted)
 
 
+@lru_cache(_REMEMBERED)
 def prefix_distance(text: str, wanted: str) -> tuple[int, int]:
     """The fewest edits that turn some prefix of `text` into `wanted`, and the length of that prefix."""
     before = list(range(len(wanted) + 1))
