@@ -12,7 +12,7 @@ from mediq.kernel.context import Context, current
 from mediq.messages.errors import Invalid, NotFound, Unavailable
 from mediq.messages.user import FindPeople, Person
 
-_SHARED_SECONDS: Final = 0.02
+SHARED_SECONDS: Final = 0.02
 """How long others wait for a look to end before they have one of their own."""
 
 
@@ -60,12 +60,9 @@ class Patients:
     def _begin(self) -> None:
         self._young = look = asyncio.create_task(self._look())  # in the next turn: until then others may join
         self._looks.add(look)
-        aged = asyncio.get_running_loop().call_later(_SHARED_SECONDS, self._end, look)
-        look.add_done_callback(self._end)
         look.add_done_callback(self._looks.discard)
-        look.add_done_callback(lambda _: aged.cancel())
 
-    def _end(self, look: asyncio.Task[None]) -> None:
+    def _end(self, look: asyncio.Task[None] | None) -> None:
         """Wait for this look no longer."""
         if self._young is look:
             self._young = None
@@ -73,7 +70,9 @@ class Patients:
                 self._begin()
 
     async def _look(self) -> None:
+        look = self._young
         wanted, self._wanted = self._wanted, []
+        aged = asyncio.get_running_loop().call_later(SHARED_SECONDS, self._end, look)
         current.set(_shared([each.context for each in wanted]))
         try:
             ids = tuple({each.user_id for each in wanted})
@@ -84,10 +83,13 @@ class Patients:
                     each.answered.set_exception(error if isinstance(error, Exception) else Unavailable())
             if not isinstance(error, Exception):
                 raise
-            return
-        for each in wanted:
-            if not each.answered.done():  # else whoever asked has gone
-                each.answered.set_result(people.get(each.user_id))
+        else:
+            for each in wanted:
+                if not each.answered.done():  # else whoever asked has gone
+                    each.answered.set_result(people.get(each.user_id))
+        finally:
+            aged.cancel()
+            self._end(look)
 
 
 def _shared(contexts: Sequence[Context]) -> Context:

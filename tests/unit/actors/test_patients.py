@@ -1,13 +1,17 @@
 """What the queue learns about patients from a user service that the test plays: one look for all who ask together."""
 
 import asyncio
+import gc
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
+from typing import Any
 
 import pytest
+import uvloop
 
-from mediq.actors.patients import Patients
+from mediq.actors.patients import SHARED_SECONDS, Patients
 from mediq.kernel.actor import Actor, handles
 from mediq.kernel.bus import Bus
 from mediq.kernel.cell import ActorCell
@@ -143,6 +147,23 @@ async def test_a_look_that_hangs_holds_nobody_else_up() -> None:
         assert not first.done()
         assert len(people.asked) == 2, "they shared one"
         first.cancel()
+
+
+def test_a_loop_that_is_held_up_begins_no_look_for_nobody() -> None:
+    """uvloop rings its timers before it goes on with what is ready."""
+
+    async def hold_up() -> list[dict[str, Any]]:
+        loop, failed = asyncio.get_running_loop(), list[dict[str, Any]]()
+        loop.set_exception_handler(lambda _, told: failed.append(told))
+        async with service() as (patients, people):
+            first = asyncio.create_task(patients.born("siti"))
+            loop.call_soon(time.sleep, 2 * SHARED_SECONDS)  # such as a collection of garbage, before the look begins
+            assert await first == BORN
+            assert [ids for ids, _ in people.asked] == [{"siti"}]
+        gc.collect()
+        return failed
+
+    assert uvloop.run(hold_up()) == []
 
 
 async def test_the_circuit_opens_on_a_service_that_hangs() -> None:
