@@ -1,4 +1,4 @@
-"""Rows read side by side: each as if it were alone, in the order given."""
+"""Rows are read side by side, and come back in the order given."""
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -18,15 +18,12 @@ def row(text: str) -> Picture:
     return np.asarray(picture, np.uint8)
 
 
-def test_rows_come_back_in_their_order_and_as_if_read_alone() -> None:
+def test_rows_come_back_in_their_order() -> None:
     models = Models(threads=2)
     rows = [row(text) for text in WORDS]
-    together = models.read_rows(rows)
-    assert [text_of(greedy(steps, models.alphabet.characters)) for steps, _ in together] == list(WORDS)
-    for picture, (steps, ink) in zip(rows, together, strict=True):
-        [(alone, alone_ink)] = models.read_rows([picture])
-        np.testing.assert_allclose(steps, alone, atol=1e-5)
-        np.testing.assert_array_equal(ink, alone_ink)
+    found = models.read_rows(rows)
+    assert [text_of(greedy(steps, models.alphabet.characters)) for steps, _ in found] == list(WORDS)
+    assert [len(ink) for _, ink in found] == [picture.shape[1] for picture in rows]
 
 
 def test_no_rows_read_nothing() -> None:
