@@ -28,7 +28,7 @@ from aiohttp import web
 from bench.gateway import the_house
 from bench.measure import cpu, machine, resident, serving, show
 from mediq.__main__ import _allow_many_files
-from tests.fixtures.house import free_port
+from tests.fixtures.ports import free_port
 
 BY_HAND, OURS = "pre-encoded bytes by hand", "mediq's boards"
 END = b"\n\n"

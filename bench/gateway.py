@@ -30,8 +30,9 @@ from bench import nest
 from bench.measure import CONNECTIONS, Served, costing, machine, serving, show, take_turns, wrk
 from bench.work import JSON, PREFETCH, Ask, View, answer
 from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import HANG, House, free_port, made_with_admin
+from tests.fixtures.house import HANG, House, made_with_admin
 from tests.fixtures.patients import register_all
+from tests.fixtures.ports import free_port
 
 BARE, BY_HAND = "bare aiohttp handler on uvloop", "with a mailbox by hand"
 OPEN, GUARDED = "mediq, open", "mediq, guarded"

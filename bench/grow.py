@@ -13,7 +13,8 @@ from bench.gateway import BARE, GUARDED, RunningHouse, the_house
 from bench.measure import Load, serving, show, take_turns, wrk
 from bench.work import JSON
 from tests.fixtures.desk import desk_at
-from tests.fixtures.house import ADMIN, GENEROUS, free_port, mediq
+from tests.fixtures.house import ADMIN, GENEROUS, mediq
+from tests.fixtures.ports import free_port
 from tests.fixtures.servers import MariaDB, RabbitMQ, Redis
 from tests.fixtures.split import Servers, splitting
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.measure import ROOT, Served, serving
-from tests.fixtures.house import free_port
+from tests.fixtures.ports import free_port
 
 _PEERS: Final = ROOT / "bench" / "peers"
 _INSTALLED: Final = ROOT / ".venv" / "peers"

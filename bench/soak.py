@@ -32,8 +32,9 @@ import uvloop
 
 from bench.measure import cpu, machine, number, resident, serving
 from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import HANG, House, free_port, made_with_admin
+from tests.fixtures.house import HANG, House, made_with_admin
 from tests.fixtures.patients import register_all
+from tests.fixtures.ports import free_port
 
 CLIENTS = 64
 CALIBRATING = 10.0

@@ -31,7 +31,7 @@ from bench import nest
 from bench.broker import ByHand
 from bench.measure import CONNECTIONS, Load, Served, cpu, machine, serving, show, take_turns, wrk
 from bench.work import JSON, Ask
-from tests.fixtures.house import free_port
+from tests.fixtures.ports import free_port
 from tests.fixtures.servers import RabbitMQ
 
 BY_HAND, OURS = "aio-pika by hand", "mediq"

@@ -23,7 +23,8 @@ import tempfile
 import time
 
 from bench.measure import ROOT, cpu, machine, resident, show
-from tests.fixtures.house import CLINIC, environment, free_port, made_with_admin
+from tests.fixtures.house import CLINIC, environment, made_with_admin
+from tests.fixtures.ports import free_port
 
 BARE, FIRST, AGAIN = "bare aiohttp", "mediq, first start", "mediq, another start"
 LATER = "mediq, its card reader loaded"

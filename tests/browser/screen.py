@@ -1,15 +1,16 @@
 """Looking at pages: windows that report what goes wrong in them, and what a board has said and shown."""
 
+import asyncio
 import io
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import cv2
 import numpy as np
 import pypdfium2 as pdfium
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, Route
 
 NAME = "klinik.test"
 """A name of this machine that looks to pages like one which phones could reach."""
@@ -70,3 +71,20 @@ class Paper:
         self.text = document[0].get_textpage().get_text_range()
         picture = np.asarray(document[0].render(scale=4).to_pil().convert("L"))
         self.code, _, _ = cv2.QRCodeDetector().detectAndDecode(picture)
+
+
+async def intercept(page: Page, pattern: str, on_request: Callable[[Route], Awaitable[None] | None]) -> None:
+    """Hand what the page asks of addresses like `pattern` to `on_request` instead of the house.
+
+    Returns when that is so: a page that is open already may for a moment still send past a route that was set.
+    """
+    in_force = asyncio.Event()
+
+    async def probed(route: Route) -> None:
+        in_force.set()
+        await route.fulfill(status=204)
+
+    await page.route(pattern, on_request)
+    await page.route("**/probe-of-a-route", probed)
+    while not in_force.is_set():
+        await page.evaluate("fetch('/probe-of-a-route')")

@@ -10,7 +10,7 @@ import pytest_asyncio
 from PIL import Image, ImageFilter
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from tests.browser.screen import CHROMIUM, FLAGS, Paper, watched
+from tests.browser.screen import CHROMIUM, FLAGS, Paper, intercept, watched
 from tests.fixtures.desk import Desk
 from tests.fixtures.house import ADMIN, House
 from tests.fixtures.specimens import draw, jpeg, person
@@ -145,7 +145,7 @@ async def test_without_a_camera_a_picture_is_chosen_and_doubts_go_to_the_counter
 async def test_a_card_that_is_never_answered_does_not_hold_the_kiosk(kiosk: Page) -> None:
     await kiosk.clock.install()
     await kiosk.goto("/kiosk")
-    await kiosk.route("**/ocr/process-ktp", lambda _: None)  # sent, and nothing comes back
+    await intercept(kiosk, "**/ocr/process-ktp", lambda _: None)  # sent, and nothing comes back
     await kiosk.get_by_role("button", name="Poli Umum").click()
     await kiosk.wait_for_function("() => document.getElementById('video').videoWidth > 0")
     async with kiosk.expect_request("**/ocr/process-ktp"):

@@ -9,6 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.rooms import fit_for_all, in_english, signed_in
+from tests.browser.screen import intercept
 from tests.fixtures.desk import PASSWORD, Desk, desk_at
 from tests.fixtures.house import GENEROUS, House, made_with_admin, running
 from tests.fixtures.visitors import new_nik
@@ -177,7 +178,7 @@ async def test_it_never_calls_twice(chromium: Browser, hall: House, admin: Desk)
             await release.wait()
             await route.continue_()
 
-        await page.route("**/queue/call-next", slow)
+        await intercept(page, "**/queue/call-next", slow)
         await page.keyboard.down("Space")
         for _ in range(5):
             await page.keyboard.down("Space")  # repeats, since it was never let go
@@ -211,7 +212,7 @@ async def test_an_answer_that_is_lost_on_the_way_is_asked_for_again(
             await (route.abort() if len(keys) == 1 else route.continue_())
 
         await expect(page.locator(".tickets li")).to_have_count(2)
-        await page.route("**/queue/call-next", lose_first)
+        await intercept(page, "**/queue/call-next", lose_first)
         await call(page)
         await expect(page.locator("#undo-place")).to_contain_text(f"{first} dipanggil.")
         assert (len(keys), len(set(keys))) == (2, 1)

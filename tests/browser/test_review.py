@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter
 from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
 from tests.browser.rooms import fit_for_all, in_english, signed_in
-from tests.browser.screen import CHROMIUM, FLAGS, Paper
+from tests.browser.screen import CHROMIUM, FLAGS, Paper, intercept
 from tests.fixtures.desk import Desk, browser_at
 from tests.fixtures.house import ADMIN, HANG, House
 from tests.fixtures.specimens import draw, jpeg, person
@@ -188,7 +188,7 @@ async def test_a_review_shows_what_was_asked_for_and_stores_what_is_shown(desk: 
         read["fields"]["jenis_kelamin"]["value"] = "MALE"
         await route.fulfill(response=answer, json=read)
 
-    await desk.route(f"**/ocr/result/{sent.body['id']}", of_a_foreigner)
+    await intercept(desk, f"**/ocr/result/{sent.body['id']}", of_a_foreigner)
     await desk.click("#reviews")
     await desk.locator(".reviews .button").last.click()
     await expect(desk.get_by_role("radio", name="Hamil")).to_be_checked()
@@ -212,7 +212,7 @@ async def test_a_review_shows_what_was_asked_for_and_stores_what_is_shown(desk: 
 
 async def test_a_card_that_fails_behind_a_closed_sheet_spoils_nothing(desk: Page) -> None:
     sent: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
-    await desk.route("**/ocr/process-ktp", lambda route: sent.set_result(route))
+    await intercept(desk, "**/ocr/process-ktp", lambda route: sent.set_result(route))
     await give(desk, card(CLEAN[1]))
     route = await sent
     await expect(desk.get_by_text("Membaca kartu")).to_be_visible()

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.rooms import ADMIN, DESKTOP, enter, fit_for_all, in_english, signed_in
-from tests.browser.screen import watched
+from tests.browser.screen import intercept, watched
 from tests.fixtures.desk import PASSWORD, Desk
 from tests.fixtures.house import House
 
@@ -67,7 +67,7 @@ async def test_too_many_wrong_passwords_are_said_in_words(page: Page) -> None:
         await route.fulfill(status=429, headers={"Retry-After": "30"}, json=problem)
 
     await page.goto("/signin")
-    await page.route("**/session", refuse)
+    await intercept(page, "**/session", refuse)
     await sign_in(page, ADMIN)
     await expect(page.get_by_role("alert")).to_have_text("Terlalu banyak permintaan. Tunggu sebentar.")
 

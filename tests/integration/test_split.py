@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.desk import PASSWORD, Desk, Event, EventStream, Reply, desk_at
-from tests.fixtures.house import ADMIN, HANG, free_port, mediq
+from tests.fixtures.house import ADMIN, HANG, mediq
+from tests.fixtures.ports import free_port
 from tests.fixtures.servers import MariaDB, RabbitMQ, Redis
 from tests.fixtures.specimens import person
 from tests.fixtures.split import Servers, Split, splitting

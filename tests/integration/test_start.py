@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.house import CLINIC, House, environment, free_port, mediq, running
+from tests.fixtures.house import CLINIC, House, environment, mediq, running
+from tests.fixtures.ports import free_port
 
 
 def one_sentence(text: str) -> str:

@@ -15,7 +15,8 @@ from mediq.http import sse
 from mediq.http.middleware import Reception
 from mediq.http.server import HttpServer, Site
 from mediq.http.sse import Channel, Stream, Streams, frame
-from tests.fixtures.house import HANG, free_port
+from tests.fixtures.house import HANG
+from tests.fixtures.ports import free_port
 
 RETRY = b"retry: 1000\n\n"
 BIG = 65_536
