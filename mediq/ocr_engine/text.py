@@ -1,6 +1,7 @@
 """The text of pieces of a value: characters of the kind that can stand there, and the spaces between its
 words."""
 
+import math
 import re
 
 import msgspec
@@ -85,6 +86,12 @@ def evidence_of(glyphs: list[Glyph], total: float) -> Evidence:
     if not seen:
         return Evidence()
     return Evidence(sum(seen) / len(seen), min(seen), total, len(seen))
+
+
+def letters_alone(text: Text) -> Evidence:
+    """The evidence for the letters and digits of a text, whatever stands between them."""
+    likely = sum(math.log(max(1e-9, glyph.probability)) for glyph in text.glyphs if glyph.char.isalnum())
+    return msgspec.structs.replace(text.evidence, whole=likely)
 
 
 def weaker(evidence: Evidence, by: float) -> Evidence:

@@ -9,7 +9,7 @@ from mediq.ocr_engine.forms import read_blood, read_expiry, read_nik, read_rt_rw
 from mediq.ocr_engine.labels import distance
 from mediq.ocr_engine.layout import Piece
 from mediq.ocr_engine.lexicon import ADDRESS_WORDS, NAME_WORDS, PLACE_WORDS
-from mediq.ocr_engine.text import bare, read_text, weaker
+from mediq.ocr_engine.text import bare, letters_alone, read_text, weaker
 from mediq.ocr_engine.value import Value
 from mediq.ocr_engine.vocabulary import CLOSED, OPEN_ENDED
 
@@ -44,10 +44,15 @@ def read_value(name: str, pieces: list[Piece], alphabet: Alphabet) -> Value:
         return Value(text, read.evidence, None if known else False, tuple(pieces))
     if name == "alamat":
         text = _address(text)
+        # A digit standing alone is easily missed, and what something lay on is not seen: the row was not read whole.
+        return Value(text, read.evidence, False if _UNFINISHED.search(text) else None, tuple(pieces))
     return Value(text, read.evidence, None, tuple(pieces))
 
 
-_SHORT = re.compile(r"\b(JL|JLN|NO|GG|KP|KAV|DR|PROF|KM|DSN|LK|KOMP|BLK),")
+_ABBREVIATED = "JL|JLN|NO|GG|KP|KAV|DR|PROF|KM|DSN|LK|KOMP|BLK"
+_SHORT = re.compile(rf"\b({_ABBREVIATED}),")
+_UNFINISHED = re.compile(rf"(\b({_ABBREVIATED}|BLOK|RT|RW)\.?|[,/-])$")
+"""An address that ends so lacks its last word."""
 _GLUED = re.compile(r"^(JLN|JL|DSN|GG)(?=[A-Z]{3})|\b(BLOK)(?=[A-Z]\d*\b|\d)")
 
 
@@ -88,11 +93,12 @@ def _listed(name: str, pieces: list[Piece], alphabet: Alphabet) -> Value:
     if name == "kewarganegaraan" and len(letters) <= 4 and distance(letters, "WNI") <= 2 and letters != "WNA":
         # Nearly every card says WNI, and no country's name is as short.
         errors = distance(letters, "WNI")
-        return Value("WNI", weaker(read.evidence, 1 - 0.2 * errors) if errors else read.evidence, True, tuple(pieces))
+        evidence = weaker(read.evidence, 1 - 0.2 * errors) if errors else letters_alone(read)
+        return Value("WNI", evidence, True, tuple(pieces))
     listed = _BY_LETTERS[name].get(letters)
     if listed is not None:
-        # The letters agree: spaces and strokes are taken from the list.
-        return Value(listed, read.evidence, True, tuple(pieces))
+        # The letters agree: spaces and strokes are taken from the list, and how well they were read does not matter.
+        return Value(listed, letters_alone(read), True, tuple(pieces))
     words = sorted(CLOSED[name], key=lambda word: distance(letters, bare(word)))[:6]
     nearest = distance(letters, bare(words[0]))
     open_ended = name in OPEN_ENDED
@@ -100,7 +106,8 @@ def _listed(name: str, pieces: list[Piece], alphabet: Alphabet) -> Value:
         beside = _beside_other_print(name, letters)
         if beside is not None:
             return Value(beside, weaker(read.evidence, 0.6), True, tuple(pieces))
-        return Value(read.text, read.evidence, None if open_ended else False, tuple(pieces))
+        whole = open_ended and len(letters) >= min(len(bare(word)) for word in CLOSED[name])
+        return Value(read.text, read.evidence, None if whole else False, tuple(pieces))
     if open_ended and nearest > 1 and read.evidence.whole > -0.2:
         return Value(read.text, read.evidence, None, tuple(pieces))
     chosen, margin = _likeliest(words, pieces, alphabet, letters)

@@ -172,6 +172,20 @@ def test_a_row_that_may_read_a_common_word_reads_it() -> None:
     assert blurred.evidence.least <= 0.5 < clear.evidence.least
 
 
+@pytest.mark.parametrize(("name", "read"), [("alamat", "KP."), ("alamat", "JL MELATI NO"), ("agama", "KH")])
+def test_what_breaks_off_was_not_read_whole(name: str, read: str) -> None:
+    """Something lay on the rest of the row: however well what shows was read, it is looked at again."""
+    assert value(name, read).fits is False
+    assert value(name, read).doubtful
+
+
+def test_a_listed_value_read_letter_by_letter_is_not_doubted_for_its_spaces() -> None:
+    dirt = piece("PEGAWAI NEGERI SIPIL", at_7_B=0.4)  # where the space is
+    listed = read_value("pekerjaan", [dirt], ALPHABET)
+    assert (listed.text, listed.doubtful) == ("PEGAWAI NEGERI SIPIL", False)
+    assert read_value("pekerjaan", [piece("PEGAWAI NEGERI SIPIL", at_8_M=0.4)], ALPHABET).doubtful
+
+
 def test_nothing_gives_nothing() -> None:
     for name in ("nik", "nama", "agama", "rt_rw", "gol_darah", "berlaku_hingga", "pekerjaan"):
         assert read_value(name, [], ALPHABET).text == ""
