@@ -1,7 +1,7 @@
 """The fields of one card: read from the rows found, and where these leave doubt, read again from the frame."""
 
-import re
 import statistics
+from itertools import islice
 
 from mediq.domain.card import FIELDS
 from mediq.ocr_engine.forms import read_birth
@@ -22,8 +22,6 @@ _PRINTED: tuple[str, ...] = tuple(
 
 _ALWAYS = "nama"
 """The one key field that nothing else on the card bears out, read twice however clear."""
-_UNFINISHED = re.compile(r"(\b(NO|BLOK|BLK|KM|GG|JL|LK|RT|RW)\.?|[,/-])$")
-"""An address that ends so lacks its last word: a digit standing alone is easily missed."""
 _SHORTEST = 80.0
 """Card units that a row is cut long at least if it reads nothing known: it may be the first word of more."""
 _LATE = 5.0
@@ -37,15 +35,17 @@ def read_fields(models: Models, picture: Picture, rows: list[Row], frame: Frame)
     for name in _PRINTED:
         values.update(_value(name, layout.pieces.get(name, []), models))
     left, late = _beginnings(layout)
-    doubtful = [name for name in _PRINTED if name in late or any(values[part].doubtful for part in _parts(name))]
+    again = {_ALWAYS, *late}
+    doubtful = [name for name in _PRINTED if name in again or any(values[part].doubtful for part in _parts(name))]
     asked = []
     for name in doubtful:
         shortest = 0.0 if all(values[part].fits for part in _parts(name)) else _SHORTEST
         strips = strips_for(name, layout.pieces.get(name, []), frame, layout.slots, left, shortest=shortest)
         asked.append((name, [strip for strip in strips if shown(strip, frame, picture)]))
+    asked.sort(key=lambda field: max((strip.right - strip.left for strip in field[1]), default=0.0), reverse=True)
     pieces = look_again(models, picture, frame, [strip for _, strips in asked for strip in strips])
     for name, strips in asked:
-        part, pieces = pieces[: len(strips)], pieces[len(strips) :]
+        part = list(islice(pieces, len(strips)))  # while those behind it are being read
         if name == "gol_darah":
             part = [cut for piece in part if (cut := _without_blood_label(piece, frame)) is not None]
         for field, value in _value(name, part, models).items():

@@ -6,6 +6,7 @@ upside down.
 """
 
 import os
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -76,11 +77,12 @@ class Models:
         core: Floats = found[0, 0]
         return core
 
-    def read_rows(self, rows: list[Picture]) -> list[tuple[Floats, Floats]]:
-        """Per row, the probability of each character of the alphabet at each step: steps × characters, and how dark
-        each of its columns is.
+    def read_rows(self, rows: Sequence[Picture]) -> Generator[tuple[Floats, Floats], None, None]:
+        """Per row, in their order, the probability of each character of the alphabet at each step: steps × characters,
+        and how dark each of its columns is.
 
-        Rows may have any size; each is scaled to a height of 48 pixels, and at most 1600 wide.
+        Rows may have any size; each is scaled to a height of 48 pixels, and at most 1600 wide. When the first is asked
+        for all are begun, in their order; who closes this before the end has no more of them read.
         """
         scaled = [_to_height(row) for row in rows]
         order = sorted(range(len(rows)), key=lambda i: scaled[i].shape[1])
@@ -88,12 +90,15 @@ class Models:
         for start in range(0, len(order), _ALIKE):
             alike = order[start : start + _ALIKE]
             widths.update((i, scaled[alike[-1]].shape[1]) for i in alike)
-        # The longest first, so that no worker is left alone with a long one at the end.
-        order.reverse()
-        with timed("read"):
-            read = self._workers.map(self._read_row, [scaled[i] for i in order], [widths[i] for i in order])
-            found = dict(zip(order, read, strict=True))
-        return [found[i] for i in range(len(rows))]
+        under_way = [self._workers.submit(self._read_row, row, widths[i]) for i, row in enumerate(scaled)]
+        try:
+            for read in under_way:
+                with timed("read"):
+                    found = read.result()
+                yield found
+        finally:
+            for read in under_way:
+                read.cancel()
 
     def _read_row(self, row: Picture, width: int) -> tuple[Floats, Floats]:
         """As :meth:`read_rows`, of one row 48 pixels high, with grey behind it up to `width`."""

@@ -1,6 +1,6 @@
 """Lines of text that have been read."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import msgspec
 
@@ -63,11 +63,11 @@ class Row(msgspec.Struct, frozen=True):
         return Row(piece, self.steps[max(0, first) : last + 1], kept, ink)
 
 
-def read_lines(models: Models, picture: Picture, lines: Sequence[Line], *, wider: float = 0.1) -> list[Row]:
-    """Read lines of a picture as they stand, each in its own direction."""
-    cuts = [cut(picture, line, wider=wider) for line in lines]
-    found = models.read_rows(cuts)
+def read_lines(
+    models: Models, picture: Picture, lines: Sequence[Line], *, wider: float = 0.1
+) -> Generator[Row, None, None]:
+    """Read lines of a picture as they stand, each in its own direction, in their order; see `Models.read_rows`."""
     characters = models.alphabet.characters
-    return [
-        Row(line, steps, greedy(steps, characters), ink, wider) for line, (steps, ink) in zip(lines, found, strict=True)
-    ]
+    found = models.read_rows([cut(picture, line, wider=wider) for line in lines])
+    for line, (steps, ink) in zip(lines, found, strict=True):
+        yield Row(line, steps, greedy(steps, characters), ink, wider)

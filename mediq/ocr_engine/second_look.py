@@ -4,6 +4,8 @@ The first reading follows the boxes of the detecting network; where these were c
 the frame still tells where a row must stand.
 """
 
+from collections.abc import Iterator
+
 import cv2
 import msgspec
 import numpy as np
@@ -85,16 +87,13 @@ def _rows(pieces: list[Piece]) -> list[Piece]:
     return rows
 
 
-def look_again(models: Models, picture: Picture, frame: Frame, strips: list[Strip]) -> list[Piece]:
-    """Read strips of the card; a piece for each, in their order."""
-    cuts = [_enhanced(cut_strip(picture, frame, strip)) for strip in strips]
-    found = models.read_rows(cuts)
+def look_again(models: Models, picture: Picture, frame: Frame, strips: list[Strip]) -> Iterator[Piece]:
+    """Read strips of the card; a piece for each, in their order; see `Models.read_rows`."""
     characters = models.alphabet.characters
-    pieces = []
+    found = models.read_rows([_enhanced(cut_strip(picture, frame, strip)) for strip in strips])
     for strip, (steps, ink) in zip(strips, found, strict=True):
         row = Row(_line(frame, strip), steps, greedy(steps, characters), ink)
-        pieces.append(Piece(row, strip.left, strip.right, strip.y))
-    return pieces
+        yield Piece(row, strip.left, strip.right, strip.y)
 
 
 def cut_strip(picture: Picture, frame: Frame, strip: Strip) -> Picture:

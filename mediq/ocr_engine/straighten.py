@@ -24,7 +24,7 @@ def read_straightened(models: Models, picture: Picture, card: Card) -> dict[str,
     """Every field's value out of the straightened card, or None if it shows no card any more."""
     level, to_level = straighten(picture, card.frame)
     lines = [line for line in find_lines(models, level, longest=max(level.shape[:2])) if abs(line.angle) < 0.2]
-    rows = read_lines(models, level, lines)
+    rows = list(read_lines(models, level, lines))
     height, width = level.shape[:2]
     cards = cards_in(rows, width, height)
     if not cards:

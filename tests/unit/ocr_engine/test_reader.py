@@ -1,15 +1,19 @@
 """Whole cards: specimens as a scanner and a phone see them, and what is no card."""
 
 import io
+from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
 
 from mediq.domain.card import FIELDS, KEY_FIELDS, Refusal
+from mediq.ocr_engine import fields
 from mediq.ocr_engine.reader import CardReader
+from mediq.ocr_engine.second_look import Strip, strips_for
 from tests.fixtures.specimen_camera import shoot
 from tests.fixtures.specimen_papers import PAPERS, paper
 from tests.fixtures.specimens import VARIANTS, Variant, font, jpeg, person, photograph, render
+from tests.fixtures.visitors import CLEAN, card
 
 
 def bare(text: str) -> str:
@@ -134,6 +138,19 @@ def test_a_clean_card_is_certain_and_boxed(reader: CardReader) -> None:
     assert box is not None
     assert 0.1 < box.y < 0.4, "the second row of the card, of the whole picture's height"
     assert 0.2 < box.width < 0.6
+
+
+def test_the_name_is_read_twice_however_clear(reader: CardReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else on the card bears it out."""
+    asked = []
+
+    def noted(name: str, *of: Any, **more: Any) -> list[Strip]:
+        asked.append(name)
+        return strips_for(name, *of, **more)
+
+    monkeypatch.setattr(fields, "strips_for", noted)
+    assert reader.read(card(CLEAN[0])).certain
+    assert "nama" in asked
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\xff\xd8\xff\xe0", b"%PDF-1.4", b"\x89PNG\r\n\x1a\n"])
