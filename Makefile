@@ -14,7 +14,7 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check mediq tests bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 
 # Every figure beside its references in the same run; `make bench GROW=1` shows what the work costs as it grows.
 bench: $(VENV)/.bench

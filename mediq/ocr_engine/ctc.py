@@ -113,22 +113,22 @@ def exactly(steps: Floats, allowed: list[int], count: int) -> tuple[list[tuple[i
     best[1, 1:] = logs[0, 1:]
     came = np.zeros((len(steps), count + 1, width), np.int32)
     came[0] = -1
+    counts, characters = np.arange(count + 1), np.arange(1, width)
+    states = counts[:, None] * width + np.arange(width)
     for step in range(1, len(steps)):
         # Staying on the same symbol, or resting on the blank after any.
-        new = best.copy()
-        origin = np.broadcast_to(np.arange(count + 1)[:, None] * width + np.arange(width), best.shape).copy()
+        new, origin = best.copy(), states.copy()
         rest = best.argmax(axis=1)
-        new[:, 0] = best[np.arange(count + 1), rest]
-        origin[:, 0] = np.arange(count + 1) * width + rest
+        new[:, 0] = best[counts, rest]
+        origin[:, 0] = states[counts, rest]
         # One character more, from any other symbol.
         order = np.argsort(best[:-1], axis=1)
-        first, second = order[:, -1], order[:, -2]
-        for symbol in range(1, width):
-            source = np.where(first == symbol, second, first)
-            score = best[np.arange(count), source]
-            better = score > new[1:, symbol]
-            new[1:, symbol] = np.where(better, score, new[1:, symbol])
-            origin[1:, symbol] = np.where(better, np.arange(count) * width + source, origin[1:, symbol])
+        first, second = order[:, -1:], order[:, -2:-1]
+        source = np.where(first == characters, second, first)
+        score = np.take_along_axis(best[:-1], source, axis=1)
+        better = score > new[1:, 1:]
+        new[1:, 1:] = np.where(better, score, new[1:, 1:])
+        origin[1:, 1:] = np.where(better, counts[:-1, None] * width + source, origin[1:, 1:])
         best = new + logs[step]
         came[step] = origin
     if not np.isfinite(best[count]).any():

@@ -32,7 +32,7 @@ _ALLOWED = ((5, 0.26), (6, 0.2), (9, 0.26), (99, 0.34))
 """Up to how many letters, which share of a label's letters may be wrong: SLAMET is no Alamat."""
 
 _REMEMBERED: Final = 256
-"""Beginnings of rows to remember; a card has a hundred, and asks for each twenty times."""
+"""Readings of rows to remember; a card has a hundred, and asks for each several times."""
 
 
 class Label(msgspec.Struct, frozen=True):
@@ -49,11 +49,17 @@ class Label(msgspec.Struct, frozen=True):
 
 def find_label(row: Row) -> Label | None:
     """The label with which a row begins, if any."""
+    return label_of(row.text)
+
+
+@lru_cache(_REMEMBERED)
+def label_of(read: str) -> Label | None:
+    """The label with which a row that reads so begins, if any."""
     letters: list[str] = []
     ends: list[int] = []
-    for place, glyph in enumerate(row.glyphs):
-        if glyph.char.isalnum() or glyph.char in "|!":
-            letters.append(glyph.char.upper().translate(_SHAPES))
+    for place, char in enumerate(read):
+        if char.isalnum() or char in "|!":
+            letters.append(char.upper().translate(_SHAPES))
             ends.append(place + 1)
     text = "".join(letters)
     best: Label | None = None
@@ -69,17 +75,16 @@ def find_label(row: Row) -> Label | None:
             if cost > allowed or used == 0:
                 continue
             if best is None or cost < best.cost:
-                best = Label(name, cost, _after_marks(row, ends[used - 1]))
+                best = Label(name, cost, _after_marks(read, ends[used - 1]))
     return best
 
 
-def _after_marks(row: Row, end: int) -> int:
+def _after_marks(read: str, end: int) -> int:
     """The colon after the label, and what dirt was read before it, belong to the label."""
-    glyphs = row.glyphs
-    for place in range(end, min(end + 4, len(glyphs))):
-        if glyphs[place].char.isalnum():
+    for place in range(end, min(end + 4, len(read))):
+        if read[place].isalnum():
             break
-        if glyphs[place].char in ":;":
+        if read[place] in ":;":
             return place + 1
     return end
 
@@ -89,7 +94,6 @@ def missing(text: str, wanted: str) -> int:
     return sum(char not in text for char in wanted)
 
 
-@lru_cache(_REMEMBERED)
 def prefix_distance(text: str, wanted: str) -> tuple[int, int]:
     """The fewest edits that turn some prefix of `text` into `wanted`, and the length of that prefix."""
     before = list(range(len(wanted) + 1))
@@ -104,12 +108,15 @@ def prefix_distance(text: str, wanted: str) -> tuple[int, int]:
     return best, used
 
 
-def distance(text: str, wanted: str) -> int:
-    """The fewest insertions, deletions and replacements between two texts (Levenshtein)."""
+def distance(text: str, wanted: str, *, most: int | None = None) -> int:
+    """The fewest insertions, deletions and replacements between two texts (Levenshtein); if they are more than `most`,
+    some number beyond that."""
     before = list(range(len(wanted) + 1))
     for place, char in enumerate(text, start=1):
         now = [place]
         for index, other in enumerate(wanted, start=1):
             now.append(min(before[index] + 1, now[-1] + 1, before[index - 1] + (char != other)))
+        if most is not None and min(now) > most:
+            return most + 1
         before = now
     return before[-1]

@@ -105,7 +105,7 @@ def _nik_names_province(rows: list[Row]) -> bool:
             province = re.sub(r"[^A-Z]", "", parse(re.sub(r"\D", "", row.text)).province)
         except InvalidNik:
             continue
-        if any(distance(_letters(other), f"PROVINSI{province}") <= _MISREAD for other in rows):
+        if any(distance(_letters(other), f"PROVINSI{province}", most=_MISREAD) <= _MISREAD for other in rows):
             return True
     return False
 

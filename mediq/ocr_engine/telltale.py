@@ -32,6 +32,6 @@ def telling(text: str) -> str | None:
             bare = "".join(c for c in word if c.isalpha())
             room = len(bare) // 6
             like = len(bare) >= 3 and abs(len(bare) - len(letters)) <= room and missing(letters, bare) <= room
-            if like and distance(letters, bare) <= room:
+            if like and distance(letters, bare, most=room) <= room:
                 return name
     return None

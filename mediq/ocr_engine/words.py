@@ -76,16 +76,20 @@ def _common(word: list[Glyph], steps: Floats, alphabet: Alphabet, words: frozens
     now = log_likelihood(steps, [alphabet.index[char] for char in text])
     best, least = "", _LEAD
     shape = _UPRIGHT.sub("U", text)
+    room = 1 if len(text) < 5 else 2 if len(text) < 9 else 3
+    letters = set(text)
     for other in words:
-        room = 1 if len(text) < 5 else 2 if len(text) < 9 else 3
-        if abs(len(other) - len(text)) > room or len(set(other) - set(text)) > room or distance(text, other) > room:
+        if abs(len(other) - len(text)) > room or len(set(other) - letters) > room:
+            continue
+        apart = distance(text, other, most=room)
+        if apart > room:
             continue
         loss = now - log_likelihood(steps, [alphabet.index[char] for char in other])
         if loss > 0 and _UPRIGHT.sub("U", other) == shape:
             loss *= _ALIKE
         if loss < least:
             best, least = other, loss
-        elif loss < _NEAR and distance(text, other) == 1:
+        elif loss < _NEAR and apart == 1:
             doubt = _DOUBT
     return (_respelled(word, best), max(0.0, least)) if best else (word, doubt)
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mediq.ocr_engine.ctc import Glyph
 from mediq.ocr_engine.detect import Line
@@ -45,6 +47,12 @@ def test_distances() -> None:
     assert distance("KAWIN", "KAVIN") == 1
     assert distance("", "ABC") == 3
     assert prefix_distance("AGAMAISLAM", "AGAMA") == (0, 5)
+
+
+@given(st.text("AB", max_size=7), st.text("AB", max_size=7), st.integers(0, 7))
+def test_a_distance_is_counted_no_further_than_asked(one: str, other: str, most: int) -> None:
+    assert distance(one, other) == distance(other, one)
+    assert min(distance(one, other, most=most), most + 1) == min(distance(one, other), most + 1)
 
 
 @pytest.mark.parametrize(
