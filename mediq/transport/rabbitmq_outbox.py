@@ -38,6 +38,7 @@ class Outbox:
         self._waiting: deque[_Letter] = deque()
         self._under_way: list[_Letter] = []
         self._full = False
+        self._last = 0
         self._task: asyncio.Task[None] | None = None
         self._deadlines = Deadlines(self._turn_away_late)
 
@@ -118,15 +119,17 @@ class Outbox:
     async def _gather(self) -> list["_Letter"]:
         """What travels next, as soon as a turn of the loop brings no more; whoever has given up is left out.
 
-        Who is busy comes by letters turn after turn: the first of them going ahead alone would cost as much as all.
+        Who is busy comes by letters turn after turn: the first of them going ahead alone would cost as much as all. All
+        of them in one frame would leave either end idle while the other works: two that take turns keep both busy.
         """
         count, until = 0, time.monotonic() + GATHERING
-        while count < len(self._waiting) < BATCH and time.monotonic() < until:
+        while count < len(self._waiting) < max(BATCH // 2, self._last) and time.monotonic() < until:
             count = len(self._waiting)
             await asyncio.sleep(0)
         batch: list[_Letter] = []
         size = 0
-        while self._waiting and len(batch) < BATCH:
+        most = min(BATCH, max(BATCH // 2, (len(self._waiting) + self._last) // 2))
+        while self._waiting and len(batch) < most:
             letter = self._waiting[0]
             size += len(letter.envelope.body)
             if batch and size > BATCH_BYTES:
@@ -134,6 +137,7 @@ class Outbox:
             self._waiting.popleft()
             if not letter.sent.done():
                 batch.append(letter)
+        self._last = len(batch)
         return batch
 
     def _patience(self, batch: list["_Letter"]) -> float | None:
