@@ -1,6 +1,7 @@
 """Lines of text that have been read."""
 
 from collections.abc import Generator, Sequence
+from contextlib import closing
 
 import msgspec
 
@@ -68,6 +69,6 @@ def read_lines(
 ) -> Generator[Row, None, None]:
     """Read lines of a picture as they stand, each in its own direction, in their order; see `Models.read_rows`."""
     characters = models.alphabet.characters
-    found = models.read_rows([cut(picture, line, wider=wider) for line in lines])
-    for line, (steps, ink) in zip(lines, found, strict=True):
-        yield Row(line, steps, greedy(steps, characters), ink, wider)
+    with closing(models.read_rows([cut(picture, line, wider=wider) for line in lines])) as found:
+        for line, (steps, ink) in zip(lines, found, strict=True):
+            yield Row(line, steps, greedy(steps, characters), ink, wider)

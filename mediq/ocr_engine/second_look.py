@@ -5,6 +5,7 @@ the frame still tells where a row must stand.
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import cv2
 import msgspec
@@ -90,10 +91,10 @@ def _rows(pieces: list[Piece]) -> list[Piece]:
 def look_again(models: Models, picture: Picture, frame: Frame, strips: list[Strip]) -> Iterator[Piece]:
     """Read strips of the card; a piece for each, in their order; see `Models.read_rows`."""
     characters = models.alphabet.characters
-    found = models.read_rows([_enhanced(cut_strip(picture, frame, strip)) for strip in strips])
-    for strip, (steps, ink) in zip(strips, found, strict=True):
-        row = Row(_line(frame, strip), steps, greedy(steps, characters), ink)
-        yield Piece(row, strip.left, strip.right, strip.y)
+    with closing(models.read_rows([_enhanced(cut_strip(picture, frame, strip)) for strip in strips])) as found:
+        for strip, (steps, ink) in zip(strips, found, strict=True):
+            row = Row(_line(frame, strip), steps, greedy(steps, characters), ink)
+            yield Piece(row, strip.left, strip.right, strip.y)
 
 
 def cut_strip(picture: Picture, frame: Frame, strip: Strip) -> Picture:

@@ -1,4 +1,7 @@
-"""Seconds spent in each stage of reading, summed over all cards of this process, for benches."""
+"""Seconds spent in each stage of reading, summed over all cards of this process, for benches.
+
+Rows are read in the background: of them counts what was waited for, also while deciding.
+"""
 
 import time
 from collections import defaultdict

@@ -23,8 +23,22 @@ _KINDS: dict[str, tuple[Kind, frozenset[str]]] = {
 """Of each open field, the characters that it can consist of and the words common in it."""
 _FORMS = {"nik": read_nik, "rt_rw": read_rt_rw, "gol_darah": read_blood, "berlaku_hingga": read_expiry}
 
+
+def _within(letters: str, word: str) -> bool:
+    """Whether a word has these letters in this order, and perhaps others between them."""
+    rest = iter(word)
+    return all(letter in rest for letter in letters)
+
+
 _BY_LETTERS = {name: {bare(word): word for word in reversed(words)} for name, words in CLOSED.items()}
 """Of each list, the first word that has these letters."""
+_PARTS = {
+    name: frozenset(
+        letters for letters in words if any(other != letters and _within(letters, other) for other in words)
+    )
+    for name, words in _BY_LETTERS.items()
+}
+"""Of each list, the letters that are left of another of its words when some are missed, as KAWIN of BELUM KAWIN."""
 
 _AS_LETTER = str.maketrans({"0": "O", "1": "I", "5": "S", "8": "B", "6": "G"})
 
@@ -98,7 +112,8 @@ def _listed(name: str, pieces: list[Piece], alphabet: Alphabet) -> Value:
     listed = _BY_LETTERS[name].get(letters)
     if listed is not None:
         # The letters agree: spaces and strokes are taken from the list, and how well they were read does not matter.
-        return Value(listed, letters_alone(read), True, tuple(pieces))
+        evidence = read.evidence if letters in _PARTS[name] else letters_alone(read)
+        return Value(listed, evidence, True, tuple(pieces))
     words = sorted(CLOSED[name], key=lambda word: distance(letters, bare(word)))[:6]
     nearest = distance(letters, bare(words[0]))
     open_ended = name in OPEN_ENDED
@@ -106,8 +121,8 @@ def _listed(name: str, pieces: list[Piece], alphabet: Alphabet) -> Value:
         beside = _beside_other_print(name, letters)
         if beside is not None:
             return Value(beside, weaker(read.evidence, 0.6), True, tuple(pieces))
-        whole = open_ended and len(letters) >= min(len(bare(word)) for word in CLOSED[name])
-        return Value(read.text, read.evidence, None if whole else False, tuple(pieces))
+        long_enough = len(letters) >= min(len(each) for each in _BY_LETTERS[name] if each)
+        return Value(read.text, read.evidence, None if open_ended and long_enough else False, tuple(pieces))
     if open_ended and nearest > 1 and read.evidence.whole > -0.2:
         return Value(read.text, read.evidence, None, tuple(pieces))
     chosen, margin = _likeliest(words, pieces, alphabet, letters)

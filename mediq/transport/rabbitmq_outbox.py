@@ -77,7 +77,7 @@ class Outbox:
                 except Refused:
                     self._full = True
                     self._waiting.extendleft(reversed(batch))
-                    self._under_way = []
+                    self._under_way, self._last = [], 0
                     self._deadlines.add(min(letter.patient_until for letter in self._waiting))
                     await asyncio.sleep(PAUSES[min(refusals, len(PAUSES) - 1)])
                     refusals += 1
@@ -117,7 +117,8 @@ class Outbox:
         return nearest
 
     async def _gather(self) -> list["_Letter"]:
-        """What travels next, as soon as a turn of the loop brings no more; whoever has given up is left out.
+        """What travels next, as soon as a turn of the loop brings no more or enough is there; whoever has given up is
+        left out.
 
         Who is busy comes by letters turn after turn: the first of them going ahead alone would cost as much as all. All
         of them in one frame would leave either end idle while the other works: two that take turns keep both busy.

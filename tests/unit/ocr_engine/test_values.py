@@ -172,7 +172,9 @@ def test_a_row_that_may_read_a_common_word_reads_it() -> None:
     assert blurred.evidence.least <= 0.5 < clear.evidence.least
 
 
-@pytest.mark.parametrize(("name", "read"), [("alamat", "KP."), ("alamat", "JL MELATI NO"), ("agama", "KH")])
+@pytest.mark.parametrize(
+    ("name", "read"), [("alamat", "KP."), ("alamat", "JL MELATI NO"), ("agama", "KH"), ("pekerjaan", "PE")]
+)
 def test_what_breaks_off_was_not_read_whole(name: str, read: str) -> None:
     """Something lay on the rest of the row: however well what shows was read, it is looked at again."""
     assert value(name, read).fits is False
@@ -180,10 +182,19 @@ def test_what_breaks_off_was_not_read_whole(name: str, read: str) -> None:
 
 
 def test_a_listed_value_read_letter_by_letter_is_not_doubted_for_its_spaces() -> None:
-    dirt = piece("PEGAWAI NEGERI SIPIL", at_7_B=0.4)  # where the space is
+    dirt = piece("MENGURUS RUMAH TANGGA", at_8_B=0.4)  # where a space is
     listed = read_value("pekerjaan", [dirt], ALPHABET)
-    assert (listed.text, listed.doubtful) == ("PEGAWAI NEGERI SIPIL", False)
-    assert read_value("pekerjaan", [piece("PEGAWAI NEGERI SIPIL", at_8_M=0.4)], ALPHABET).doubtful
+    assert (listed.text, listed.doubtful) == ("MENGURUS RUMAH TANGGA", False)
+    assert read_value("pekerjaan", [piece("MENGURUS RUMAH TANGGA", at_9_B=0.4)], ALPHABET).doubtful
+
+
+@pytest.mark.parametrize(("printed", "missed"), [("KATHOLIK", "H"), ("KHONGHUCU", "H"), ("BUDDHA", "D")])
+def test_a_listed_value_that_may_lack_a_letter_of_another_is_doubted(printed: str, missed: str) -> None:
+    row = piece(printed)
+    step = 2 * printed.index(missed) + 1
+    row.row.steps[step, 0], row.row.steps[step, ALPHABET.index[missed]] = 0.55, 0.45
+    listed = read_value("agama", [row], ALPHABET)
+    assert (listed.text, listed.doubtful) == (printed.replace(missed, "", 1), True)
 
 
 def test_nothing_gives_nothing() -> None:
