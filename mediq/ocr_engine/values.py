@@ -111,7 +111,8 @@ def _listed(name: str, pieces: list[Piece], alphabet: Alphabet) -> Value:
         return Value("WNI", evidence, True, tuple(pieces))
     listed = _BY_LETTERS[name].get(letters)
     if listed is not None:
-        # The letters agree: spaces and strokes are taken from the list, and how well they were read does not matter.
+        # The letters agree: spaces and strokes are taken from the list, and how well they were read does not matter,
+        # unless letters of another word may have been missed there.
         evidence = read.evidence if letters in _PARTS[name] else letters_alone(read)
         return Value(listed, evidence, True, tuple(pieces))
     words = sorted(CLOSED[name], key=lambda word: distance(letters, bare(word)))[:6]

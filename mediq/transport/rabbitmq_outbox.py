@@ -39,6 +39,7 @@ class Outbox:
         self._under_way: list[_Letter] = []
         self._full = False
         self._last = 0
+        """How many letters the frame before had, none after a refusal or a rest."""
         self._task: asyncio.Task[None] | None = None
         self._deadlines = Deadlines(self._turn_away_late)
 
