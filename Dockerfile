@@ -26,7 +26,7 @@ RUN groupadd --gid 10001 mediq \
     && install --directory --owner 10001 --group 10001 --mode 0700 /data \
     && install --directory /etc/mediq
 COPY --from=build /opt/mediq /opt/mediq
-# onnxruntime would report its use to its maker; nothing in this house calls outside.
+# onnxruntime would report its use to its maker; nothing in this application calls outside.
 ENV PATH=/opt/mediq/bin:$PATH \
     MEDIQ_DATA=/data \
     ORT_DISABLE_TELEMETRY=1 \

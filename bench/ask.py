@@ -24,8 +24,8 @@ import uvloop
 from bench.gateway import Mailbox
 from bench.measure import CONNECTIONS, machine, quiet, show, take_turns
 from bench.work import MAILBOXES, PREFETCH, Ask, BenchActor, View, answer
-from mediq.kernel.bus import Bus
-from mediq.kernel.cell import ActorCell
+from mediq.runtime.bus import Bus
+from mediq.runtime.cell import ActorCell
 from mediq.transport.memory import MemoryTransport
 
 BY_HAND, OURS, PYKKA = "queue and future by hand", "mediq's bus in memory", "pykka"

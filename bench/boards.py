@@ -2,9 +2,9 @@
 
     python bench/boards.py [--streams 1000] [--rounds 10]
 
-Beside the house runs an aiohttp server that writes bytes encoded beforehand to as many open streams, of the length of
-the house's own event. Each is asked over HTTP for the event; the time is from the asking to the moment at which the
-last board has all of it, and the CPU is that of the process that serves, over a few events in a row. The house is
+Beside the application runs an aiohttp server that writes bytes encoded beforehand to as many open streams, of the length of
+the application's own event. Each is asked over HTTP for the event; the time is from the asking to the moment at which the
+last board has all of it, and the CPU is that of the process that serves, over a few events in a row. The application is
 asked to set a patient aside or to take them back, with all that is in that: the write to the disk too.
 """
 
@@ -25,7 +25,7 @@ import aiohttp
 import uvloop
 from aiohttp import web
 
-from bench.gateway import the_house
+from bench.gateway import the_application
 from bench.measure import cpu, machine, resident, serving, show
 from mediq.__main__ import _allow_many_files
 from tests.fixtures.ports import free_port
@@ -154,10 +154,16 @@ async def cost_of(room: Room, pid: int, fire: Callable[[], Awaitable[None]]) -> 
 
 
 async def compare(
-    by_hand: str, hand_pid: int, house: str, house_pid: int, bearer: dict[str, str], streams: int, rounds: int
+    by_hand: str,
+    hand_pid: int,
+    application: str,
+    application_pid: int,
+    bearer: dict[str, str],
+    streams: int,
+    rounds: int,
 ) -> None:
-    rooms = {BY_HAND: Room(by_hand, "/events", streams), OURS: Room(house, "/events/board/umum", streams)}
-    memory = {BY_HAND: [await fill(hand_pid, rooms[BY_HAND])], OURS: [await fill(house_pid, rooms[OURS])]}
+    rooms = {BY_HAND: Room(by_hand, "/events", streams), OURS: Room(application, "/events/board/umum", streams)}
+    memory = {BY_HAND: [await fill(hand_pid, rooms[BY_HAND])], OURS: [await fill(application_pid, rooms[OURS])]}
     found: dict[str, list[float]] = {name: [] for name in rooms}
     costs: dict[str, list[float]] = {name: [] for name in rooms}
     async with aiohttp.ClientSession() as http:
@@ -167,15 +173,15 @@ async def compare(
                 assert response.status < 300, await response.text()
                 return dict(await response.json()) if "json" in response.content_type else {}
 
-        listed = await ask("GET", f"{house}/queue")
+        listed = await ask("GET", f"{application}/queue")
         ticket = listed["data"][0]["id"]  # type: ignore[index]
         acts = itertools.cycle(("hold", "resume"))  # each is one event on the boards
 
         async def act() -> None:
-            await ask("PATCH", f"{house}/queue/{ticket}/{next(acts)}")
+            await ask("PATCH", f"{application}/queue/{ticket}/{next(acts)}")
 
         for number in range(rounds + 1):
-            mine = await cost_of(rooms[OURS], house_pid, act)
+            mine = await cost_of(rooms[OURS], application_pid, act)
             length = rooms[OURS].boards[0].length
 
             async def fire(length: int = length) -> None:
@@ -196,8 +202,11 @@ async def compare(
 
 def run(streams: int = 1000, rounds: int = 10) -> None:
     _allow_many_files()  # which the servers inherit
-    with serving("bench/boards.py", "--serve", str(free_port())) as by_hand, the_house() as (house, bearer, _):
-        uvloop.run(compare(by_hand.address, by_hand.pid, house.address, house.pid, bearer, streams, rounds))
+    with (
+        serving("bench/boards.py", "--serve", str(free_port())) as by_hand,
+        the_application() as (application, bearer, _),
+    ):
+        uvloop.run(compare(by_hand.address, by_hand.pid, application.address, application.pid, bearer, streams, rounds))
 
 
 def main() -> None:

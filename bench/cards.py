@@ -1,10 +1,10 @@
-"""What reading a card costs: in the engine, in the house with everything around it, and two at once.
+"""What reading a card costs: in the engine, in the application with everything around it, and two at once.
 
     python bench/cards.py [--cards 4] [--rounds 3]
 
 The reference is the general reader that the engine takes its networks from (rapidocr, as it comes, without its angle
 classifier), on the same pictures, in a process of its own like the engine's. Each process reads one other card first,
-to load what it loads. In the house a card goes from its upload over HTTP to the registered patient's ticket.
+to load what it loads. In the application a card goes from its upload over HTTP to the registered patient's ticket.
 """
 
 import sys
@@ -22,9 +22,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from bench.gateway import RunningHouse, the_house
+from bench.gateway import RunningHouse, the_application
 from bench.measure import Served, costing, machine, measured, report, show
-from tests.fixtures.desk import Desk, desk_at
+from tests.fixtures.client import Client, client_at
 from tests.fixtures.visitors import CLEAN, card
 
 ALONE, ENGINE, HOUSE = "the general reader alone", "mediq's engine alone", "mediq, from upload to ticket"
@@ -60,16 +60,16 @@ def read_with(kind: str, files: list[Path]) -> None:
 
 
 class FrontDesk:
-    """Uploads cards to a house, and waits for what they say."""
+    """Uploads cards to an application, and waits for what they say."""
 
-    def __init__(self, house: Served, bearer: dict[str, str]) -> None:
-        self.house, self.bearer = house, bearer
+    def __init__(self, application: Served, bearer: dict[str, str]) -> None:
+        self.application, self.bearer = application, bearer
 
     async def _take_in(self, pictures: list[bytes]) -> float:
-        async with desk_at(RunningHouse(int(self.house.said))) as someone:
-            desk = Desk(someone.http, {"access_token": self.bearer["Authorization"].removeprefix("Bearer ")})
+        async with client_at(RunningHouse(int(self.application.said))) as someone:
+            client = Client(someone.http, {"access_token": self.bearer["Authorization"].removeprefix("Bearer ")})
             begun = time.perf_counter()
-            answers = await asyncio.gather(*(desk.upload(picture, wait=30) for picture in pictures))
+            answers = await asyncio.gather(*(client.upload(picture, wait=30) for picture in pictures))
             took = time.perf_counter() - begun
             assert all(answer.body["status"] == "REGISTERED" for answer in answers), answers
             return took
@@ -87,13 +87,13 @@ def run(count: int = 4, rounds: int = 3) -> None:
     found: dict[str, list[float]] = {ALONE: [], ENGINE: [], HOUSE: []}
     spent: dict[str, list[float]] = {ALONE: [], ENGINE: [], HOUSE: []}
     engine: dict[str, list[float]] = {IN_A_ROW: [], AT_ONCE: []}
-    house: dict[str, list[float]] = {IN_A_ROW: [], AT_ONCE: []}
-    with tempfile.TemporaryDirectory() as folder, the_house() as (served, bearer, _):
+    application: dict[str, list[float]] = {IN_A_ROW: [], AT_ONCE: []}
+    with tempfile.TemporaryDirectory() as folder, the_application() as (served, bearer, _):
         files = [Path(folder) / f"{number}.jpg" for number in range(count + 1)]
         for file, picture in zip(files, [warm, *cards], strict=True):
             file.write_bytes(picture)
-        desk = FrontDesk(served, bearer)
-        desk.one_by_one([warm])
+        client = FrontDesk(served, bearer)
+        client.one_by_one([warm])
         for _ in range(rounds):
             for name, kind in ((ALONE, "general"), (ENGINE, "mediq")):
                 read = measured(__file__, "--read", kind, *files)
@@ -101,15 +101,15 @@ def run(count: int = 4, rounds: int = 3) -> None:
                 spent[name].append(read["cpu"])
             engine[IN_A_ROW].append(read["row"])
             engine[AT_ONCE].append(read["at once"])
-            took, cpu = costing(served.pid, lambda: desk.one_by_one(cards))
+            took, cpu = costing(served.pid, lambda: client.one_by_one(cards))
             found[HOUSE].append(took / count)
             spent[HOUSE].append(cpu / count)
-            house[IN_A_ROW].append(desk.one_by_one(cards[:2]))
-            house[AT_ONCE].append(desk.at_once(cards[:2]))
+            application[IN_A_ROW].append(client.one_by_one(cards[:2]))
+            application[AT_ONCE].append(client.at_once(cards[:2]))
     show("A card", "seconds", found, goals=GOALS)
     show("The same, as CPU of the process that reads", "s of CPU", spent)
     show("Two cards, engine", "seconds", engine, goals={AT_ONCE: "≤ 1.1"})
-    show("Two cards, house", "seconds", house, goals={AT_ONCE: "≤ 1.1"})
+    show("Two cards, application", "seconds", application, goals={AT_ONCE: "≤ 1.1"})
 
 
 def main() -> None:

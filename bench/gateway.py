@@ -2,10 +2,10 @@
 
     python bench/gateway.py [--seconds 4] [--rounds 5] [--connections 64]
 
-Beside the house run a bare aiohttp handler on uvloop, the same with a mailbox written by hand behind it (a queue, a
-worker, a future), and NestJS where npm can install it. All do the same work (bench/work.py), and take turns. The house
+Beside the application run a bare aiohttp handler on uvloop, the same with a mailbox written by hand behind it (a queue, a
+worker, a future), and NestJS where npm can install it. All do the same work (bench/work.py), and take turns. The application
 is a real one with all its roles; `open` has validation, deadline, request id, metrics and access log, `guarded` a
-signed-in caller and counted calls as well. The last lines are routes of the house itself.
+signed-in caller and counted calls as well. The last lines are routes of the application itself.
 """
 
 import sys
@@ -29,8 +29,8 @@ from aiohttp import web
 from bench import nest
 from bench.measure import CONNECTIONS, Served, costing, machine, serving, show, take_turns, wrk
 from bench.work import JSON, PREFETCH, Ask, View, answer
-from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import HANG, House, made_with_admin
+from tests.fixtures.application import HANG, Application, made_with_admin
+from tests.fixtures.client import Client, client_at
 from tests.fixtures.patients import register_all
 from tests.fixtures.ports import free_port
 
@@ -82,30 +82,32 @@ async def serve_by_hand(kind: str, port: int) -> None:
     await asyncio.gather(*workers)
 
 
-class RunningHouse(House):
-    """A house that another process has started; the fixtures' client finds it by its port."""
+class RunningHouse(Application):
+    """An application that another process has started; the fixtures' client finds it by its port."""
 
     def __init__(self, port: int) -> None:
         self.address = f"http://127.0.0.1:{port}"
 
 
 @contextmanager
-def the_house() -> Iterator[tuple[Served, dict[str, str], str]]:
-    """A running house, the headers of its administrator, and a patient who is waiting."""
+def the_application() -> Iterator[tuple[Served, dict[str, str], str]]:
+    """A running application, the headers of its administrator, and a patient who is waiting."""
     with tempfile.TemporaryDirectory() as base:
         folder = made_with_admin(Path(base))
         [patient] = asyncio.run(register_all(f"sqlite+aiosqlite:///{folder / 'users.db'}", 1))
-        with serving("bench/house.py", "--port", str(free_port()), env={"MEDIQ_DATA": str(folder)}) as house:
-            yield house, *asyncio.run(_signed_in(house, patient))
+        with serving(
+            "bench/application.py", "--port", str(free_port()), env={"MEDIQ_DATA": str(folder)}
+        ) as application:
+            yield application, *asyncio.run(_signed_in(application, patient))
 
 
-async def _signed_in(house: Served, patient: str) -> tuple[dict[str, str], str]:
-    async with desk_at(RunningHouse(int(house.said))) as desk:
-        await desk.ready()
+async def _signed_in(application: Served, patient: str) -> tuple[dict[str, str], str]:
+    async with client_at(RunningHouse(int(application.said))) as client:
+        await client.ready()
         async with asyncio.timeout(HANG):
-            while (await desk.get("/health")).body["status"] != "up":
+            while (await client.get("/health")).body["status"] != "up":
                 pass  # the card reader loads its networks
-        admin: Desk = await desk.sign_in()
+        admin: Client = await client.sign_in()
         await admin.queue(patient, service="umum")
         return admin.bearer, patient
 
@@ -119,16 +121,16 @@ def run(rounds: int = 5, seconds: float = 4, connections: int = CONNECTIONS) -> 
         if nest.installed():
             for adapter in nest.ADAPTERS:
                 servers[f"NestJS on {adapter}"] = stack.enter_context(nest.alone(adapter))
-        house, bearer, patient = stack.enter_context(the_house())
+        application, bearer, patient = stack.enter_context(the_application())
         guarded: dict[str, Any] = JSON | {"headers": JSON["headers"] | bearer}
         add = guarded | {"body": msgspec.json.encode({"user_id": patient, "service": "umum"})}
         asked: dict[str, tuple[str, dict[str, Any]]] = {
             **{name: (f"{served.address}/open", JSON) for name, served in servers.items()},
-            OPEN: (f"{house.address}/open", JSON),
-            GUARDED: (f"{house.address}/guarded", guarded),
-            "— GET /, nobody signed in": (f"{house.address}/", {}),
-            "— GET /queue/status, signed in": (f"{house.address}/queue/status/{patient}", {"headers": bearer}),
-            "— POST /queue/add, once more": (f"{house.address}/queue/add", add),
+            OPEN: (f"{application.address}/open", JSON),
+            GUARDED: (f"{application.address}/guarded", guarded),
+            "— GET /, nobody signed in": (f"{application.address}/", {}),
+            "— GET /queue/status, signed in": (f"{application.address}/queue/status/{patient}", {"headers": bearer}),
+            "— POST /queue/add, once more": (f"{application.address}/queue/add", add),
         }
         for url, how in asked.values():
             wrk(url, 1, connections=connections, **how)  # warm
@@ -136,7 +138,7 @@ def run(rounds: int = 5, seconds: float = 4, connections: int = CONNECTIONS) -> 
 
         def one(name: str) -> float:
             url, how = asked[name]
-            pid = servers[name].pid if name in servers else house.pid
+            pid = servers[name].pid if name in servers else application.pid
             load, spent = costing(pid, lambda: wrk(url, seconds, connections=connections, **how))
             costs[name].append(1e6 * spent / load.count)
             return load.rate

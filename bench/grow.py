@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import boards
-from bench.gateway import BARE, GUARDED, RunningHouse, the_house
+from bench.gateway import BARE, GUARDED, RunningHouse, the_application
 from bench.measure import Load, serving, show, take_turns, wrk
 from bench.work import JSON
-from tests.fixtures.desk import desk_at
-from tests.fixtures.house import ADMIN, GENEROUS, mediq
+from tests.fixtures.application import ADMIN, GENEROUS, mediq
+from tests.fixtures.client import client_at
 from tests.fixtures.ports import free_port
 from tests.fixtures.servers import MariaDB, RabbitMQ, Redis
 from tests.fixtures.split import Servers, splitting
@@ -27,7 +27,7 @@ def connections(rounds: int = 3, seconds: float = 2) -> None:
     """The path through one process over ever more connections."""
     with ExitStack() as stack:
         bare = stack.enter_context(serving("bench/gateway.py", "--serve", "bare", str(free_port())))
-        house, bearer, _ = stack.enter_context(the_house())
+        application, bearer, _ = stack.enter_context(the_application())
         guarded: dict[str, Any] = JSON | {"headers": JSON["headers"] | bearer}
         tails: dict[int, list[float]] = {}
 
@@ -40,7 +40,7 @@ def connections(rounds: int = 3, seconds: float = 2) -> None:
         for width in CONNECTIONS:
             sides: dict[str, Callable[[], float]] = {
                 BARE: partial(rate, f"{bare.address}/open", JSON, width),
-                GUARDED: partial(rate, f"{house.address}/guarded", guarded, width),
+                GUARDED: partial(rate, f"{application.address}/guarded", guarded, width),
             }
             show(f"HTTP, {width} connections", "requests/s", take_turns(sides, rounds))
             print(f"  of mediq's requests 99 of 100 took at most {max(tails[width]):.1f} ms")
@@ -77,5 +77,5 @@ def user_processes(rounds: int = 3, seconds: float = 3) -> None:
 
 
 async def _bearer(port: int) -> dict[str, str]:
-    async with desk_at(RunningHouse(port)) as desk:
-        return (await desk.sign_in()).bearer
+    async with client_at(RunningHouse(port)) as client:
+        return (await client.sign_in()).bearer

@@ -19,8 +19,8 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
-from mediq import observe
-from mediq.kernel.context import headers_now
+from mediq.observability import logging
+from mediq.runtime.context import headers_now
 
 T = TypeVar("T")
 
@@ -157,8 +157,8 @@ def serving(
 
 
 def quiet() -> None:
-    """Log as a house does by its default settings, where the bench itself is the house."""
-    observe.configure_logging("console", "info", headers_now)
+    """Log as an application does by its default settings, where the bench itself is the application."""
+    logging.configure_logging("console", "info", headers_now)
 
 
 def report(value: object) -> None:

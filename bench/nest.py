@@ -1,4 +1,4 @@
-"""The stack that the house replaces, NestJS, as a peer that is measured where Node and npm are; else it is left out."""
+"""The stack that the application replaces, NestJS, as a peer that is measured where Node and npm are; else it is left out."""
 
 import shutil
 import subprocess

@@ -31,20 +31,20 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 import uvloop
+from mediq.actors.queue.actor.actor import QueueActor
+from mediq.actors.queue.actor.event_store.redis import RedisEventLog
+from mediq.actors.queue.actor.event_store.sqlite import EventLog, SqliteEventLog
+from mediq.actors.queue.actor.messages import AddPatient, CallNext, Complete, GetSnapshot, GetStatistics
+from mediq.actors.queue.actor.rules import commands, queue
+from mediq.actors.queue.actor.rules.events import DayClosed, Recorded
 
 from bench.measure import CONNECTIONS, machine, measured, number, quiet, report, resident, show
-from mediq.actors.queue import QueueActor
-from mediq.domain import commands, queue
+from mediq.actors.users.messages import FindPeople, Person
 from mediq.domain.clinic import Clinic, Counter, Service
-from mediq.domain.events import DayClosed, Recorded
-from mediq.kernel.actor import Actor, handles
-from mediq.kernel.bus import Bus
-from mediq.kernel.cell import ActorCell
-from mediq.kernel.context import Context
-from mediq.messages.queue import AddPatient, CallNext, Complete, GetSnapshot, GetStatistics
-from mediq.messages.user import FindPeople, Person
-from mediq.stores.eventlog import EventLog, SqliteEventLog
-from mediq.stores.redis_eventlog import RedisEventLog
+from mediq.runtime.actor import Actor, handles
+from mediq.runtime.bus import Bus
+from mediq.runtime.cell import ActorCell
+from mediq.runtime.context import Context
 from mediq.transport.memory import MemoryTransport
 from tests.fixtures.servers import MissingServer, Redis
 

@@ -1,4 +1,4 @@
-"""Whether a house holds: minutes at two thirds of what it can do, with a full waiting room of event streams.
+"""Whether an application holds: minutes at two thirds of what it can do, with a full waiting room of event streams.
 
     python bench/soak.py [--minutes 10] [--streams 500] [--share 0.67]
 
@@ -7,7 +7,7 @@ whether or not the ones before are answered, each measured from the moment it wa
 list, a board's page, the profile, the clinic, one in five hundred the day's report); each tenth is a step of a visit:
 draw a number, call, start, complete.
 Meanwhile boards and counters listen. Printed are errors, the times that requests took, the events that streams got, and
-the memory of the house minute by minute. Finished visits are kept for the day's figures, so that the memory a visit
+the memory of the application minute by minute. Finished visits are kept for the day's figures, so that the memory a visit
 costs is told beside it.
 """
 
@@ -31,8 +31,8 @@ import aiohttp
 import uvloop
 
 from bench.measure import cpu, machine, number, resident, serving
-from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import HANG, House, made_with_admin
+from tests.fixtures.application import HANG, Application, made_with_admin
+from tests.fixtures.client import Client, client_at
 from tests.fixtures.patients import register_all
 from tests.fixtures.ports import free_port
 
@@ -41,8 +41,8 @@ CALIBRATING = 10.0
 SERVICES = ("umum", "gigi")
 
 
-class RunningHouse(House):
-    """A house that another process has started."""
+class RunningHouse(Application):
+    """An application that another process has started."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -51,7 +51,7 @@ class RunningHouse(House):
 class Clinic:
     """What people do at a clinic, one request at a time."""
 
-    def __init__(self, admin: Desk, patients: list[str]) -> None:
+    def __init__(self, admin: Client, patients: list[str]) -> None:
         self._admin = admin
         self._patients = deque(patients)
         self._counters = deque("123")
@@ -103,7 +103,7 @@ class Clinic:
 
 
 async def capacity(clinic: Clinic) -> float:
-    """Requests a second that the house answers when it is kept busy."""
+    """Requests a second that the application answers when it is kept busy."""
     until = time.monotonic() + CALIBRATING
     answered = 0
 
@@ -117,8 +117,8 @@ async def capacity(clinic: Clinic) -> float:
     return answered / CALIBRATING
 
 
-async def listen(desk: Desk, path: str, heard: Counter[str]) -> None:
-    async with desk.events(path) as stream:
+async def listen(client: Client, path: str, heard: Counter[str]) -> None:
+    async with client.events(path) as stream:
         while await stream.next() is not None:
             heard["events"] += 1
     heard["ended early"] += 1
@@ -166,18 +166,18 @@ SHARES = {"half": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "longest": 1.0}
 
 async def run(address: str, pid: int, patients: list[str], minutes: float, streams: int, share: float) -> None:
     async with AsyncExitStack() as stack:
-        desk = await stack.enter_async_context(desk_at(RunningHouse(address)))
-        await desk.ready()
+        client = await stack.enter_async_context(client_at(RunningHouse(address)))
+        await client.ready()
         async with asyncio.timeout(HANG):
-            while (await desk.get("/health")).body["status"] != "up":
+            while (await client.get("/health")).body["status"] != "up":
                 pass  # the card reader loads its networks
-        admin = await desk.sign_in()
+        admin = await client.sign_in()
         clinic = Clinic(admin, patients)
         heard: Counter[str] = Counter()
         paths = itertools.cycle(("/events/board/utama", "/events/board/umum", "/events/board/gigi", "/events/operator"))
         listening = [asyncio.create_task(listen(admin, path, heard)) for path in itertools.islice(paths, streams)]
         most = await capacity(clinic)
-        print(f"{streams} streams; busy, the house answers {number(most)} requests/s", flush=True)
+        print(f"{streams} streams; busy, the application answers {number(most)} requests/s", flush=True)
         heard.clear()
         await soak(clinic, most * share, minutes * 60, pid)
         print(f"  streams: {heard['events']:,} events, {heard['ended early']} ended before their time", flush=True)
@@ -197,8 +197,8 @@ def main() -> None:
         folder = made_with_admin(Path(base))
         patients = asyncio.run(register_all(f"sqlite+aiosqlite:///{folder / 'users.db'}", 500))
         port = str(free_port())
-        with serving("bench/house.py", "--port", port, env={"MEDIQ_DATA": str(folder)}) as house:
-            uvloop.run(run(house.address, house.pid, patients, given.minutes, given.streams, given.share))
+        with serving("bench/application.py", "--port", port, env={"MEDIQ_DATA": str(folder)}) as application:
+            uvloop.run(run(application.address, application.pid, patients, given.minutes, given.streams, given.share))
     print(machine())
 
 

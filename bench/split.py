@@ -3,7 +3,7 @@
     python bench/split.py [--seconds 4] [--rounds 3] [--connections 64]
 
 Two processes on either side, a gateway and what answers, on one private broker with durable quorum queues, confirmed
-and persistent. Beside the house's own gateway, with everything on but the asking who it is, stands an aiohttp handler
+and persistent. Beside the application's own gateway, with everything on but the asking who it is, stands an aiohttp handler
 that asks by hand with aio-pika (see bench/broker.py), and NestJS with its RabbitMQ transport where npm can install it.
 On a busy machine the CPU a request says more than requests a second, and where gateway, service and broker share the
 cores it is what the requests a second come down to.
@@ -80,7 +80,7 @@ def sides(broker: RabbitMQ) -> Iterator[dict[str, Side]]:
             "JWT_SECRET": secrets.token_urlsafe(48),
             "JWT_REFRESH_SECRET": secrets.token_urlsafe(48),
         }
-        command = ("bench/house.py", "--role", "gateway", "--port", str(free_port()))
+        command = ("bench/application.py", "--role", "gateway", "--port", str(free_port()))
         found[OURS] = Side(stack.enter_context(serving(*command, env=environ)), service)
         if nest.installed():
             url = broker.url()

@@ -4,7 +4,7 @@
 
 Beside `python -m mediq --role all`, on an empty data folder and on one that is there, starts a bare aiohttp server.
 The clinic's `/ready` must answer 200; the card reader is loaded in the background, CPU and memory are those of the
-moment of the first answer, and memory also that of a house whose reader is ready. Modules are compiled beforehand, as
+moment of the first answer, and memory also that of an application whose reader is ready. Modules are compiled beforehand, as
 an installation does.
 """
 
@@ -23,7 +23,7 @@ import tempfile
 import time
 
 from bench.measure import ROOT, cpu, machine, resident, show
-from tests.fixtures.house import CLINIC, environment, made_with_admin
+from tests.fixtures.application import CLINIC, environment, made_with_admin
 from tests.fixtures.ports import free_port
 
 BARE, FIRST, AGAIN = "bare aiohttp", "mediq, first start", "mediq, another start"

@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from mediq.kernel.actor import Actor, handles
-from mediq.kernel.context import Context
 from mediq.messages.registry import Request, request
+from mediq.runtime.actor import Actor, handles
+from mediq.runtime.context import Context
 
 MAILBOXES = {"bench": "bench_service_queue"}
 PREFETCH = 128

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from mediq import collector, config, observe
+from mediq import config
 from mediq.config import ConfigError, Settings
-from mediq.kernel.context import headers_now
+from mediq.observability import logging
+from mediq.runtime import garbage_collection as collector
+from mediq.runtime.context import headers_now
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
             if not 0 <= options.port <= 65_535:
                 raise ConfigError(f"--port must be 0 to 65535, not {options.port}.")
             settings = msgspec.structs.replace(settings, http=msgspec.structs.replace(settings.http, port=options.port))
-        observe.configure_logging(settings.log.format, settings.log.level, headers_now)
+        logging.configure_logging(settings.log.format, settings.log.level, headers_now)
         return _command(options, settings) if options.command else _run(settings, options.role)
     except KeyboardInterrupt:
         return 130
@@ -38,8 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _failures() -> tuple[type[Exception], ...]:
     """What a sentence explains better than a traceback; imported only when something has failed."""
-    from mediq.kernel.supervisor import Escalated
     from mediq.messages.errors import Fault
+    from mediq.runtime.supervisor import Escalated
     from mediq.stores.sqlite_file import UnknownSchema
 
     return Escalated, Fault, UnknownSchema
@@ -65,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(options: argparse.Namespace, settings: Settings) -> int:
-    from mediq import commands
+    from mediq import cli as commands
 
     match options.command:
         case "scan":
@@ -82,8 +84,8 @@ def _command(options: argparse.Namespace, settings: Settings) -> int:
 
 def _run(settings: Settings, role: str) -> int:
     collector.rest()
-    from mediq import roles
-    from mediq.folder import hold_folder
+    from mediq import app as roles
+    from mediq.data_dir import hold_folder
 
     wanted = roles.parse_roles(role)
     _allow_many_files()
@@ -106,7 +108,7 @@ def _allow_many_files() -> None:
 
 
 async def _serve(settings: Settings, wanted: frozenset[str]) -> int:
-    from mediq.roles import House
+    from mediq.app import House
 
     supervisor = House(settings, wanted).supervisor()
     loop = asyncio.get_running_loop()
@@ -125,7 +127,7 @@ async def _serve(settings: Settings, wanted: frozenset[str]) -> int:
             loop.add_signal_handler(number, stop)
     await supervisor.start()
     collector.settle()
-    observe.logger("main").info("started", roles=sorted(wanted), data=str(settings.folder))
+    logging.logger("main").info("started", roles=sorted(wanted), data=str(settings.folder))
     await supervisor.run()
     return 0
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from mediq.domain.checks import problems
 from mediq.domain.clinic import DEFAULT, Clinic
+from mediq.domain.clinic_checks import problems
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from mediq.domain import commands, queue
-from mediq.domain.clinic import DEFAULT, Counter, Premises, Service
+from mediq.actors.queue.event_store.sqlite import SqliteEventLog
+from mediq.actors.queue.rules import commands, queue
+from mediq.domain.clinic import DEFAULT, ClinicConfiguration, Counter, Service
 from mediq.domain.errors import DomainError
-from mediq.stores.eventlog import SqliteEventLog
 
-PREMISES = Premises(
+PREMISES = ClinicConfiguration(
     name="Klinik Sehat Sentosa",
     services=(
         Service(id="umum", name="Poli Umum", letter="A"),
@@ -53,7 +53,7 @@ class Week:
     def tell(self, command: commands.Command) -> str | None:
         """Carry out a command; the ticket it is about, or None where the rules refuse it."""
         try:
-            decision = queue.decide(self.state, command, DEFAULT.changed(self.state.premises))
+            decision = queue.decide(self.state, command, DEFAULT.changed(self.state.configuration))
         except DomainError:
             return None
         for recorded in decision.recorded(self.state.version, command):
@@ -113,7 +113,7 @@ async def write(folder: Path, now: datetime, seed: int = 7) -> str:
     local = now.astimezone(ZoneInfo(PREMISES.timezone))
     today = local.replace(hour=0, minute=0, second=0, microsecond=0)
     first = today - timedelta(days=DAYS)
-    week.tell(commands.Configure(at=first, actor="administrator", premises=PREMISES))
+    week.tell(commands.Configure(at=first, actor="administrator", configuration=PREMISES))
     for day in range(DAYS):
         opens = first + timedelta(days=day) + OPENS
         week.morning(opens, opens + MORNING)

@@ -52,7 +52,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     close_after_minutes: int = 60
 
 
-class Premises(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class ClinicConfiguration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What an administrator may change of a clinic while it works.
 
     What nobody has set is not written, so that a program that does not know it yet can read what it does know.
@@ -67,19 +67,19 @@ class Premises(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def revision(self) -> str:
-        """What tells these premises from any others: whoever changes them says by it which they have seen."""
+        """A digest of the configuration; a change names the revision that its author has seen."""
         seen = (self.name, self.timezone, self.notice, self.services, self.counters)
         return hashlib.sha256(msgspec.json.encode(seen)).hexdigest()[:16]
 
 
-class Clinic(Premises, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=False):
+class Clinic(ClinicConfiguration, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=False):
     """A clinic as its settings describe it; the first service is the one given when none is asked for."""
 
     policy: Policy = Policy()
 
-    def changed(self, premises: Premises | None) -> "Clinic":
+    def changed(self, configuration: ClinicConfiguration | None) -> "Clinic":
         """This clinic as an administrator has left it, if one has. Its policy is always that of its settings."""
-        return self if premises is None else Clinic(**msgspec.structs.asdict(premises), policy=self.policy)
+        return self if configuration is None else Clinic(**msgspec.structs.asdict(configuration), policy=self.policy)
 
     def local(self, at: datetime) -> datetime:
         """The same instant on the clinic's clock."""

@@ -1,6 +1,6 @@
 """Why the clinic's rules refuse a request: final answers for whoever asked, never retried.
 
-Each class is one kind of refusal; `code` names the very rule, `detail` says it in words for the front desk.
+Each class is one `kind` of refusal; `code` names the rule that refused, `detail` says it in words for the front desk.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class FieldError(msgspec.Struct, frozen=True):
 class DomainError(Exception):
     """A rule says no."""
 
-    code: ClassVar[str] = "refused"
+    kind: ClassVar[str] = "refused"
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class DomainError(Exception):
     ) -> None:
         super().__init__(detail)
         self.detail = detail
-        self.reason = code or self.code
+        self.code = code or self.kind
         self.errors = tuple(errors)
         self.retry_after = retry_after
 
@@ -39,13 +39,13 @@ class DomainError(Exception):
 class Malformed(DomainError):
     """The request cannot be read at all."""
 
-    code = "malformed"
+    kind = "malformed"
 
 
 class Invalid(DomainError):
     """The request can be read, but what it says is not possible."""
 
-    code = "invalid"
+    kind = "invalid"
 
     @classmethod
     def field(cls, field: str, message: str) -> "Invalid":
@@ -55,40 +55,40 @@ class Invalid(DomainError):
 class Unauthenticated(DomainError):
     """Nobody has shown who is asking, or the proof is no longer good."""
 
-    code = "unauthenticated"
+    kind = "unauthenticated"
 
 
 class Forbidden(DomainError):
     """Whoever asks is known and may not."""
 
-    code = "forbidden"
+    kind = "forbidden"
 
 
 class NotFound(DomainError):
     """What is asked for does not exist, or not for this caller."""
 
-    code = "not-found"
+    kind = "not-found"
 
 
 class Conflict(DomainError):
     """The request is right but does not fit what is so at present."""
 
-    code = "conflict"
+    kind = "conflict"
 
 
 class TooLarge(DomainError):
     """More bytes or pixels than the clinic takes."""
 
-    code = "too-large"
+    kind = "too-large"
 
 
 class Unsupported(DomainError):
     """A kind of file or body that the clinic does not read."""
 
-    code = "unsupported"
+    kind = "unsupported"
 
 
 class TooMany(DomainError):
     """Asked too often; `retry_after` says in how many seconds to ask again."""
 
-    code = "too-many"
+    kind = "too-many"

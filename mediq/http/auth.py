@@ -8,15 +8,14 @@ from typing import Final
 from aiohttp import web
 from cachetools import TTLCache
 
+from mediq.actors.users import auth_messages as auth
+from mediq.actors.users.tokens import Tokens
 from mediq.domain.roles import Role
-from mediq.kernel.bus import Bus
-from mediq.messages import auth
+from mediq.http import cookie
 from mediq.messages.errors import Forbidden, Unauthenticated
 from mediq.messages.principal import Principal
+from mediq.runtime.bus import Bus
 from mediq.transport.base import Binding
-
-from . import cookie
-from .tokens import Tokens
 
 _BELIEVED: Final = 60.0
 """Seconds for which a gateway believes a token that it has checked, if it hears nothing to the contrary."""

@@ -4,7 +4,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from .facts import facts_of
+from mediq.http.request_context import facts_of
 
 NAME: Final = "mediq_session"
 _OURS: Final = frozenset({"same-origin", "none"})  # none: typed in, or from a bookmark

@@ -7,23 +7,22 @@ import msgspec
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from mediq.actors.users.auth_messages import SignedIn
 from mediq.domain.roles import Role
-from mediq.kernel.bus import Bus
-from mediq.kernel.context import Context, current
-from mediq.messages.auth import SignedIn
+from mediq.http import cookie
+from mediq.http.auth import Doorman, authorise, bearer, refuse_other_sites
+from mediq.http.file_responses import send
+from mediq.http.idempotency_keys import Keys
+from mediq.http.rate_limits import RateLimiter
+from mediq.http.request_context import facts_of
+from mediq.http.routes import Body, Cookie, Limit, Route
+from mediq.http.uploads import CardDesk, wanted_wait
+from mediq.http.validation import convert
 from mediq.messages.document import Document
 from mediq.messages.errors import Forbidden, Invalid, Malformed, Unauthenticated, Unsupported
 from mediq.messages.principal import Principal
-
-from . import cookie
-from .auth import Doorman, authorise, bearer, refuse_other_sites
-from .cards import CardDesk, wanted_wait
-from .facts import facts_of
-from .files import send
-from .keys import Keys
-from .limits import RateLimiter
-from .routes import Body, Cookie, Limit, Route
-from .validation import convert
+from mediq.runtime.bus import Bus
+from mediq.runtime.context import Context, current
 
 _JSON: Final = "application/json"
 _encode: Final = msgspec.json.Encoder().encode

@@ -10,16 +10,15 @@ from aiohttp.typedefs import Handler
 from multidict import CIMultiDict
 from prometheus_client import exposition
 
-from mediq import observe
-from mediq.kernel.context import Context, current
+from mediq.http import problem
+from mediq.http.origin import Proxies
+from mediq.http.request_context import FACTS, Facts, facts_of
+from mediq.http.sse import EVENT_STREAM
 from mediq.messages.errors import DomainError, Fault, Internal
+from mediq.observability import logging, metrics, tracing
+from mediq.runtime.context import Context, current
 
-from . import problem
-from .facts import FACTS, Facts, facts_of
-from .origin import Proxies
-from .sse import EVENT_STREAM
-
-_log = observe.logger("http")
+_log = logging.logger("http")
 _REQUEST_ID: Final = re.compile(r"(?!.*\d{16})[A-Za-z0-9._-]{8,64}")
 """What a caller may name a request; so many digits may be a NIK, which no log may hold."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"})
@@ -69,14 +68,14 @@ class Reception:
     ) -> None:
         self._proxies = proxies or Proxies()
         self._dress = dress
-        self._lines = observe.RequestLines("http")
+        self._lines = logging.RequestLines("http")
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Write down the request's facts, for all that is done and told on its behalf, and watch what becomes of it."""
         shown = request.headers.get("X-Request-Id")
-        request_id = shown if shown and _REQUEST_ID.fullmatch(shown) else observe.new_id(8)
-        headers = {"request_id": request_id, "traceparent": observe.traceparent(request.headers.get("traceparent"))}
+        request_id = shown if shown and _REQUEST_ID.fullmatch(shown) else tracing.new_id(8)
+        headers = {"request_id": request_id, "traceparent": tracing.traceparent(request.headers.get("traceparent"))}
         facts = Facts(request_id=request_id, origin=self._proxies.origin(request), headers=headers)
         request[FACTS] = facts
         current.set(Context(headers=headers))  # for the task that aiohttp has made for this very request
@@ -113,7 +112,7 @@ class Reception:
         route = resource.canonical if resource is not None else "unknown"  # never the path, which may name a patient
         if response is None or response.headers.get(hdrs.CONTENT_TYPE) != EVENT_STREAM:  # whose time says nothing
             method = request.method if request.method in _METHODS else "other"
-            observe.http_seconds.observe((method, route, str(status)), seconds)
+            metrics.http_seconds.observe((method, route, str(status)), seconds)
         role = facts.principal.role.value if facts.principal else None
         line: dict[str, Any] = {"method": request.method, "route": route, "status": status, "role": role}
         if route in _ASKED_ALL_THE_TIME:
@@ -135,10 +134,10 @@ def _problem(error: Exception, request_id: str) -> web.Response:
     return problem.response(Internal(), request_id)
 
 
-async def metrics(request: web.Request) -> web.Response:
+async def serve_metrics(request: web.Request) -> web.Response:
     """What Prometheus reads."""
     encode, content_type = exposition.choose_encoder(request.headers.get("Accept", ""))
-    return web.Response(body=encode(observe.registry), headers={"Content-Type": content_type})
+    return web.Response(body=encode(metrics.registry), headers={"Content-Type": content_type})
 
 
 async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:

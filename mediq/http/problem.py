@@ -73,7 +73,7 @@ def response(error: DomainError | Fault, request_id: str) -> web.Response:
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="mediq"'
     if isinstance(error, DomainError):
-        return render(status, error.reason, error.detail, request_id, errors=error.errors, headers=headers)
+        return render(status, error.code, error.detail, request_id, errors=error.errors, headers=headers)
     return render(status, error.code, error.detail, request_id, headers=headers)
 
 

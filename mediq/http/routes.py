@@ -6,8 +6,13 @@ from typing import Any, Final
 
 import msgspec
 
+from mediq.actors.audit import messages as audit
+from mediq.actors.cards import messages as ocr
+from mediq.actors.queue import messages as queue
+from mediq.actors.users import auth_messages as auth
+from mediq.actors.users import messages as user
 from mediq.domain.roles import Role
-from mediq.messages import audit, auth, health, ocr, queue, user
+from mediq.messages import health
 from mediq.messages.registry import Request
 
 ADMIN: Final = frozenset({Role.ADMIN_FASKES})

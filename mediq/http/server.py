@@ -7,11 +7,11 @@ from typing import Final
 
 from aiohttp import web
 
-from mediq import observe
 from mediq.config import ConfigError
-from mediq.kernel.supervisor import Child
+from mediq.observability import logging
+from mediq.runtime.supervisor import Child
 
-_log = observe.logger("http")
+_log = logging.logger("http")
 _KEEP_ALIVE: Final = 75.0
 """Seconds for which an idle connection is kept; phones that have gone away hold theirs no longer."""
 

@@ -16,14 +16,13 @@ import msgspec
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 
-from mediq import observe
-from mediq.messages.auth import SessionEnded
+from mediq.actors.users.auth_messages import SessionEnded
+from mediq.http.request_context import facts_of
 from mediq.messages.errors import Unavailable
 from mediq.messages.principal import Principal
+from mediq.observability import logging, metrics
 
-from .facts import facts_of
-
-_log = observe.logger("sse")
+_log = logging.logger("sse")
 _RING: Final = 512
 _PING_SECONDS: Final = 15.0
 _BUFFER: Final = 65_536
@@ -252,7 +251,7 @@ class Streams:
         stream.channel.streams.add(stream)
         self._open.add(stream)
         self._count.update(stream.counted)
-        observe.streams_open.labels(stream.kind).inc()
+        metrics.streams_open.labels(stream.kind).inc()
         if self._ended:
             stream.close()
         if self._pinging is None:
@@ -264,7 +263,7 @@ class Streams:
         self._open.discard(stream)
         self._count.subtract(stream.counted)
         self._count = +self._count  # addresses without a stream are forgotten
-        observe.streams_open.labels(stream.kind).dec()
+        metrics.streams_open.labels(stream.kind).dec()
 
     def end_session(self, event: SessionEnded) -> None:
         """End the streams of whoever is no longer signed in."""

@@ -1,10 +1,10 @@
-"""The error tree of the wire: refusals of the domain, and faults of the house that may pass.
+"""The errors that travel in replies: refusals by a rule, and faults of the program that may pass.
 
-A refusal (:class:`~mediq.domain.errors.DomainError`) is a final answer. A :class:`Fault` says that the house could
-not answer; whether asking again is safe depends on the request, not on the fault.
+A refusal (:class:`~mediq.domain.errors.DomainError`) is a final answer. A :class:`Fault` says that the program could
+not answer. Whether asking again is safe depends on the request, not on the fault.
 """
 
-from typing import Final
+from typing import ClassVar, Final, TypeVar
 
 import msgspec
 
@@ -48,68 +48,79 @@ __all__ = [
 ]
 
 
-class Fault(Exception):
-    """The house could not answer; the request itself may be right.
+_Error = TypeVar("_Error", DomainError, "Fault")
 
-    `service` is the one that was asked in vain, which need not be the one that says so: it may have needed another.
+
+class Fault(Exception):
+    """The program could not answer a request that may well be right.
+
+    Each class is one `kind` of fault, with the `words` that a clinic reads unless a `detail` says more. `code` is the
+    kind, as a refusal's code is its kind unless a rule names itself. `service` is the service that failed, which may be
+    another than the one that reports the fault. `retry_after` is in seconds.
     """
 
-    code = "fault"
+    kind: ClassVar[str] = "fault"
+    words: ClassVar[str] = "Sistem tidak dapat menjawab."
 
     def __init__(self, detail: str = "", *, retry_after: float | None = None, service: str | None = None) -> None:
-        super().__init__(detail or (type(self).__doc__ or "").splitlines()[0])
+        super().__init__(detail or self.words)
+        self.detail = detail or self.words
+        self.code = self.kind
         self.retry_after = retry_after
         self.service = service
 
-    @property
-    def detail(self) -> str:
-        return str(self)
-
 
 class Internal(Fault):
-    """Terjadi kesalahan di dalam sistem; kejadian ini sudah dicatat."""
+    """A defect of the program, which has logged it."""
 
-    code = "internal"
+    kind = "internal"
+    words = "Terjadi kesalahan di dalam sistem; kejadian ini sudah dicatat."
 
 
 class Expired(Fault):
-    """Layanan tidak menjawab tepat waktu."""
+    """The service did not answer before the deadline."""
 
-    code = "timeout"
+    kind = "timeout"
+    words = "Layanan tidak menjawab tepat waktu."
 
 
 class Unavailable(Fault):
-    """Layanan sedang tidak dapat dihubungi."""
+    """The service, or a server that it needs, cannot be reached."""
 
-    code = "unavailable"
+    kind = "unavailable"
+    words = "Layanan sedang tidak dapat dihubungi."
 
 
 class Unroutable(Unavailable):
-    """Tidak ada layanan yang mendengarkan alamat ini."""
+    """Nothing consumes the mailbox."""
 
-    code = "unroutable"
+    kind = "unroutable"
+    words = "Tidak ada layanan yang mendengarkan alamat ini."
 
 
 class MailboxFull(Unavailable):
-    """Layanan sedang terlalu sibuk."""
+    """The service's mailbox holds as many messages as it may."""
 
-    code = "mailbox-full"
+    kind = "mailbox-full"
+    words = "Layanan sedang terlalu sibuk."
 
 
 class BreakerOpen(Unavailable):
-    """Layanan sedang terganggu dan diberi waktu untuk pulih."""
+    """The circuit to the service is open: most calls failed lately."""
 
-    code = "breaker-open"
+    kind = "breaker-open"
+    words = "Layanan sedang terganggu dan diberi waktu untuk pulih."
 
 
 class StorageFull(Fault):
-    """Penyimpanan penuh; tidak ada yang dicatat."""
+    """The disk or database is full, and nothing was written."""
 
-    code = "storage-full"
+    kind = "storage-full"
+    words = "Penyimpanan penuh; tidak ada yang dicatat."
 
 
 class WireError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An error as it travels in a reply: the class by `kind`, the rule by `code`, of a fault the `service` in want."""
+    """An error inside a reply: `kind` names its class, `code` its rule, `service` the service that failed, if any."""
 
     kind: str
     code: str
@@ -119,35 +130,31 @@ class WireError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     service: str | None = None
 
 
-def _tree(root: type[Exception]) -> dict[str, type[Exception]]:
-    found = {root.code: root}  # type: ignore[attr-defined]
+def _by_kind(root: type[_Error]) -> dict[str, type[_Error]]:
+    found = {root.kind: root}
     for child in root.__subclasses__():
-        found |= _tree(child)
+        found |= _by_kind(child)
     return found
 
 
-_REFUSALS: Final = _tree(DomainError)
-_FAULTS: Final = _tree(Fault)
+_REFUSALS: Final = _by_kind(DomainError)
+_FAULTS: Final = _by_kind(Fault)
 
 
 def to_wire(error: DomainError | Fault) -> WireError:
-    """The reply that carries `error` to whoever asked."""
-    if isinstance(error, DomainError):
-        return WireError(
-            kind=type(error).code,
-            code=error.reason,
-            detail=error.detail,
-            errors=error.errors,
-            retry_after=error.retry_after,
-        )
+    """The reply that carries `error` to the asking side."""
     return WireError(
-        kind=error.code, code=error.code, detail=error.detail, retry_after=error.retry_after, service=error.service
+        kind=error.kind,
+        code=error.code,
+        detail=error.detail,
+        errors=error.errors if isinstance(error, DomainError) else (),
+        retry_after=error.retry_after,
+        service=error.service if isinstance(error, Fault) else None,
     )
 
 
 def from_wire(wire: WireError) -> DomainError | Fault:
-    """The error that `wire` carries; a kind that this process does not know is :class:`Internal`."""
+    """The error that `wire` carries. A kind that this process does not know becomes :class:`Internal`."""
     if refusal := _REFUSALS.get(wire.kind):
-        return refusal(wire.detail, code=wire.code, errors=wire.errors, retry_after=wire.retry_after)  # type: ignore[call-arg,return-value]
-    fault = _FAULTS.get(wire.kind, Internal)
-    return fault(wire.detail, retry_after=wire.retry_after, service=wire.service)  # type: ignore[call-arg,return-value]
+        return refusal(wire.detail, code=wire.code, errors=wire.errors, retry_after=wire.retry_after)
+    return _FAULTS.get(wire.kind, Internal)(wire.detail, retry_after=wire.retry_after, service=wire.service)

@@ -10,22 +10,22 @@ import msgspec
 import numpy as np
 
 from mediq.domain.card import FIELDS, Box, Field, Reading, Refusal
-from mediq.ocr_engine import quality
-from mediq.ocr_engine.cards import cards_in, rows_of, shows_nik
-from mediq.ocr_engine.checks import consistent_choice, cross_check, unsure
-from mediq.ocr_engine.confidence import estimate
+from mediq.ocr_engine.card.cards import cards_in, rows_of, shows_nik
+from mediq.ocr_engine.card.layout import Piece
+from mediq.ocr_engine.card.locate import locate
+from mediq.ocr_engine.card.refuse import refusal
 from mediq.ocr_engine.errors import PictureError
-from mediq.ocr_engine.fields import read_fields
-from mediq.ocr_engine.intake import decode
-from mediq.ocr_engine.layout import Piece
-from mediq.ocr_engine.locate import locate
-from mediq.ocr_engine.models import Models
-from mediq.ocr_engine.picture import Picture
-from mediq.ocr_engine.refuse import refusal
-from mediq.ocr_engine.stages import timed
-from mediq.ocr_engine.straighten import combined, read_straightened
-from mediq.ocr_engine.text import weaker
-from mediq.ocr_engine.value import Value
+from mediq.ocr_engine.fields.confidence import estimate
+from mediq.ocr_engine.fields.cross_checks import consistent_choice, cross_check, unsure
+from mediq.ocr_engine.fields.fields import read_fields
+from mediq.ocr_engine.fields.read_text import weaker
+from mediq.ocr_engine.fields.rectify import combined, read_straightened
+from mediq.ocr_engine.fields.value import Value
+from mediq.ocr_engine.image import quality
+from mediq.ocr_engine.image.intake import decode
+from mediq.ocr_engine.image.picture import Picture
+from mediq.ocr_engine.text.networks import Models
+from mediq.ocr_engine.timing import timed
 
 _log = logging.getLogger(__name__)
 

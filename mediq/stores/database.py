@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from mediq.stores.faults import Contended, named
+from mediq.stores.driver_errors import Contended, named
 from mediq.stores.migrations import HEAD
 from mediq.stores.sqlite_file import BUSY_SECONDS, UnknownSchema, make_ready
 
@@ -110,7 +110,7 @@ async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
                 yield connection
 
 
-def repeated(method: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Coroutine[Any, Any, _T]]:
+def retry_on_conflict(method: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Coroutine[Any, Any, _T]]:
     """Run `method`, which writes in one transaction, again when that met another: a few times, a moment apart."""
 
     @functools.wraps(method)

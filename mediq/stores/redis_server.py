@@ -15,8 +15,8 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from mediq import observe
 from mediq.messages.errors import Fault, StorageFull, Unavailable
+from mediq.observability import logging
 
 CONNECTIONS: Final = 16
 """The most connections that a process keeps."""
@@ -32,7 +32,7 @@ _Call = Callable[[_Client], Awaitable[Any]]
 _FULL: Final = re.compile(r"\b(OOM|MISCONF)\b")
 _AWAY: Final = re.compile(r"\b(READONLY|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|LOADING|BUSY)\b")
 
-_log = observe.logger("redis")
+_log = logging.logger("redis")
 
 
 def fault_of(error: BaseException) -> Fault | None:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from mediq.messages.errors import Unavailable
-from mediq.stores.faults import closed_before_it_ran, fault_of
+from mediq.stores.driver_errors import closed_before_it_ran, fault_of
 
 Row = tuple[Any, ...]
 _T = TypeVar("_T")

@@ -14,8 +14,8 @@ from typing import Final
 
 import msgspec
 
-from mediq import observe
 from mediq.messages.errors import MailboxFull, Unavailable, Unroutable
+from mediq.observability import metrics
 from mediq.transport.base import (
     MAX_ATTEMPTS,
     Binding,
@@ -49,7 +49,7 @@ class MemoryBroker:
             envelope = envelope and msgspec.structs.replace(envelope, body=b"")
             raw = raw[:_DEAD_BYTES]
         self.dead_letters.append(DeadLetter(mailbox=mailbox, reason=reason, envelope=envelope, raw=raw))
-        observe.dead_letters.labels(mailbox, reason.partition(":")[0]).inc()
+        metrics.dead_letters.labels(mailbox, reason.partition(":")[0]).inc()
 
 
 class MemoryTransport(Transport):
@@ -91,7 +91,7 @@ class MemoryTransport(Transport):
         if private:
             self._private.add(mailbox)
         else:
-            observe.mailbox_waiting.labels(mailbox).set_function(box.waiting)
+            metrics.mailbox_waiting.labels(mailbox).set_function(box.waiting)
         consumer = _Consumer(box, on_delivery, prefetch, private)
         self._consumers.append(consumer)
         box.add(consumer)
@@ -315,7 +315,7 @@ class _Subscription(Binding):
     def put(self, topic: str, frame: bytes) -> None:
         if len(self._pending) >= self._broker.event_capacity:
             lost, _ = self._pending.popleft()
-            observe.events_dropped.labels(lost).inc()
+            metrics.events_dropped.labels(lost).inc()
         self._pending.append((topic, frame))
         if not self._pump_due:
             self._pump_due = True

@@ -1,4 +1,4 @@
-"""A real Chromium at a real house: pages as people see them. Without Chromium these tests fail; they never skip."""
+"""A real Chromium at a real application: pages as people see them. Without Chromium these tests fail; they never skip."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -6,9 +6,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
-from tests.browser.screen import CHROMIUM, FLAGS, watched
-from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import GENEROUS, House, made_with_admin, running
+from tests.fixtures.application import GENEROUS, Application, made_with_admin, running
+from tests.fixtures.browser.screen import CHROMIUM, FLAGS, watched
+from tests.fixtures.client import Client, client_at
 
 SMALL_CARDS = """
 [ocr]
@@ -26,25 +26,25 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house of the browser tests' own."""
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    """An application of the browser tests' own."""
     base = tmp_path_factory.mktemp("clinic")
     made_with_admin(base)
-    with running(base, GENEROUS + SMALL_CARDS) as house:
-        yield house
-        assert house.stop() == 0, house.log
+    with running(base, GENEROUS + SMALL_CARDS) as application:
+        yield application
+        assert application.stop() == 0, application.log
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def staff(clinic: House) -> AsyncIterator[Desk]:
+async def staff(clinic: Application) -> AsyncIterator[Client]:
     """The administrator of the clinic, without a browser."""
-    async with desk_at(clinic) as desk:
-        await desk.ready()
-        yield await desk.sign_in()
+    async with client_at(clinic) as client:
+        await client.ready()
+        yield await client.sign_in()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(chromium: Browser, clinic: House) -> AsyncIterator[Page]:
+async def page(chromium: Browser, clinic: Application) -> AsyncIterator[Page]:
     """A fresh browser window, at a television's size; what goes wrong in a script fails the test."""
     async with watched(chromium, clinic.address) as page:
         yield page

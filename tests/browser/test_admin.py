@@ -9,10 +9,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.rooms import fit_for_all, in_english, signed_in
-from tests.browser.screen import watched
-from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import GENEROUS, House, made_with_admin, running
+from tests.fixtures.application import GENEROUS, Application, made_with_admin, running
+from tests.fixtures.browser.rooms import fit_for_all, in_english, signed_in
+from tests.fixtures.browser.screen import watched
+from tests.fixtures.client import Client, client_at
 from tests.fixtures.visitors import new_nik
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -21,30 +21,30 @@ SECRET = "kata-sandi-yang-pertama"
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house whose clinic is this module's to change."""
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    """An application whose clinic is this module's to change."""
     base = tmp_path_factory.mktemp("office")
     made_with_admin(base)
-    with running(base, GENEROUS) as house:
-        yield house
-        assert house.stop() == 0, house.log
+    with running(base, GENEROUS) as application:
+        yield application
+        assert application.stop() == 0, application.log
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def admin(office: House) -> AsyncIterator[Desk]:
-    async with desk_at(office) as desk:
-        await desk.ready()
-        yield await desk.sign_in()
+async def admin(office: Application) -> AsyncIterator[Client]:
+    async with client_at(office) as client:
+        await client.ready()
+        yield await client.sign_in()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(chromium: Browser, office: House, admin: Desk) -> AsyncIterator[Page]:
+async def page(chromium: Browser, office: Application, admin: Client) -> AsyncIterator[Page]:
     """The administrator's window."""
     async with signed_in(chromium, office.address) as page:
         yield page
 
 
-async def serve(admin: Desk, people: int, service: str = "umum", counter: str = "1") -> None:
+async def serve(admin: Client, people: int, service: str = "umum", counter: str = "1") -> None:
     """So many patients are called and served."""
     for _ in range(people):
         await admin.queue(await admin.register(new_nik()), service=service)
@@ -54,7 +54,7 @@ async def serve(admin: Desk, people: int, service: str = "umum", counter: str = 
 
 
 async def test_an_operator_is_created_signs_in_and_goes_again(
-    chromium: Browser, office: House, page: Page, admin: Desk
+    chromium: Browser, office: Application, page: Page, admin: Client
 ) -> None:
     mail = "sari@klinik.example"
     await page.goto("/admin/users")
@@ -115,7 +115,7 @@ async def test_the_last_administrator_cannot_remove_themselves(page: Page) -> No
 
 
 async def test_a_change_of_the_clinic_shows_everywhere_without_a_restart(
-    chromium: Browser, office: House, page: Page, admin: Desk
+    chromium: Browser, office: Application, page: Page, admin: Client
 ) -> None:
     async with signed_in(chromium, office.address) as counter, watched(chromium, office.address) as board:
         await counter.goto("/operator")
@@ -154,7 +154,7 @@ async def test_a_change_of_the_clinic_shows_everywhere_without_a_restart(
         await expect(counter.locator("#filter")).not_to_contain_text("Poli Anak")
 
 
-async def test_figures_are_those_of_the_queue(page: Page, admin: Desk) -> None:
+async def test_figures_are_those_of_the_queue(page: Page, admin: Client) -> None:
     await serve(admin, 3)
     await serve(admin, 2, "gigi", "3")
     told = (await admin.get("/queue/statistics")).body
@@ -182,7 +182,9 @@ async def test_figures_are_those_of_the_queue(page: Page, admin: Desk) -> None:
     await expect(page.get_by_text("Belum ada data pada rentang ini.")).to_be_visible()
 
 
-async def test_a_device_is_paired_and_revoked(chromium: Browser, office: House, page: Page, admin: Desk) -> None:
+async def test_a_device_is_paired_and_revoked(
+    chromium: Browser, office: Application, page: Page, admin: Client
+) -> None:
     async with signed_in(chromium, office.address) as kiosk:
         await kiosk.goto("/admin/devices")
         await kiosk.fill("[name=nama]", "Kios pintu depan")
@@ -200,7 +202,7 @@ async def test_a_device_is_paired_and_revoked(chromium: Browser, office: House, 
     assert (await admin.get("/users?role=KIOSK")).body["data"] == []
 
 
-async def test_the_audit_trail_is_read_page_by_page(page: Page, admin: Desk) -> None:
+async def test_the_audit_trail_is_read_page_by_page(page: Page, admin: Client) -> None:
     await serve(admin, 15)
     await page.goto("/admin/audit")
     rows = page.locator("#entries tr")
@@ -219,7 +221,7 @@ async def test_the_audit_trail_is_read_page_by_page(page: Page, admin: Desk) -> 
 
 
 async def test_each_page_is_fit_for_all_in_both_languages(
-    chromium: Browser, office: House, admin: Desk, page: Page
+    chromium: Browser, office: Application, admin: Client, page: Page
 ) -> None:
     paths = ("/admin", "/admin/users", "/admin/devices", "/admin/clinic", "/admin/audit")
     async with signed_in(chromium, office.address, color_scheme="dark") as dark:
@@ -235,7 +237,7 @@ async def test_each_page_is_fit_for_all_in_both_languages(
 
 
 async def test_the_day_is_closed_before_the_time_zone_is_changed(
-    chromium: Browser, office: House, page: Page, admin: Desk
+    chromium: Browser, office: Application, page: Page, admin: Client
 ) -> None:
     async with signed_in(chromium, office.address) as counter:
         await counter.goto("/operator")

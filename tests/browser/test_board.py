@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import Browser, CDPSession, Page, expect
 
-from tests.browser.counter import call, wait_in_line
-from tests.browser.screen import watched
-from tests.fixtures.desk import Desk
-from tests.fixtures.house import House
+from tests.fixtures.application import Application
+from tests.fixtures.browser.counter import call, wait_in_line
+from tests.fixtures.browser.screen import watched
+from tests.fixtures.client import Client
 from tests.fixtures.visitors import new_nik
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -49,7 +49,7 @@ async def quiet(page: Page) -> None:
     await expect(page.locator("#stage:not(.calling)")).to_be_visible(timeout=60_000)
 
 
-async def test_five_calls_within_a_second_are_each_announced_once_and_in_order(staff: Desk, page: Page) -> None:
+async def test_five_calls_within_a_second_are_each_announced_once_and_in_order(staff: Client, page: Page) -> None:
     await wait_in_line(staff, "umum", 3)
     await wait_in_line(staff, "gigi", 2)
     await with_sound(page)
@@ -79,7 +79,7 @@ async def a_minute(page: Page) -> None:
 
 
 async def test_a_board_survives_a_minute_without_server_and_never_repeats_a_sound(
-    chromium: Browser, staff: Desk, clinic: House
+    chromium: Browser, staff: Client, clinic: Application
 ) -> None:
     await wait_in_line(staff, "gigi", 2)
     async with watched(chromium, clinic.address) as page:
@@ -109,7 +109,7 @@ async def test_a_board_survives_a_minute_without_server_and_never_repeats_a_soun
         assert after["tones"] == 2 * before["tones"] == 2 * TONES
 
 
-async def test_a_server_that_falls_silent_is_noticed(chromium: Browser, clinic: House) -> None:
+async def test_a_server_that_falls_silent_is_noticed(chromium: Browser, clinic: Application) -> None:
     async with watched(chromium, clinic.address) as page:
         await page.clock.install()
         await page.goto("/display/all")
@@ -124,7 +124,7 @@ async def test_a_server_that_falls_silent_is_noticed(chromium: Browser, clinic: 
         await expect(page.locator("#link")).to_have_text("Terhubung", timeout=5000)
 
 
-async def test_a_call_made_while_nobody_heard_it_is_announced_when_the_board_is_back(page: Page, staff: Desk) -> None:
+async def test_a_call_made_while_nobody_heard_it_is_announced_when_the_board_is_back(page: Page, staff: Client) -> None:
     """But only if the patient has not come, and never what was announced before, not even after a reload."""
     await wait_in_line(staff, "gigi", 2)
     await page.goto("/display/gigi")
@@ -156,7 +156,7 @@ async def test_a_call_made_while_nobody_heard_it_is_announced_when_the_board_is_
     assert await page.evaluate("window.heard.calls") == []
 
 
-async def test_without_motion_nothing_blinks(chromium: Browser, clinic: House, staff: Desk) -> None:
+async def test_without_motion_nothing_blinks(chromium: Browser, clinic: Application, staff: Client) -> None:
     await wait_in_line(staff, "gigi", 1)
     async with watched(chromium, clinic.address, reduced_motion="reduce") as page:
         await page.goto("/display/gigi")
@@ -167,7 +167,9 @@ async def test_without_motion_nothing_blinks(chromium: Browser, clinic: House, s
         assert moving == 0
 
 
-async def test_a_board_shows_the_clinics_time_whatever_the_televisions_is(chromium: Browser, clinic: House) -> None:
+async def test_a_board_shows_the_clinics_time_whatever_the_televisions_is(
+    chromium: Browser, clinic: Application
+) -> None:
     async with watched(chromium, clinic.address, timezone_id="America/New_York") as page:
         await page.clock.install(time="2020-02-02T02:02:02")
         await page.goto("/display/all")
@@ -178,7 +180,7 @@ async def test_a_board_shows_the_clinics_time_whatever_the_televisions_is(chromi
         assert str(datetime.now(ZoneInfo("Asia/Jakarta")).year) in await page.inner_text("#date")
 
 
-async def test_a_board_has_no_names_and_an_unknown_board_is_said_to_be_one(page: Page, staff: Desk) -> None:
+async def test_a_board_has_no_names_and_an_unknown_board_is_said_to_be_one(page: Page, staff: Client) -> None:
     nik = new_nik()
     await staff.queue(await staff.register(nik, "RAHMAT PAPAN"), service="umum")
     await page.goto("/display/umum")
@@ -190,7 +192,7 @@ async def test_a_board_has_no_names_and_an_unknown_board_is_said_to_be_one(page:
     await expect(page.locator("h1")).to_have_text("Halaman tidak ditemukan")
 
 
-async def offer(staff: Desk, *, laboratory: bool) -> None:
+async def offer(staff: Client, *, laboratory: bool) -> None:
     """Let the clinic have a laboratory beside its two services, or none."""
     clinic = (await staff.get("/clinic")).body
     services = [{key: each[key] for key in ("id", "name", "letter")} for each in clinic["services"][:2]]
@@ -203,7 +205,7 @@ async def offer(staff: Desk, *, laboratory: bool) -> None:
     assert changed.status == 200, changed
 
 
-async def test_a_board_whose_service_is_gone_waits_until_it_is_back(page: Page, staff: Desk) -> None:
+async def test_a_board_whose_service_is_gone_waits_until_it_is_back(page: Page, staff: Client) -> None:
     await offer(staff, laboratory=True)
     try:
         await page.clock.install()
@@ -224,7 +226,7 @@ async def test_a_board_whose_service_is_gone_waits_until_it_is_back(page: Page, 
         await offer(staff, laboratory=False)
 
 
-async def test_the_running_text_is_the_clinics_own(page: Page, staff: Desk) -> None:
+async def test_the_running_text_is_the_clinics_own(page: Page, staff: Client) -> None:
     await page.goto("/display/all")
     await expect(page.locator("#notice")).to_contain_text("Mohon siapkan e-KTP")
     clinic = (await staff.get("/clinic")).body
@@ -245,7 +247,7 @@ async def test_the_running_text_is_the_clinics_own(page: Page, staff: Desk) -> N
     await expect(page.locator("#notice")).to_contain_text("Mohon siapkan e-KTP")
 
 
-async def events(staff: Desk, ticket_id: str, count: int) -> None:
+async def events(staff: Client, ticket_id: str, count: int) -> None:
     """So many events at the clinic, many at once: a ticket is held and resumed, over and over."""
     for _ in range(count // 2):
         assert (await staff.patch(f"/queue/{ticket_id}/hold")).status == 200
@@ -261,7 +263,7 @@ async def held(page: Page, tools: CDPSession) -> dict[str, float]:
     return {each["name"]: each["value"] for each in metrics}
 
 
-async def test_a_board_does_not_grow(chromium: Browser, clinic: House, staff: Desk) -> None:
+async def test_a_board_does_not_grow(chromium: Browser, clinic: Application, staff: Client) -> None:
     """Hundreds of events later it holds no more elements than before, and hardly more memory."""
     async with watched(chromium, clinic.address) as page:
         tools = await page.context.new_cdp_session(page)

@@ -8,10 +8,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.rooms import fit_for_all
-from tests.browser.screen import watched
-from tests.fixtures.desk import Desk
-from tests.fixtures.house import House
+from tests.fixtures.application import Application
+from tests.fixtures.browser.rooms import fit_for_all
+from tests.fixtures.browser.screen import watched
+from tests.fixtures.client import Client
 from tests.fixtures.visitors import new_nik
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -41,19 +41,19 @@ CONTRAST = """(least) => {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def token(staff: Desk) -> str:
+async def token(staff: Client) -> str:
     ticket = await staff.queue(await staff.register(new_nik()), service="gigi")
     return str(ticket["token"])
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def dark(chromium: Browser, clinic: House) -> AsyncIterator[Page]:
+async def dark(chromium: Browser, clinic: Application) -> AsyncIterator[Page]:
     async with watched(chromium, clinic.address, color_scheme="dark") as page:
         yield page
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_page_is_light_and_open_to_everyone(page: Page, clinic: House, token: str, path: str) -> None:
+async def test_a_page_is_light_and_open_to_everyone(page: Page, clinic: Application, token: str, path: str) -> None:
     """Its weight on the wire, no sideways scrolling at 200 % or on a phone, and nothing that axe complains of."""
     answered: list[Any] = []
     page.on("response", lambda response: answered.append(response))
@@ -75,7 +75,9 @@ async def test_in_the_dark_axe_complains_as_little(dark: Page, token: str) -> No
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_a_board_is_read_from_across_the_room(chromium: Browser, clinic: House, staff: Desk, scheme: Any) -> None:
+async def test_a_board_is_read_from_across_the_room(
+    chromium: Browser, clinic: Application, staff: Client, scheme: Any
+) -> None:
     """Contrast of 7:1 for every word, and the number as large as the screen allows."""
     await staff.queue(await staff.register(new_nik()), service="gigi")
     await staff.patch("/queue/call-next", {"counter": "3"})

@@ -10,10 +10,10 @@ import pytest_asyncio
 from PIL import Image, ImageFilter
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from tests.browser.screen import CHROMIUM, FLAGS, Paper, intercept, watched
-from tests.fixtures.desk import Desk
-from tests.fixtures.house import ADMIN, House
-from tests.fixtures.specimens import draw, jpeg, person
+from tests.fixtures.application import ADMIN, Application
+from tests.fixtures.browser.screen import CHROMIUM, FLAGS, Paper, intercept, watched
+from tests.fixtures.client import Client
+from tests.fixtures.specimens.cards import draw, jpeg, person
 from tests.fixtures.visitors import CLEAN, card
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -64,7 +64,7 @@ async def pair(page: Page, name: str) -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def paired(camera: Browser, clinic: House, tmp_path_factory: pytest.TempPathFactory) -> Path:
+async def paired(camera: Browser, clinic: Application, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The cookies of a device that was paired."""
     kept = tmp_path_factory.mktemp("kiosk") / "state.json"
     async with watched(camera, clinic.address) as page:
@@ -74,7 +74,7 @@ async def paired(camera: Browser, clinic: House, tmp_path_factory: pytest.TempPa
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def kiosk(camera: Browser, clinic: House, paired: Path) -> AsyncIterator[Page]:
+async def kiosk(camera: Browser, clinic: Application, paired: Path) -> AsyncIterator[Page]:
     """A paired kiosk with a camera, at a tablet's size; it counts what it prints."""
     size = {"width": 1280, "height": 800}
     async with watched(camera, clinic.address, storage_state=paired, viewport=size, permissions=["camera"]) as page:
@@ -83,7 +83,9 @@ async def kiosk(camera: Browser, clinic: House, paired: Path) -> AsyncIterator[P
         yield page
 
 
-async def test_a_card_before_the_camera_becomes_a_number_on_paper(kiosk: Page, staff: Desk, clinic: House) -> None:
+async def test_a_card_before_the_camera_becomes_a_number_on_paper(
+    kiosk: Page, staff: Client, clinic: Application
+) -> None:
     await kiosk.get_by_role("button", name="Poli Gigi").click()
     await expect(kiosk.get_by_role("heading", name="Letakkan e-KTP di dalam bingkai")).to_be_focused()
     await kiosk.wait_for_function("() => document.getElementById('video').videoWidth > 0")
@@ -124,7 +126,7 @@ async def test_a_kiosk_that_was_left_begins_anew_in_the_clinics_language(kiosk: 
 
 
 async def test_without_a_camera_a_picture_is_chosen_and_doubts_go_to_the_counter(
-    camera: Browser, clinic: House, paired: Path
+    camera: Browser, clinic: Application, paired: Path
 ) -> None:
     async with watched(camera, clinic.address, storage_state=paired) as page:
         await page.goto("/kiosk")
@@ -178,7 +180,7 @@ async def test_a_kiosk_holds_nothing_that_it_does_not_need(kiosk: Page) -> None:
         assert "/signin?next=" in kiosk.url
 
 
-async def test_outside_its_hours_the_kiosk_says_so(kiosk: Page, staff: Desk) -> None:
+async def test_outside_its_hours_the_kiosk_says_so(kiosk: Page, staff: Client) -> None:
     before = (await staff.get("/clinic")).body
     settings = {name: before[name] for name in ("name", "timezone")}
     services = [{key: each[key] for key in ("id", "name", "letter")} for each in before["services"]]

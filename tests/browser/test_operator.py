@@ -8,10 +8,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.rooms import fit_for_all, in_english, signed_in
-from tests.browser.screen import intercept
-from tests.fixtures.desk import PASSWORD, Desk, desk_at
-from tests.fixtures.house import GENEROUS, House, made_with_admin, running
+from tests.fixtures.application import GENEROUS, Application, made_with_admin, running
+from tests.fixtures.browser.rooms import fit_for_all, in_english, signed_in
+from tests.fixtures.browser.screen import intercept
+from tests.fixtures.client import PASSWORD, Client, client_at
 from tests.fixtures.visitors import new_nik
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -20,28 +20,28 @@ NUMBER = ".now .number"
 
 
 @pytest.fixture(scope="module")
-def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house whose queue is this module's alone."""
+def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    """An application whose queue is this module's alone."""
     base = tmp_path_factory.mktemp("hall")
     made_with_admin(base)
-    with running(base, GENEROUS) as house:
-        yield house
-        assert house.stop() == 0, house.log
+    with running(base, GENEROUS) as application:
+        yield application
+        assert application.stop() == 0, application.log
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def admin(hall: House) -> AsyncIterator[Desk]:
+async def admin(hall: Application) -> AsyncIterator[Client]:
     """The administrator; nobody is left over from another test."""
-    async with desk_at(hall) as desk:
-        await desk.ready()
-        admin = await desk.sign_in()
+    async with client_at(hall) as client:
+        await client.ready()
+        admin = await client.sign_in()
         for ticket in (await admin.get("/queue")).body["data"]:
             if ticket["status"] not in ("COMPLETED", "CANCELLED", "NO_SHOW"):
                 await admin.delete(f"/queue/{ticket['id']}")
         yield admin
 
 
-async def queue(admin: Desk, people: int, **more: str) -> list[str]:
+async def queue(admin: Client, people: int, **more: str) -> list[str]:
     """So many patients take a number; the numbers."""
     return [(await admin.queue(await admin.register(new_nik(), "SITI UJI"), **more))["number"] for _ in range(people)]
 
@@ -66,7 +66,7 @@ async def press(page: Page, key: str) -> None:
     await page.keyboard.press(key)
 
 
-async def status(admin: Desk, number: str) -> tuple[str, str | None]:
+async def status(admin: Client, number: str) -> tuple[str, str | None]:
     """How a number of today stands, and where."""
     for status in ("WAITING", "CALLED", "IN_PROGRESS", "COMPLETED", "NO_SHOW", "ON_HOLD", "CANCELLED"):
         for ticket in (await admin.get("/queue", params={"status": status})).body["data"]:
@@ -75,7 +75,7 @@ async def status(admin: Desk, number: str) -> tuple[str, str | None]:
     raise AssertionError(f"there is no {number}")
 
 
-async def test_a_counters_day_by_keyboard_alone(chromium: Browser, hall: House, admin: Desk) -> None:
+async def test_a_counters_day_by_keyboard_alone(chromium: Browser, hall: Application, admin: Client) -> None:
     one, two, three, four = await queue(admin, 4)
     async with signed_in(chromium, hall.address) as page:
         await page.clock.install()
@@ -143,7 +143,7 @@ async def test_a_counters_day_by_keyboard_alone(chromium: Browser, hall: House, 
 
 
 async def test_two_counters_that_call_at_once_get_different_patients(
-    chromium: Browser, hall: House, admin: Desk
+    chromium: Browser, hall: Application, admin: Client
 ) -> None:
     waiting = await queue(admin, 2)
     await admin.hire("dua@klinik.example")
@@ -164,7 +164,7 @@ async def test_two_counters_that_call_at_once_get_different_patients(
         await expect(left.locator(".tickets .of")).to_contain_text(["di Loket", "di Loket"])
 
 
-async def test_it_never_calls_twice(chromium: Browser, hall: House, admin: Desk) -> None:
+async def test_it_never_calls_twice(chromium: Browser, hall: Application, admin: Client) -> None:
     """Not for a key held down, nor a double click, nor an impatient finger while the network is slow."""
     await queue(admin, 5)
     asked: list[str] = []
@@ -199,7 +199,7 @@ async def test_it_never_calls_twice(chromium: Browser, hall: House, admin: Desk)
 
 
 async def test_an_answer_that_is_lost_on_the_way_is_asked_for_again(
-    chromium: Browser, hall: House, admin: Desk
+    chromium: Browser, hall: Application, admin: Client
 ) -> None:
     first, second = await queue(admin, 2)
     keys: list[str] = []
@@ -220,7 +220,7 @@ async def test_an_answer_that_is_lost_on_the_way_is_asked_for_again(
 
 
 async def test_the_list_tells_how_long_and_why_and_lets_staff_change_it(
-    chromium: Browser, hall: House, admin: Desk
+    chromium: Browser, hall: Application, admin: Client
 ) -> None:
     plain, urgent = await queue(admin, 2)
     [teeth] = await queue(admin, 1, service="gigi")
@@ -246,7 +246,7 @@ async def test_the_list_tells_how_long_and_why_and_lets_staff_change_it(
         assert (await status(admin, plain))[0] == "CANCELLED"
 
 
-async def test_lowering_a_priority_wants_a_reason(chromium: Browser, hall: House, admin: Desk) -> None:
+async def test_lowering_a_priority_wants_a_reason(chromium: Browser, hall: Application, admin: Client) -> None:
     [number] = await queue(admin, 1, priority_reason="hamil")
     async with signed_in(chromium, hall.address) as page:
         await sit_down(page)
@@ -262,7 +262,7 @@ async def test_lowering_a_priority_wants_a_reason(chromium: Browser, hall: House
         await expect(page.locator(".tickets .badge.info")).to_have_count(0)
 
 
-async def test_a_patients_record_is_shown_on_demand_only(chromium: Browser, hall: House, admin: Desk) -> None:
+async def test_a_patients_record_is_shown_on_demand_only(chromium: Browser, hall: Application, admin: Client) -> None:
     await queue(admin, 1)
     async with signed_in(chromium, hall.address) as page:
         await sit_down(page)
@@ -279,7 +279,7 @@ async def test_a_patients_record_is_shown_on_demand_only(chromium: Browser, hall
         await expect(page.locator("[data-act=call]")).to_have_attribute("aria-disabled", "true")
 
 
-async def test_a_key_that_is_pressed_twice_acts_once(chromium: Browser, hall: House, admin: Desk) -> None:
+async def test_a_key_that_is_pressed_twice_acts_once(chromium: Browser, hall: Application, admin: Client) -> None:
     [number] = await queue(admin, 1)
     async with signed_in(chromium, hall.address) as page:
         await page.clock.install()
@@ -299,7 +299,7 @@ async def test_a_key_that_is_pressed_twice_acts_once(chromium: Browser, hall: Ho
         assert (await status(admin, number))[0] == "COMPLETED"
 
 
-async def test_a_counter_is_remembered_and_closed(chromium: Browser, hall: House, admin: Desk) -> None:
+async def test_a_counter_is_remembered_and_closed(chromium: Browser, hall: Application, admin: Client) -> None:
     async with signed_in(chromium, hall.address) as page:
         await sit_down(page, "Loket 3")
         await page.reload()
@@ -312,7 +312,7 @@ async def test_a_counter_is_remembered_and_closed(chromium: Browser, hall: House
         await expect(page.locator("#counters .primary")).to_have_text("Buka Loket 3")
 
 
-async def test_nothing_is_done_while_the_server_is_away(chromium: Browser, hall: House, admin: Desk) -> None:
+async def test_nothing_is_done_while_the_server_is_away(chromium: Browser, hall: Application, admin: Client) -> None:
     [number] = await queue(admin, 1)
     async with signed_in(chromium, hall.address) as page:
         await sit_down(page)
@@ -330,7 +330,7 @@ async def test_nothing_is_done_while_the_server_is_away(chromium: Browser, hall:
         await expect(page.locator(NUMBER)).to_have_text(number)
 
 
-async def test_the_page_is_fit_for_all_in_both_languages(chromium: Browser, hall: House, admin: Desk) -> None:
+async def test_the_page_is_fit_for_all_in_both_languages(chromium: Browser, hall: Application, admin: Client) -> None:
     await queue(admin, 3)
     async with signed_in(chromium, hall.address, color_scheme="dark") as page:
         await page.goto("/operator")

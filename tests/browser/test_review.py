@@ -11,11 +11,11 @@ import pytest_asyncio
 from PIL import Image, ImageFilter
 from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
-from tests.browser.rooms import fit_for_all, in_english, signed_in
-from tests.browser.screen import CHROMIUM, FLAGS, Paper, intercept
-from tests.fixtures.desk import Desk, browser_at
-from tests.fixtures.house import ADMIN, HANG, House
-from tests.fixtures.specimens import draw, jpeg, person
+from tests.fixtures.application import ADMIN, HANG, Application
+from tests.fixtures.browser.rooms import fit_for_all, in_english, signed_in
+from tests.fixtures.browser.screen import CHROMIUM, FLAGS, Paper, intercept
+from tests.fixtures.client import Client, browser_at
+from tests.fixtures.specimens.cards import draw, jpeg, person
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -41,7 +41,7 @@ def poor() -> bytes:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def desk(chromium: Browser, clinic: House, staff: Desk) -> AsyncIterator[Page]:
+async def client(chromium: Browser, clinic: Application, staff: Client) -> AsyncIterator[Page]:
     """A counter with the sheet for registering open."""
     async with signed_in(chromium, clinic.address) as page:
         await page.goto("/operator")
@@ -54,7 +54,7 @@ async def desk(chromium: Browser, clinic: House, staff: Desk) -> AsyncIterator[P
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def kiosk(clinic: House, staff: Desk) -> AsyncIterator[Desk]:
+async def kiosk(clinic: Application, staff: Client) -> AsyncIterator[Client]:
     """A device that was paired as a kiosk."""
     async with browser_at(clinic) as browser:
         await browser.post("/session", {"email": ADMIN[0], "password": ADMIN[1]})
@@ -71,113 +71,113 @@ async def give_up(page: Page) -> None:
     await page.get_by_role("button", name="Foto ulang").click()
 
 
-async def test_a_card_that_is_clear_has_a_ticket_at_once(desk: Page, staff: Desk) -> None:
-    await desk.select_option("[name=service]", label="Poli Gigi")
-    await desk.get_by_role("radio", name="Hamil").check()
-    await give(desk, card(CLEAN[1]))
-    number = desk.locator(".issued .number")
+async def test_a_card_that_is_clear_has_a_ticket_at_once(client: Page, staff: Client) -> None:
+    await client.select_option("[name=service]", label="Poli Gigi")
+    await client.get_by_role("radio", name="Hamil").check()
+    await give(client, card(CLEAN[1]))
+    number = client.locator(".issued .number")
     await expect(number).to_have_text(re.compile(r"^B-\d{3}$"), timeout=READ_MS)
     [ticket] = [t for t in (await staff.get("/queue")).body["data"] if t["number"] == await number.text_content()]
     assert (ticket["service"], ticket["priority"], ticket["priority_reason"]) == ("gigi", "HIGH", "hamil")
-    await desk.evaluate("window.print = () => {}")
-    await desk.get_by_role("button", name="Cetak").click()
-    await expect(desk.locator("[data-slip=number]")).to_have_text(ticket["number"])
-    paper = Paper(await desk.pdf(width="80mm", height="120mm"))
+    await client.evaluate("window.print = () => {}")
+    await client.get_by_role("button", name="Cetak").click()
+    await expect(client.locator("[data-slip=number]")).to_have_text(ticket["number"])
+    paper = Paper(await client.pdf(width="80mm", height="120mm"))
     assert (paper.pages, ticket["number"] in paper.text, "Poli Gigi" in paper.text) == (1, True, True)
-    await desk.get_by_role("button", name="Pasien berikutnya").click()
-    await expect(desk.locator("[name=service]")).to_have_value("gigi")
-    await expect(desk.get_by_role("radio", name="Biasa")).to_be_checked()
+    await client.get_by_role("button", name="Pasien berikutnya").click()
+    await expect(client.locator("[name=service]")).to_have_value("gigi")
+    await expect(client.get_by_role("radio", name="Biasa")).to_be_checked()
 
 
-async def test_a_picture_that_is_too_large_is_sent_smaller(desk: Page) -> None:
+async def test_a_picture_that_is_too_large_is_sent_smaller(client: Page) -> None:
     image = Image.open(io.BytesIO(card(CLEAN[2])))
     large = io.BytesIO()
     image.resize((image.width * 3, image.height * 3)).save(large, "PNG")
     assert 3_000_000 < len(large.getvalue()) < 5_000_000
-    await give(desk, large.getvalue(), "ktp.png", "image/png")
-    await expect(desk.locator(".issued .number, .review")).to_be_visible(timeout=READ_MS)
+    await give(client, large.getvalue(), "ktp.png", "image/png")
+    await expect(client.locator(".issued .number, .review")).to_be_visible(timeout=READ_MS)
 
 
-async def test_what_is_uncertain_is_reviewed_beside_the_photo(desk: Page, staff: Desk) -> None:
-    await give(desk, poor())
-    doubtful = desk.locator(".field.unsure")
+async def test_what_is_uncertain_is_reviewed_beside_the_photo(client: Page, staff: Client) -> None:
+    await give(client, poor())
+    doubtful = client.locator(".field.unsure")
     await expect(doubtful.first).to_be_visible(timeout=READ_MS)
-    await expect(desk.locator(".picture img")).to_have_js_property("complete", True)
-    focused = desk.locator(".field.unsure :focus")
+    await expect(client.locator(".picture img")).to_have_js_property("complete", True)
+    focused = client.locator(".field.unsure :focus")
     await expect(focused).to_have_count(1)
 
     # the place of the field that has focus is framed on the photo, where the card's line really is
-    await desk.locator(".review [name=nama]").focus()
-    name = await desk.locator(".picture .frame").bounding_box()
-    await desk.locator(".review [name=alamat]").focus()
-    address = await desk.locator(".picture .frame").bounding_box()
-    picture = await desk.locator(".picture").bounding_box()
+    await client.locator(".review [name=nama]").focus()
+    name = await client.locator(".picture .frame").bounding_box()
+    await client.locator(".review [name=alamat]").focus()
+    address = await client.locator(".picture .frame").bounding_box()
+    picture = await client.locator(".picture").bounding_box()
     assert name is not None
     assert address is not None
     assert picture is not None
     for box in (name, address):
         assert picture["y"] < box["y"] < picture["y"] + picture["height"]
     assert name["y"] < address["y"], "the address stands below the name"
-    drawn = await desk.evaluate("""() => {
+    drawn = await client.evaluate("""() => {
       const loupe = document.querySelector(".loupe");
       const { data } = loupe.getContext("2d").getImageData(0, 0, loupe.width, loupe.height);
       return data.some((value, place) => place % 4 === 3 && value > 0);
     }""")
     assert drawn, "and shown larger"
-    await fit_for_all(desk)
+    await fit_for_all(client)
 
     # wrong values are said beside their fields, and nothing is lost
     nik, name_now = new_nik(), "SITI YANG DIPERIKSA"
-    await desk.fill(".review [name=nama]", name_now)
-    await desk.fill(".review [name=nik]", nik[:15])
-    await desk.get_by_role("button", name="Simpan dan ambil antrean").click()
-    wrong = desk.locator(".field", has=desk.locator("[name=nik]")).locator(".wrong")
+    await client.fill(".review [name=nama]", name_now)
+    await client.fill(".review [name=nik]", nik[:15])
+    await client.get_by_role("button", name="Simpan dan ambil antrean").click()
+    wrong = client.locator(".field", has=client.locator("[name=nik]")).locator(".wrong")
     await expect(wrong).to_contain_text("NIK harus 16 angka")
-    await expect(desk.locator(".review [name=nama]")).to_have_value(name_now)
-    await desk.keyboard.press("Escape")
-    await expect(desk.get_by_text("Tinggalkan isian yang belum disimpan?")).to_be_visible()
-    await desk.get_by_role("button", name="Batal", exact=True).click()
+    await expect(client.locator(".review [name=nama]")).to_have_value(name_now)
+    await client.keyboard.press("Escape")
+    await expect(client.get_by_text("Tinggalkan isian yang belum disimpan?")).to_be_visible()
+    await client.get_by_role("button", name="Batal", exact=True).click()
 
-    await desk.fill(".review [name=nik]", nik)
-    shown = await desk.eval_on_selector_all(
+    await client.fill(".review [name=nik]", nik)
+    shown = await client.eval_on_selector_all(
         ".review [name]", "all => Object.fromEntries(all.map((each) => [each.name, each.value]))"
     )
-    await desk.get_by_role("button", name="Simpan dan ambil antrean").click()
-    await expect(desk.locator(".issued .number")).to_be_visible()
+    await client.get_by_role("button", name="Simpan dan ambil antrean").click()
+    await expect(client.locator(".issued .number")).to_be_visible()
     [patient] = (await staff.get(f"/users?search={nik}")).body["data"]
     kept = {field: value for field, value in shown.items() if field in patient and value}
     assert len(kept) > 10
     assert {field: patient[field] for field in kept} == kept, "what is stored is what was shown"
 
 
-async def test_a_card_from_a_kiosk_waits_behind_a_badge(desk: Page, kiosk: Desk, staff: Desk) -> None:
-    await desk.keyboard.press("Escape")
-    badge = desk.locator("#reviews-count")
+async def test_a_card_from_a_kiosk_waits_behind_a_badge(client: Page, kiosk: Client, staff: Client) -> None:
+    await client.keyboard.press("Escape")
+    badge = client.locator("#reviews-count")
     before = (await staff.get("/ocr/reviews")).body["pagination"]["total"]
     sent = await kiosk.upload(poor(), wait=30, service="gigi")
     assert sent.body["status"] == "NEEDS_REVIEW", sent
     await expect(badge).to_be_visible()
     await expect(badge).to_have_text(str(before + 1))
-    await desk.click("#reviews")
-    row = desk.locator(".reviews li", has_text="Kios").last
+    await client.click("#reviews")
+    row = client.locator(".reviews li", has_text="Kios").last
     await expect(row).to_contain_text("Poli Gigi")
     await row.get_by_role("button", name="Periksa").click()
-    await expect(desk.locator(".review [name=service]")).to_have_value("gigi")
-    await desk.fill(".review [name=nik]", new_nik())
-    await desk.get_by_role("button", name="Simpan dan ambil antrean").click()
-    await expect(desk.locator(".issued .number")).to_have_text(re.compile("^B-"))
+    await expect(client.locator(".review [name=service]")).to_have_value("gigi")
+    await client.fill(".review [name=nik]", new_nik())
+    await client.get_by_role("button", name="Simpan dan ambil antrean").click()
+    await expect(client.locator(".issued .number")).to_have_text(re.compile("^B-"))
     await expect(badge).to_have_text(str(before))
     await expect(badge).to_be_visible(visible=before > 0)
 
 
-async def test_a_review_shows_what_was_asked_for_and_stores_what_is_shown(desk: Page, staff: Desk) -> None:
-    await desk.get_by_role("radio", name="Lansia").check()
-    await desk.keyboard.press("Escape")
-    await expect(desk.get_by_role("dialog")).to_have_count(0)
-    await desk.keyboard.press("d")
-    await expect(desk.get_by_role("radio", name="Biasa")).to_be_checked()
-    await desk.get_by_role("radio", name="Lansia").check()
-    await desk.keyboard.press("Escape")
+async def test_a_review_shows_what_was_asked_for_and_stores_what_is_shown(client: Page, staff: Client) -> None:
+    await client.get_by_role("radio", name="Lansia").check()
+    await client.keyboard.press("Escape")
+    await expect(client.get_by_role("dialog")).to_have_count(0)
+    await client.keyboard.press("d")
+    await expect(client.get_by_role("radio", name="Biasa")).to_be_checked()
+    await client.get_by_role("radio", name="Lansia").check()
+    await client.keyboard.press("Escape")
 
     sent = await staff.upload(poor(), wait=30, priority_reason="hamil")
     assert sent.body["status"] == "NEEDS_REVIEW", sent
@@ -188,21 +188,21 @@ async def test_a_review_shows_what_was_asked_for_and_stores_what_is_shown(desk: 
         read["fields"]["jenis_kelamin"]["value"] = "MALE"
         await route.fulfill(response=answer, json=read)
 
-    await intercept(desk, f"**/ocr/result/{sent.body['id']}", of_a_foreigner)
-    await desk.click("#reviews")
-    await desk.locator(".reviews .button").last.click()
-    await expect(desk.get_by_role("radio", name="Hamil")).to_be_checked()
-    await expect(desk.locator(".review [name=jenis_kelamin]")).to_have_value("MALE")
-    kept = desk.get_by_text("tidak dihapus dari data pasien")
+    await intercept(client, f"**/ocr/result/{sent.body['id']}", of_a_foreigner)
+    await client.click("#reviews")
+    await client.locator(".reviews .button").last.click()
+    await expect(client.get_by_role("radio", name="Hamil")).to_be_checked()
+    await expect(client.locator(".review [name=jenis_kelamin]")).to_have_value("MALE")
+    kept = client.get_by_text("tidak dihapus dari data pasien")
     await expect(kept).to_be_hidden()
-    await desk.fill(".review [name=alamat]", "")
+    await client.fill(".review [name=alamat]", "")
     await expect(kept).to_contain_text("Alamat")
-    await desk.get_by_role("radio", name="Biasa").check()
+    await client.get_by_role("radio", name="Biasa").check()
     nik = new_nik()
-    await desk.fill(".review [name=nik]", nik)
-    await desk.fill(".review [name=tgl_lahir]", "01-01-1990")
-    await desk.get_by_role("button", name="Simpan dan ambil antrean").click()
-    number = desk.locator(".issued .number")
+    await client.fill(".review [name=nik]", nik)
+    await client.fill(".review [name=tgl_lahir]", "01-01-1990")
+    await client.get_by_role("button", name="Simpan dan ambil antrean").click()
+    number = client.locator(".issued .number")
     await expect(number).to_be_visible()
     [ticket] = [t for t in (await staff.get("/queue")).body["data"] if t["number"] == await number.text_content()]
     assert (ticket["priority"], ticket["priority_reason"]) == ("NORMAL", None)
@@ -210,62 +210,62 @@ async def test_a_review_shows_what_was_asked_for_and_stores_what_is_shown(desk: 
     assert (patient["jenis_kelamin"], patient["alamat"]) == ("MALE", None)
 
 
-async def test_a_card_that_fails_behind_a_closed_sheet_spoils_nothing(desk: Page) -> None:
+async def test_a_card_that_fails_behind_a_closed_sheet_spoils_nothing(client: Page) -> None:
     sent: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
-    await intercept(desk, "**/ocr/process-ktp", lambda route: sent.set_result(route))
-    await give(desk, card(CLEAN[1]))
+    await intercept(client, "**/ocr/process-ktp", lambda route: sent.set_result(route))
+    await give(client, card(CLEAN[1]))
     route = await sent
-    await expect(desk.get_by_text("Membaca kartu")).to_be_visible()
-    await desk.keyboard.press("Escape")
-    await expect(desk.get_by_role("dialog")).to_have_count(0)
-    await desk.keyboard.press("d")
-    await desk.get_by_role("tab", name="Tanpa kartu").click()
-    await desk.fill("[name=nama]", "BUDI YANG DIKETIK")
+    await expect(client.get_by_text("Membaca kartu")).to_be_visible()
+    await client.keyboard.press("Escape")
+    await expect(client.get_by_role("dialog")).to_have_count(0)
+    await client.keyboard.press("d")
+    await client.get_by_role("tab", name="Tanpa kartu").click()
+    await client.fill("[name=nama]", "BUDI YANG DIKETIK")
     await route.fulfill(status=500, json={"detail": "Ada kesalahan."}, content_type="application/problem+json")
-    await expect(desk.locator(".toast.bad")).to_contain_text("Ada kesalahan.")
-    await expect(desk.locator("[name=nama]")).to_have_value("BUDI YANG DIKETIK")
+    await expect(client.locator(".toast.bad")).to_contain_text("Ada kesalahan.")
+    await expect(client.locator("[name=nama]")).to_have_value("BUDI YANG DIKETIK")
 
 
-async def test_what_is_no_card_says_so_and_offers_to_type(desk: Page) -> None:
+async def test_what_is_no_card_says_so_and_offers_to_type(client: Page) -> None:
     out = io.BytesIO()
     Image.new("RGB", (900, 700), (120, 120, 20)).save(out, "PNG")
-    await give(desk, out.getvalue(), "foto.png", "image/png")
-    await expect(desk.get_by_role("alert")).to_contain_text("Tidak ada e-KTP pada foto ini", timeout=READ_MS)
+    await give(client, out.getvalue(), "foto.png", "image/png")
+    await expect(client.get_by_role("alert")).to_contain_text("Tidak ada e-KTP pada foto ini", timeout=READ_MS)
     for way in ("drop", "paste"):
-        await give_up(desk)
-        await desk.locator(".drop").evaluate(HAND_OVER, way)
-        await expect(desk.get_by_role("alert")).to_contain_text("Kirim foto JPG, PNG, atau PDF")
-    await desk.get_by_role("button", name="Isi dengan tangan").click()
-    await expect(desk.locator("[name=nama]")).to_be_visible()
+        await give_up(client)
+        await client.locator(".drop").evaluate(HAND_OVER, way)
+        await expect(client.get_by_role("alert")).to_contain_text("Kirim foto JPG, PNG, atau PDF")
+    await client.get_by_role("button", name="Isi dengan tangan").click()
+    await expect(client.locator("[name=nama]")).to_be_visible()
 
 
-async def test_a_patient_who_comes_back_and_one_without_card(desk: Page, staff: Desk) -> None:
+async def test_a_patient_who_comes_back_and_one_without_card(client: Page, staff: Client) -> None:
     nik = new_nik()
-    await desk.get_by_role("tab", name="NIK").click()
-    await desk.fill("[name=nik]", nik)
-    await desk.get_by_role("button", name="Cari").click()
-    await expect(desk.get_by_text("NIK ini belum terdaftar.")).to_be_visible()
-    await desk.get_by_role("button", name="Isi dengan tangan").click()
-    await expect(desk.locator("[name=nik]")).to_have_value(nik)
-    await desk.fill("[name=nama]", "BUDI TANPA KARTU")
-    await desk.fill("[name=tgl_lahir]", "01-01-1940")
-    await desk.get_by_role("button", name="Simpan dan ambil antrean").click()
-    first = desk.locator(".issued .number")
+    await client.get_by_role("tab", name="NIK").click()
+    await client.fill("[name=nik]", nik)
+    await client.get_by_role("button", name="Cari").click()
+    await expect(client.get_by_text("NIK ini belum terdaftar.")).to_be_visible()
+    await client.get_by_role("button", name="Isi dengan tangan").click()
+    await expect(client.locator("[name=nik]")).to_have_value(nik)
+    await client.fill("[name=nama]", "BUDI TANPA KARTU")
+    await client.fill("[name=tgl_lahir]", "01-01-1940")
+    await client.get_by_role("button", name="Simpan dan ambil antrean").click()
+    first = client.locator(".issued .number")
     await expect(first).to_have_text(re.compile("^A-"))
     number = await first.text_content()
     [ticket] = [t for t in (await staff.get("/queue")).body["data"] if t["number"] == number]
     assert ticket["priority_reason"] == "lansia", "by the birth date that was typed"
 
-    await desk.get_by_role("button", name="Pasien berikutnya").click()
-    await desk.get_by_role("tab", name="NIK").click()
-    await desk.fill("[name=nik]", nik)
-    await desk.keyboard.press("Enter")
-    await expect(desk.get_by_role("button", name="Ambil Antrean")).to_be_focused()
-    await desk.keyboard.press("Enter")
+    await client.get_by_role("button", name="Pasien berikutnya").click()
+    await client.get_by_role("tab", name="NIK").click()
+    await client.fill("[name=nik]", nik)
+    await client.keyboard.press("Enter")
+    await expect(client.get_by_role("button", name="Ambil Antrean")).to_be_focused()
+    await client.keyboard.press("Enter")
     await expect(first).to_have_text(str(number)), "one number a patient, service and day"
 
 
-async def test_the_camera_guides_the_card_and_is_off_afterwards(clinic: House) -> None:
+async def test_the_camera_guides_the_card_and_is_off_afterwards(clinic: Application) -> None:
     flags = [*FLAGS, "--use-fake-device-for-media-stream"]  # which films a test card of television, and no e-KTP
     async with async_playwright() as playwright:
         camera = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
@@ -304,19 +304,19 @@ async def test_the_camera_guides_the_card_and_is_off_afterwards(clinic: House) -
         await camera.close()
 
 
-async def test_without_a_camera_a_file_will_do(desk: Page) -> None:
-    await desk.get_by_role("tab", name="Kamera").click()
-    await desk.get_by_role("button", name="Nyalakan kamera").click()
-    await expect(desk.get_by_text("Kamera tidak dapat dipakai")).to_be_visible()
+async def test_without_a_camera_a_file_will_do(client: Page) -> None:
+    await client.get_by_role("tab", name="Kamera").click()
+    await client.get_by_role("button", name="Nyalakan kamera").click()
+    await expect(client.get_by_text("Kamera tidak dapat dipakai")).to_be_visible()
 
 
-async def test_every_way_is_fit_for_all_in_both_languages(desk: Page) -> None:
+async def test_every_way_is_fit_for_all_in_both_languages(client: Page) -> None:
     for tab in ("Kamera", "Berkas", "NIK", "Tanpa kartu"):
-        await desk.get_by_role("tab", name=tab).click()
-        await fit_for_all(desk)
-    await desk.keyboard.press("Escape")
-    await in_english(desk)
-    await expect(desk.locator("#link")).to_have_text("Connected")
-    await desk.keyboard.press("d")
-    await expect(desk.get_by_role("tab", name="Without card")).to_be_visible()
-    await fit_for_all(desk)
+        await client.get_by_role("tab", name=tab).click()
+        await fit_for_all(client)
+    await client.keyboard.press("Escape")
+    await in_english(client)
+    await expect(client.locator("#link")).to_have_text("Connected")
+    await client.keyboard.press("d")
+    await expect(client.get_by_role("tab", name="Without card")).to_be_visible()
+    await fit_for_all(client)

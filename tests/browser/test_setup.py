@@ -6,28 +6,28 @@ from collections.abc import Iterator
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.rooms import DESKTOP, fit_for_all, in_english, signed_in
-from tests.browser.screen import watched
-from tests.fixtures.desk import desk_at
-from tests.fixtures.house import ADMIN, GENEROUS, HANG, House, running
+from tests.fixtures.application import ADMIN, GENEROUS, HANG, Application, running
+from tests.fixtures.browser.rooms import DESKTOP, fit_for_all, in_english, signed_in
+from tests.fixtures.browser.screen import watched
+from tests.fixtures.client import client_at
 from tests.fixtures.visitors import CLEAN, card
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house that nobody has set up."""
-    with running(tmp_path_factory.mktemp("empty"), GENEROUS) as house:
-        yield house
-        assert house.stop() == 0, house.log
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    """An application that nobody has set up."""
+    with running(tmp_path_factory.mktemp("empty"), GENEROUS) as application:
+        yield application
+        assert application.stop() == 0, application.log
 
 
 async def go_on(page: Page) -> None:
     await page.locator("#step .row.end .primary").click()
 
 
-async def test_a_link_that_is_missing_or_wrong_says_so(chromium: Browser, empty: House) -> None:
+async def test_a_link_that_is_missing_or_wrong_says_so(chromium: Browser, empty: Application) -> None:
     async with watched(chromium, empty.address, **DESKTOP) as page:
         await page.goto("/setup")
         await expect(page.get_by_role("alert")).to_contain_text("tautan yang dicetak MediQ")
@@ -49,7 +49,7 @@ async def tell_who(page: Page) -> None:
     await page.fill("[name=again]", ADMIN[1])
 
 
-async def test_the_whole_way(chromium: Browser, empty: House) -> None:
+async def test_the_whole_way(chromium: Browser, empty: Application) -> None:
     title = "#step h2"
     async with watched(chromium, empty.address, **DESKTOP) as page:
         await page.goto(f"/setup#{empty.setup_token}")
@@ -116,8 +116,8 @@ async def test_the_whole_way(chromium: Browser, empty: House) -> None:
         await page.get_by_role("link", name="Papan antrean").click()
         await expect(page.locator("#clinic")).to_have_text("Klinik Melati")
 
-    async with desk_at(empty) as desk:
-        admin = await desk.sign_in()
+    async with client_at(empty) as client:
+        admin = await client.sign_in()
         clinic = (await admin.get("/clinic")).body
         assert (clinic["name"], clinic["timezone"]) == ("Klinik Melati", "Asia/Makassar")
         assert [(each["name"], each["letter"]) for each in clinic["services"]] == [("Poli Umum", "A"), ("KIA", "K")]
@@ -132,8 +132,10 @@ async def test_the_whole_way(chromium: Browser, empty: House) -> None:
         await expect(page.get_by_role("alert")).to_contain_text("sudah dipakai atau tidak berlaku lagi")
 
 
-async def test_what_was_left_half_done_does_not_undo_what_was_changed_since(chromium: Browser, empty: House) -> None:
-    async with signed_in(chromium, empty.address) as page, desk_at(empty) as desk:
+async def test_what_was_left_half_done_does_not_undo_what_was_changed_since(
+    chromium: Browser, empty: Application
+) -> None:
+    async with signed_in(chromium, empty.address) as page, client_at(empty) as client:
         await page.goto("/setup")
         await page.fill("[name=name]", "Klinik Setengah Jadi")
         await page.goto("/admin/clinic")
@@ -145,7 +147,7 @@ async def test_what_was_left_half_done_does_not_undo_what_was_changed_since(chro
 
         # and what is changed while the forms are open is not overwritten either
         await page.fill("[name=name]", "Klinik Tertinggal")
-        admin = await desk.sign_in()
+        admin = await client.sign_in()
         before = (await admin.get("/clinic")).body
         counters = [{key: each[key] for key in ("id", "name", "services")} for each in before["counters"]]
         services = [{key: each[key] for key in ("id", "name", "letter")} for each in before["services"]]
@@ -163,9 +165,9 @@ async def test_what_was_left_half_done_does_not_undo_what_was_changed_since(chro
         assert await page.evaluate("localStorage.getItem('mediq.setup')") is None, "what is stored is kept there alone"
 
 
-async def test_a_card_on_trial_leaves_its_holders_number_alone(chromium: Browser, empty: House) -> None:
-    async with signed_in(chromium, empty.address) as page, desk_at(empty) as desk:
-        admin = await desk.sign_in()
+async def test_a_card_on_trial_leaves_its_holders_number_alone(chromium: Browser, empty: Application) -> None:
+    async with signed_in(chromium, empty.address) as page, client_at(empty) as client:
+        admin = await client.sign_in()
         sent = await admin.upload(card(CLEAN[1]), wait=30)
         assert sent.body["status"] == "REGISTERED", sent
         await page.goto("/setup")

@@ -5,10 +5,10 @@ import re
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.rooms import ADMIN, DESKTOP, enter, fit_for_all, in_english, signed_in
-from tests.browser.screen import intercept, watched
-from tests.fixtures.desk import PASSWORD, Desk
-from tests.fixtures.house import House
+from tests.fixtures.application import Application
+from tests.fixtures.browser.rooms import ADMIN, DESKTOP, enter, fit_for_all, in_english, signed_in
+from tests.fixtures.browser.screen import intercept, watched
+from tests.fixtures.client import PASSWORD, Client
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -38,7 +38,7 @@ async def test_whoever_signs_in_goes_where_they_wanted_and_leaves_from_any_page(
 @pytest.mark.parametrize(
     "wish", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", "/signin"]
 )
-async def test_nobody_is_sent_elsewhere(page: Page, clinic: House, wish: str) -> None:
+async def test_nobody_is_sent_elsewhere(page: Page, clinic: Application, wish: str) -> None:
     await page.goto("/signin")
     await page.evaluate("wish => history.replaceState(null, '', `?next=${encodeURIComponent(wish)}`)", wish)
     await sign_in(page, ADMIN)
@@ -46,7 +46,7 @@ async def test_nobody_is_sent_elsewhere(page: Page, clinic: House, wish: str) ->
 
 
 async def test_a_role_that_may_not_is_told_so_and_may_sign_in_as_another(
-    page: Page, staff: Desk, clinic: House
+    page: Page, staff: Client, clinic: Application
 ) -> None:
     await staff.hire("loket@klinik.example")
     await enter(page, clinic.address, ("loket@klinik.example", PASSWORD))
@@ -72,7 +72,7 @@ async def test_too_many_wrong_passwords_are_said_in_words(page: Page) -> None:
     await expect(page.get_by_role("alert")).to_have_text("Terlalu banyak permintaan. Tunggu sebentar.")
 
 
-async def test_one_changes_ones_own_password(chromium: Browser, staff: Desk, clinic: House) -> None:
+async def test_one_changes_ones_own_password(chromium: Browser, staff: Client, clinic: Application) -> None:
     mail, new = "sandi@klinik.example", "kata-sandi-yang-baru"
     await staff.hire(mail)
     async with signed_in(chromium, clinic.address, (mail, PASSWORD)) as page:
@@ -97,7 +97,7 @@ async def test_one_changes_ones_own_password(chromium: Browser, staff: Desk, cli
         await expect(page).to_have_url("/operator")
 
 
-async def test_the_page_is_fit_for_all_in_both_languages(chromium: Browser, clinic: House) -> None:
+async def test_the_page_is_fit_for_all_in_both_languages(chromium: Browser, clinic: Application) -> None:
     async with watched(chromium, clinic.address, color_scheme="dark", **DESKTOP) as page:
         await page.goto("/signin")
         await fit_for_all(page)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.counter import call
-from tests.browser.screen import NAME, PHONE, Paper, watched
-from tests.fixtures.desk import Desk
-from tests.fixtures.house import House
+from tests.fixtures.application import Application
+from tests.fixtures.browser.counter import call
+from tests.fixtures.browser.screen import NAME, PHONE, Paper, watched
+from tests.fixtures.client import Client
 from tests.fixtures.visitors import new_nik
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -19,11 +19,11 @@ SOON = 2000
 """Milliseconds after which a patient must know."""
 
 
-async def a_ticket(staff: Desk) -> dict[str, Any]:
+async def a_ticket(staff: Client) -> dict[str, Any]:
     return await staff.queue(await staff.register(new_nik()), service="gigi")
 
 
-async def test_a_patient_knows_within_two_seconds(page: Page, staff: Desk) -> None:
+async def test_a_patient_knows_within_two_seconds(page: Page, staff: Client) -> None:
     await staff.post("/queue/counters/3/open")
     first, own = await a_ticket(staff), await a_ticket(staff)
     await page.goto(f"/t/{own['token']}")
@@ -55,7 +55,7 @@ async def test_a_link_that_is_no_longer_good_says_so(page: Page) -> None:
     await expect(page.locator("main")).to_contain_text("Tautan ini tidak berlaku lagi.")
 
 
-async def test_the_language_is_switched_and_kept(page: Page, staff: Desk) -> None:
+async def test_the_language_is_switched_and_kept(page: Page, staff: Client) -> None:
     _, own = await a_ticket(staff), await a_ticket(staff)
     await page.goto(f"/t/{own['token']}")
     await expect(page.locator("#status")).to_have_text("Menunggu")
@@ -71,7 +71,9 @@ async def test_the_language_is_switched_and_kept(page: Page, staff: Desk) -> Non
 
 
 @pytest.mark.parametrize("width", [58, 80])
-async def test_a_ticket_is_printed_on_the_roll(chromium: Browser, staff: Desk, clinic: House, width: int) -> None:
+async def test_a_ticket_is_printed_on_the_roll(
+    chromium: Browser, staff: Client, clinic: Application, width: int
+) -> None:
     """One page as wide as the paper, with the number, the service and a code that leads back to the page."""
     own = await a_ticket(staff)
     # Under a name that a phone could reach, else the code would lead nowhere.

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from string import Formatter
 
-from mediq.http.pages import site, words
+from mediq.http.pages import site
+from mediq.http.pages import translations as words
 
 FOLDER = Path(site.__file__).parent
 SPOKEN = words.load()

@@ -1,4 +1,4 @@
-"""A full disk: the caller is told, nothing is half written, and when there is room again the same house goes on."""
+"""A full disk: the caller is told, nothing is half written, and when there is room again the same application goes on."""
 
 import asyncio
 import resource
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import HANG, House, made_with_admin, running
-from tests.fixtures.specimens import person
+from tests.fixtures.application import HANG, Application, made_with_admin, running
+from tests.fixtures.client import Client, client_at
+from tests.fixtures.specimens.cards import person
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of a running process are set by prlimit")
@@ -33,13 +33,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 class Patients:
-    """Registers patients until the house says that it cannot, and remembers whom it has registered."""
+    """Registers patients until the application says that it cannot, and remembers whom it has registered."""
 
     def __init__(self) -> None:
         self.registered: dict[str, str] = {}
         self.refused: list[str] = []
 
-    async def fill(self, admin: Desk, most: int = 20_000) -> None:
+    async def fill(self, admin: Client, most: int = 20_000) -> None:
         """Until a registration is refused with 503."""
         for _ in range(most):
             nik = new_nik()
@@ -53,8 +53,8 @@ class Patients:
             self.registered[nik] = answered.body["id"]
         raise AssertionError("the disk never filled")
 
-    async def register_the_refused(self, admin: Desk) -> None:
-        """Whoever was refused comes again; the house may need a moment to trust its disk again."""
+    async def register_the_refused(self, admin: Client) -> None:
+        """Whoever was refused comes again; the application may need a moment to trust its disk again."""
         async with asyncio.timeout(HANG):
             while self.refused:
                 answered = await admin.post("/users", {"nik": self.refused[-1], "nama": "SITI"})
@@ -63,7 +63,7 @@ class Patients:
                 else:
                     assert answered.status == 503, answered
 
-    async def all_there_and_nobody_else(self, admin: Desk) -> None:
+    async def all_there_and_nobody_else(self, admin: Client) -> None:
         for nik, user_id in list(self.registered.items())[-20:]:
             assert (await admin.get(f"/users/check-nik/{nik}")).body == {"exists": True, "user_id": user_id}
         for nik in self.refused:
@@ -72,10 +72,12 @@ class Patients:
         assert total == len(self.registered)
 
 
-async def _fill_and_recover(house: House, fill_up: Callable[[], None], make_room: Callable[[], None]) -> None:
-    async with desk_at(house) as desk:
-        await desk.ready()
-        admin = await desk.sign_in()
+async def _fill_and_recover(
+    application: Application, fill_up: Callable[[], None], make_room: Callable[[], None]
+) -> None:
+    async with client_at(application) as client:
+        await client.ready()
+        admin = await client.sign_in()
         patients = Patients()
         first = new_nik()
         patients.registered[first] = await admin.register(first)
@@ -99,13 +101,13 @@ async def _fill_and_recover(house: House, fill_up: Callable[[], None], make_room
         read = await admin.upload(card(CLEAN[0]), wait=30)
         assert (read.status, read.body["status"]) == (200, "REGISTERED"), read
         patients.registered[person(CLEAN[0])["nik"]] = read.body["user_id"]
-    assert house.stop() == 0, house.log
-    assert "Traceback" not in house.log
+    assert application.stop() == 0, application.log
+    assert "Traceback" not in application.log
 
-    house.start()
-    async with desk_at(house) as desk:
-        await desk.ready()
-        admin = await desk.sign_in()
+    application.start()
+    async with client_at(application) as client:
+        await client.ready()
+        admin = await client.sign_in()
         await patients.all_there_and_nobody_else(admin)
         assert (await admin.get("/queue/statistics")).body["tickets"] == 3
 
@@ -117,21 +119,21 @@ async def test_a_disk_without_room(small_disk: Path) -> None:
     def fill_up() -> None:
         ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free - 150_000))
 
-    with running(small_disk) as house:
-        await _fill_and_recover(house, fill_up, ballast.unlink)
+    with running(small_disk) as application:
+        await _fill_and_recover(application, fill_up, ballast.unlink)
 
 
 async def test_files_that_may_not_grow(tmp_path: Path) -> None:
     """The same from another side: the system refuses to let any file grow, as a quota would, and then allows it."""
     made_with_admin(tmp_path)
-    with running(tmp_path) as house:
-        _, hard = resource.prlimit(house.pid, resource.RLIMIT_FSIZE)
+    with running(tmp_path) as application:
+        _, hard = resource.prlimit(application.pid, resource.RLIMIT_FSIZE)
 
         def fill_up() -> None:
-            largest = max(file.stat().st_size for file in house.folder.iterdir())
-            resource.prlimit(house.pid, resource.RLIMIT_FSIZE, (largest + 100_000, hard))
+            largest = max(file.stat().st_size for file in application.folder.iterdir())
+            resource.prlimit(application.pid, resource.RLIMIT_FSIZE, (largest + 100_000, hard))
 
         def make_room() -> None:
-            resource.prlimit(house.pid, resource.RLIMIT_FSIZE, (hard, hard))
+            resource.prlimit(application.pid, resource.RLIMIT_FSIZE, (hard, hard))
 
-        await _fill_and_recover(house, fill_up, make_room)
+        await _fill_and_recover(application, fill_up, make_room)

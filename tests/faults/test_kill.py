@@ -12,9 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import ADMIN, HANG, House, made_with_admin, running
-from tests.fixtures.specimens import person
+from tests.fixtures.application import ADMIN, HANG, Application, made_with_admin, running
+from tests.fixtures.client import Client, client_at
+from tests.fixtures.specimens.cards import person
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
 ROUNDS = 8
@@ -34,19 +34,19 @@ class Notebook:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def application(tmp_path: Path) -> Iterator[Application]:
     made_with_admin(tmp_path)
-    with running(tmp_path) as house:
-        yield house
+    with running(tmp_path) as application:
+        yield application
 
 
-async def test_kills_at_any_moment_lose_nothing_that_was_answered(house: House) -> None:
+async def test_kills_at_any_moment_lose_nothing_that_was_answered(application: Application) -> None:
     rng = random.Random("power cuts")
     book = Notebook()
     for _ in range(ROUNDS):
-        async with desk_at(house) as desk:
-            await desk.ready()
-            admin = await desk.sign_in()
+        async with client_at(application) as client:
+            await client.ready()
+            admin = await client.sign_in()
             await _compare(admin, book)
             cut = asyncio.Event()
             after = book.answers + rng.randint(3, 60)
@@ -55,13 +55,13 @@ async def test_kills_at_any_moment_lose_nothing_that_was_answered(house: House) 
             await _until(lambda after=after: book.answers >= after, clerks)  # type: ignore[misc]
             # Somewhere within the writes that are now under way.
             await asyncio.sleep(rng.uniform(0, 0.02))
-            house.kill()
+            application.kill()
             cut.set()
             await asyncio.gather(*clerks)
-        house.start()
-    async with desk_at(house) as desk:
-        await desk.ready()
-        admin = await desk.sign_in()
+        application.start()
+    async with client_at(application) as client:
+        await client.ready()
+        admin = await client.sign_in()
         await _compare(admin, book)
         # The same requests again, under the same keys: whoever was not answered is registered now, and nobody twice.
         for nik in book.asked:
@@ -70,10 +70,10 @@ async def test_kills_at_any_moment_lose_nothing_that_was_answered(house: House) 
         total = (await admin.get("/users?limit=1&role=PASIEN")).body["pagination"]["total"]
         assert total == len(book.asked)
         assert len(book.tickets) == len(book.asked)
-    assert house.stop() == 0
+    assert application.stop() == 0
     print(f"{ROUNDS} kills, {len(book.asked)} patients, {len(book.completed)} served, {book.answers} answers")
     for name in ("users.db", "queue.db", "cards.db"):
-        with sqlite3.connect(house.folder / name) as file:
+        with sqlite3.connect(application.folder / name) as file:
             assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
@@ -84,7 +84,7 @@ async def _until(reached: Any, clerks: list[asyncio.Task[None]]) -> None:
             assert not clerk.done(), "no clerk stops before the cut"
 
 
-async def _clerk(admin: Desk, book: Notebook, counter: str, cut: asyncio.Event) -> None:
+async def _clerk(admin: Client, book: Notebook, counter: str, cut: asyncio.Event) -> None:
     """Register patients and draw their numbers, and at a counter call and complete as well, until the power is cut."""
     while not cut.is_set():
         nik = new_nik()
@@ -97,7 +97,7 @@ async def _clerk(admin: Desk, book: Notebook, counter: str, cut: asyncio.Event) 
             await cut.wait()
 
 
-async def _register(admin: Desk, book: Notebook, nik: str) -> bool:
+async def _register(admin: Client, book: Notebook, nik: str) -> bool:
     created = await admin.post("/users", {"nik": nik, "nama": "PASIEN UJI"}, headers={"Idempotency-Key": f"user-{nik}"})
     assert created.status == 201, created
     assert book.users.setdefault(nik, created.body["id"]) == created.body["id"]
@@ -110,7 +110,7 @@ async def _register(admin: Desk, book: Notebook, nik: str) -> bool:
     return True
 
 
-async def _serve(admin: Desk, book: Notebook, counter: str) -> None:
+async def _serve(admin: Client, book: Notebook, counter: str) -> None:
     called = await admin.patch("/queue/call-next", {"counter": counter})
     if called.status == 200:
         assert called.body["id"] not in book.called, "nobody is called to two counters"
@@ -129,7 +129,7 @@ async def _serve(admin: Desk, book: Notebook, counter: str) -> None:
     book.answers += 1
 
 
-async def _compare(admin: Desk, book: Notebook) -> None:
+async def _compare(admin: Client, book: Notebook) -> None:
     """Everything that was answered is there; numbers have neither gap nor repeat, and no NIK two users."""
     users = await _all(admin, "/users?role=PASIEN")
     assert max(Counter(user["nik"] for user in users).values(), default=1) == 1
@@ -152,7 +152,7 @@ async def _compare(admin: Desk, book: Notebook) -> None:
     assert (statistics["tickets"], statistics["by_status"]["COMPLETED"]) == (len(tickets), len(done))
 
 
-async def _all(admin: Desk, path: str) -> list[dict[str, Any]]:
+async def _all(admin: Client, path: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     page, pages = 1, 1
     while page <= pages:
@@ -163,23 +163,23 @@ async def _all(admin: Desk, path: str) -> list[dict[str, Any]]:
     return found
 
 
-async def test_a_card_that_was_accepted_comes_to_its_end(house: House) -> None:
-    """Killed at once after the answer, while the card is read, and again while the restarted house reads it."""
+async def test_a_card_that_was_accepted_comes_to_its_end(application: Application) -> None:
+    """Killed at once after the answer, while the card is read, and again while the restarted application reads it."""
     jobs = []
-    async with desk_at(house) as desk:
-        await desk.ready()
-        admin = await desk.sign_in()
+    async with client_at(application) as client:
+        await client.ready()
+        admin = await client.sign_in()
         for seed in CLEAN[:2]:
             accepted = await admin.upload(card(seed), headers={"Idempotency-Key": f"card-{seed}"})
             assert accepted.status == 202, accepted
             jobs.append(accepted.body["id"])
-        house.kill()
-    house.start()
-    house.kill()
-    house.start()
-    async with desk_at(house) as desk:
-        await desk.ready()
-        admin = await desk.sign_in()
+        application.kill()
+    application.start()
+    application.kill()
+    application.start()
+    async with client_at(application) as client:
+        await client.ready()
+        admin = await client.sign_in()
         numbers = []
         for seed, job_id in zip(CLEAN, jobs, strict=False):
             result = await admin.result_of(job_id)
@@ -193,14 +193,14 @@ async def test_a_card_that_was_accepted_comes_to_its_end(house: House) -> None:
         assert (await admin.get("/queue/statistics")).body["tickets"] == 2
 
 
-async def test_a_kill_between_the_steps_of_a_registration(house: House) -> None:
+async def test_a_kill_between_the_steps_of_a_registration(application: Application) -> None:
     """Cards registered one after the other, killed as soon as a user is seen: one user and one ticket each."""
     seeds = CLEAN[:2]
     jobs = {}
     for seed in seeds:
-        async with desk_at(house) as desk:
-            await desk.ready()
-            admin = await desk.sign_in()
+        async with client_at(application) as client:
+            await client.ready()
+            admin = await client.sign_in()
             accepted = await admin.upload(card(seed))
             assert accepted.status == 202, accepted
             jobs[seed] = accepted.body["id"]
@@ -208,11 +208,11 @@ async def test_a_kill_between_the_steps_of_a_registration(house: House) -> None:
                 while not (await admin.get(f"/users/check-nik/{person(seed)['nik']}")).body["exists"]:
                     status = (await admin.get(f"/ocr/status/{jobs[seed]}")).body["status"]
                     assert status in ("PENDING", "PROCESSING", "REGISTERED"), status
-        house.kill()
-        house.start()
-    async with desk_at(house) as desk:
-        await desk.ready()
-        admin = await desk.sign_in()
+        application.kill()
+        application.start()
+    async with client_at(application) as client:
+        await client.ready()
+        admin = await client.sign_in()
         for seed in seeds:
             result = await admin.result_of(jobs[seed])
             assert result["status"] == "REGISTERED", result
@@ -221,13 +221,13 @@ async def test_a_kill_between_the_steps_of_a_registration(house: House) -> None:
 
 
 async def test_a_kill_right_after_the_first_administrator(tmp_path: Path) -> None:
-    with running(tmp_path) as house:
-        async with desk_at(house) as desk:
-            await desk.ready()
-            await desk.set_up(house)
-            house.kill()
-        house.start()
-        assert len(house.stdout) == 1, "no second set-up link"
-        async with desk_at(house) as desk:
-            await desk.ready()
-            await desk.sign_in(*ADMIN)
+    with running(tmp_path) as application:
+        async with client_at(application) as client:
+            await client.ready()
+            await client.set_up(application)
+            application.kill()
+        application.start()
+        assert len(application.stdout) == 1, "no second set-up link"
+        async with client_at(application) as client:
+            await client.ready()
+            await client.sign_in(*ADMIN)

@@ -1,4 +1,4 @@
-"""A house killed while it tidies up at its start, after a day that nobody closed and weeks that are to be forgotten."""
+"""An application killed while it tidies up at its start, after a day that nobody closed and weeks that are to be forgotten."""
 
 import sqlite3
 import subprocess
@@ -11,14 +11,14 @@ from pathlib import Path
 
 import msgspec
 
+from mediq.actors.queue.event_store.sqlite import SqliteEventLog
+from mediq.actors.queue.rules.commands import CloseDay
+from mediq.actors.queue.rules.statistics import statistics
 from mediq.domain.clinic import Clinic, Counter, Policy, Service
-from mediq.domain.commands import CloseDay
-from mediq.domain.statistics import statistics
-from mediq.stores.eventlog import SqliteEventLog
-from tests.fixtures.desk import POLL, desk_at
-from tests.fixtures.house import HANG, House, environment, made_with_admin
+from tests.fixtures.application import HANG, Application, environment, made_with_admin
+from tests.fixtures.client import POLL, client_at
+from tests.fixtures.queue.journal import Journal
 from tests.fixtures.visitors import new_nik
-from tests.unit.domain.journal import Journal
 
 RETENTION = 5
 DAYS = 12
@@ -59,12 +59,12 @@ async def worked(file: Path) -> Journal:
     return journal
 
 
-def killed_when(house: House, file: Path, so_far: Callable[[sqlite3.Connection], bool]) -> None:
-    """Start the house's process, and kill it as soon as that is so in its log."""
+def killed_when(application: Application, file: Path, so_far: Callable[[sqlite3.Connection], bool]) -> None:
+    """Start the application's process, and kill it as soon as that is so in its log."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "mediq", "--port", str(house.port)],
-        cwd=house.folder.parent,
-        env=environment(house.folder),
+        [sys.executable, "-m", "mediq", "--port", str(application.port)],
+        cwd=application.folder.parent,
+        env=environment(application.folder),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -99,25 +99,25 @@ def oldest_kept(journal: Journal, now: datetime) -> int:
     return next(each.version for each in journal.log if each.at >= now - timedelta(days=RETENTION))
 
 
-async def test_a_house_killed_at_every_step_of_its_cleaning(tmp_path: Path) -> None:
+async def test_an_application_killed_at_every_step_of_its_cleaning(tmp_path: Path) -> None:
     folder = made_with_admin(tmp_path)
-    house = House(tmp_path, SETTINGS)
+    application = Application(tmp_path, SETTINGS)
     file = folder / "queue.db"
     journal = await worked(file)
     written, began = len(journal.log), datetime.now(UTC)
 
-    killed_when(house, file, lambda seen: last(seen) > written)  # yesterday has just been closed
-    killed_when(house, file, lambda seen: snapshot(seen) > 0)  # about to trim
-    killed_when(house, file, lambda seen: first(seen) > 1)  # trimmed
+    killed_when(application, file, lambda seen: last(seen) > written)  # yesterday has just been closed
+    killed_when(application, file, lambda seen: snapshot(seen) > 0)  # about to trim
+    killed_when(application, file, lambda seen: first(seen) > 1)  # trimmed
 
     journal.do(CloseDay, actor="system", why="day-over")
     yesterday = CLINIC.day(journal.at - timedelta(days=1))
     kept = yesterday - timedelta(days=RETENTION - 2)
-    house.start()
+    application.start()
     try:
-        async with desk_at(house) as desk:
-            await desk.ready()
-            admin = await desk.sign_in()
+        async with client_at(application) as client:
+            await client.ready()
+            admin = await client.sign_in()
             told = (await admin.get(f"/queue/statistics?from={kept}&to={yesterday}")).body
             assert told == msgspec.to_builtins(statistics(journal.queue, CLINIC, kept, yesterday), str_keys=True)
             assert told["by_status"]["WAITING"] == told["by_status"]["CALLED"] == 0
@@ -130,8 +130,8 @@ async def test_a_house_killed_at_every_step_of_its_cleaning(tmp_path: Path) -> N
         with closing(sqlite3.connect(file)) as seen:
             assert seen.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             assert oldest_kept(journal, began) <= first(seen) <= oldest_kept(journal, datetime.now(UTC))
-        assert house.stop() == 0, house.log
-        assert "Traceback" not in house.log
+        assert application.stop() == 0, application.log
+        assert "Traceback" not in application.log
     finally:
-        if house.process is not None and house.process.poll() is None:
-            house.kill()
+        if application.process is not None and application.process.poll() is None:
+            application.kill()

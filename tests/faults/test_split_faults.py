@@ -1,4 +1,4 @@
-"""What breaks behind a split house's gateways while patients and calls go on: nothing is lost, and nobody mends it.
+"""What breaks behind a split application's gateways while patients and calls go on: nothing is lost, and nobody mends it.
 
 How long a server stays away is MEDIQ_FAULT_SECONDS, how often each fault happens MEDIQ_FAULT_ROUNDS; what was measured
 is appended to the file MEDIQ_FAULT_REPORT, a JSON object a line. docs/faults.md is written from it.
@@ -17,11 +17,11 @@ import aio_pika
 import msgspec
 import pytest
 
-from mediq.messages.queue import AddPatient
+from mediq.actors.queue.messages import AddPatient
 from mediq.transport.envelope import Envelope, Kind, encode_frame, new_id
-from tests.faults.stream import Stream
-from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import ADMIN, GENEROUS, HANG
+from tests.fixtures.application import ADMIN, GENEROUS, HANG
+from tests.fixtures.client import Client, client_at
+from tests.fixtures.event_stream import Stream
 from tests.fixtures.servers import MariaDB, RabbitMQ, Redis
 from tests.fixtures.split import Servers, Split, freeze, splitting, thaw
 from tests.fixtures.visitors import CLEAN, card, new_nik
@@ -29,11 +29,11 @@ from tests.fixtures.visitors import CLEAN, card, new_nik
 AWAY: Final = float(os.environ.get("MEDIQ_FAULT_SECONDS", "6"))
 ROUNDS: Final = int(os.environ.get("MEDIQ_FAULT_ROUNDS", "1"))
 TIMEOUT: Final = 5.0
-"""Seconds that the house gives an answer by default."""
+"""Seconds that the application gives an answer by default."""
 MARGIN: Final = 2.0
 """Seconds beyond it, for a machine that also runs the servers, eight processes and the clients."""
 RECOVERY: Final = 25.0
-"""Seconds after which the house must be whole again: a breaker rests for ten before it probes."""
+"""Seconds after which the application must be whole again: a breaker rests for ten before it probes."""
 PROCESSES: Final = {"gateway": 2, "user": 2, "ocr": 1, "queue": 2}
 
 pytestmark = pytest.mark.timeout(120 * ROUNDS)
@@ -54,11 +54,11 @@ def tokens(split: Split) -> Mapping[str, Any]:
     """The administrator's."""
 
     async def set_up() -> Mapping[str, Any]:
-        async with desk_at(split.gateways[0]) as desk:
-            await desk.ready()
+        async with client_at(split.gateways[0]) as client:
+            await client.ready()
             for token in split.setup_tokens:
                 body = {"token": token, "email": ADMIN[0], "password": ADMIN[1], "nama": "Ibu Kepala"}
-                if (made := await desk.post("/auth/setup", body)).status == 200:
+                if (made := await client.post("/auth/setup", body)).status == 200:
                     return dict(made.body)
         raise AssertionError("no set-up link is good")
 
@@ -66,13 +66,13 @@ def tokens(split: Split) -> Mapping[str, Any]:
 
 
 @pytest.fixture
-async def desk(split: Split, tokens: Mapping[str, Any]) -> AsyncIterator[Desk]:
-    """The administrator at the first gateway, signed in anew to a house that is whole."""
-    async with desk_at(split.gateways[0]) as desk, AsyncExitStack() as stack:
-        everywhere = [await stack.enter_async_context(desk_at(process)) for process in split]
+async def client(split: Split, tokens: Mapping[str, Any]) -> AsyncIterator[Client]:
+    """The administrator at the first gateway, signed in anew to an application that is whole."""
+    async with client_at(split.gateways[0]) as client, AsyncExitStack() as stack:
+        everywhere = [await stack.enter_async_context(client_at(process)) for process in split]
 
         async def reached() -> bool:
-            return bool((await desk.get("/health")).body.get("status") == "up")
+            return bool((await client.get("/health")).body.get("status") == "up")
 
         async def whole() -> bool:
             if all([(await each.get("/health")).body["status"] == "up" for each in everywhere]):
@@ -83,21 +83,21 @@ async def desk(split: Split, tokens: Mapping[str, Any]) -> AsyncIterator[Desk]:
             return False
 
         await _until(reached)
-        admin = await desk.sign_in()
+        admin = await client.sign_in()
         await _until(whole)
         yield admin
 
 
 @asynccontextmanager
-async def _flowing(split: Split, desk: Desk) -> AsyncIterator[Stream]:
-    async with Stream(split, desk.tokens) as stream:
+async def _flowing(split: Split, client: Client) -> AsyncIterator[Stream]:
+    async with Stream(split, client.tokens) as stream:
         await stream.flowing(since=0.0, within=HANG)
         yield stream
 
 
 async def _endure(
     split: Split,
-    desk: Desk,
+    client: Client,
     fault: str,
     harm: Callable[[], object],
     mend: Callable[[], object],
@@ -105,8 +105,8 @@ async def _endure(
     away: float,
     gateway_dies: bool = False,
 ) -> Stream:
-    """Let `harm` happen to a house at work, `mend` it after so many seconds, and see how the house comes through."""
-    async with _flowing(split, desk) as stream:
+    """Let `harm` happen to an application at work, `mend` it after so many seconds, and see how the application comes through."""
+    async with _flowing(split, client) as stream:
         for _ in range(ROUNDS):
             stream.opened.clear()
             harmed = time.monotonic()
@@ -146,66 +146,72 @@ def _report(**measured: object) -> None:
 
 
 @pytest.mark.parametrize("role", ["user", "queue", "gateway"])
-async def test_a_process_is_killed(split: Split, desk: Desk, role: str) -> None:
-    house = split.processes[role][-1]
+async def test_a_process_is_killed(split: Split, client: Client, role: str) -> None:
+    application = split.processes[role][-1]
     stream = await _endure(
-        split, desk, f"kill -9 of a {role} process", house.kill, house.start, away=0.0, gateway_dies=role == "gateway"
+        split,
+        client,
+        f"kill -9 of a {role} process",
+        application.kill,
+        application.start,
+        away=0.0,
+        gateway_dies=role == "gateway",
     )
     if role != "gateway":
         assert not stream.opened, "its twin goes on"
 
 
-async def test_the_card_reader_is_killed_over_a_card(split: Split, desk: Desk) -> None:
-    house = split.processes["ocr"][0]
-    first, second = [(await desk.upload(card(seed))).body["id"] for seed in (CLEAN[3], CLEAN[0])]
+async def test_the_card_reader_is_killed_over_a_card(split: Split, client: Client) -> None:
+    application = split.processes["ocr"][0]
+    first, second = [(await client.upload(card(seed))).body["id"] for seed in (CLEAN[3], CLEAN[0])]
 
     async def begun() -> bool:
-        return bool((await desk.get(f"/ocr/status/{first}")).body["status"] != "PENDING")
+        return bool((await client.get(f"/ocr/status/{first}")).body["status"] != "PENDING")
 
     await _until(begun)
     harmed = time.monotonic()
-    await asyncio.to_thread(house.kill)
-    waiting = await desk.get(f"/ocr/result/{second}")
+    await asyncio.to_thread(application.kill)
+    waiting = await client.get(f"/ocr/result/{second}")
     assert waiting.status in (503, 504), "nobody is there to tell"
-    await asyncio.to_thread(house.start)
+    await asyncio.to_thread(application.start)
     mended = time.monotonic()
 
     async def told() -> bool:
-        return (await desk.get(f"/ocr/status/{second}")).status == 200
+        return (await client.get(f"/ocr/status/{second}")).status == 200
 
     await _until(told, within=RECOVERY)
-    result = await desk.result_of(second)
+    result = await client.result_of(second)
     _report(
         fault="kill -9 of the only ocr process",
         away=round(mended - harmed, 1),
         recovered=round(time.monotonic() - mended, 2),
     )
     assert result["status"] == "REGISTERED", result
-    known = (await desk.get(f"/users?search={result['fields']['nik']['value']}")).body
+    known = (await client.get(f"/users?search={result['fields']['nik']['value']}")).body
     assert [user["id"] for user in known["data"]] == [result["user_id"]]
-    tickets = (await desk.get(f"/queue?user_id={result['user_id']}")).body["data"]
+    tickets = (await client.get(f"/queue?user_id={result['user_id']}")).body["data"]
     assert [ticket["id"] for ticket in tickets] == [result["ticket"]["id"]]
-    assert (await desk.result_of(first))["status"] in ("REGISTERED", "NEEDS_REVIEW")
+    assert (await client.result_of(first))["status"] in ("REGISTERED", "NEEDS_REVIEW")
 
 
 @pytest.mark.parametrize("server", ["rabbitmq", "mariadb", "redis"])
 @pytest.mark.parametrize("how", ["stopped", "cut off"])
-async def test_a_server_is_away(split: Split, desk: Desk, server: str, how: str) -> None:
+async def test_a_server_is_away(split: Split, client: Client, server: str, how: str) -> None:
     it = getattr(split.servers, server)
     harm, mend = (it.stop, it.start) if how == "stopped" else (it.freeze, it.thaw)
-    await _endure(split, desk, f"{server} {how}", harm, mend, away=AWAY)
+    await _endure(split, client, f"{server} {how}", harm, mend, away=AWAY)
 
 
-async def test_a_service_is_away_and_its_breaker_opens(split: Split, desk: Desk) -> None:
+async def test_a_service_is_away_and_its_breaker_opens(split: Split, client: Client) -> None:
     """Both user processes stand still: who asks is told so in time, then at once, and what expired never happens."""
     users = split.processes["user"]
-    passer_by = Desk(desk.http)
+    passer_by = Client(client.http)
     asked: list[str] = []
 
     async def register() -> tuple[int, str, float]:
         asked.append(new_nik())
         began = time.monotonic()
-        reply = await desk.post("/users", {"nik": asked[-1], "nama": "SITI UJI"})
+        reply = await client.post("/users", {"nik": asked[-1], "nama": "SITI UJI"})
         return reply.status, reply.problem, time.monotonic() - began
 
     freeze(users)
@@ -225,25 +231,25 @@ async def test_a_service_is_away_and_its_breaker_opens(split: Split, desk: Desk)
         thaw(users)
 
     async def whole() -> bool:
-        answer = await desk.get("/users?limit=1")
+        answer = await client.get("/users?limit=1")
         return answer.status == 200 and "circuit:user" not in (await passer_by.get("/health")).body["parts"]
 
     await _until(whole, within=RECOVERY)
     for nik in asked:
-        assert (await desk.get(f"/users/check-nik/{nik}")).body["exists"] is False, (
+        assert (await client.get(f"/users/check-nik/{nik}")).body["exists"] is False, (
             "asked in vain, and done all the same"
         )
 
 
-async def test_a_slow_process_holds_nobody_up_for_long(split: Split, desk: Desk) -> None:
+async def test_a_slow_process_holds_nobody_up_for_long(split: Split, client: Client) -> None:
     slow = split.processes["user"][:1]
-    await _endure(split, desk, "a user process stands still", lambda: freeze(slow), lambda: thaw(slow), away=AWAY)
+    await _endure(split, client, "a user process stands still", lambda: freeze(slow), lambda: thaw(slow), away=AWAY)
 
 
-async def test_what_nobody_can_read_becomes_a_dead_letter(split: Split, desk: Desk) -> None:
+async def test_what_nobody_can_read_becomes_a_dead_letter(split: Split, client: Client) -> None:
     strange = Envelope(id=new_id(), pattern="user.no-such-thing", kind=Kind.TELL, body=b"")
     broken = Envelope(id=new_id(), pattern="user.find-people", kind=Kind.TELL, body=b"\xc1")
-    async with _flowing(split, desk) as stream, _channel(split) as channel:
+    async with _flowing(split, client) as stream, _channel(split) as channel:
         began = time.monotonic()
         before = await _waiting(channel, "user_service_queue.dead")
         for poison in (b"not a frame at all", b"", encode_frame([strange]), encode_frame([broken])):
@@ -258,8 +264,8 @@ async def test_what_nobody_can_read_becomes_a_dead_letter(split: Split, desk: De
         assert all(answer.good for answer in stream.answers), "nobody else noticed"
 
 
-async def test_what_has_expired_is_not_done(split: Split, desk: Desk) -> None:
-    patient = await desk.register(new_nik())
+async def test_what_has_expired_is_not_done(split: Split, client: Client) -> None:
+    patient = await client.register(new_nik())
     body = msgspec.msgpack.encode(AddPatient(user_id=patient))
     late = Envelope(
         id=new_id(), pattern="queue.add-patient", kind=Kind.ASK, body=body, reply_to="nobody", deadline=time.time() - 1
@@ -267,7 +273,7 @@ async def test_what_has_expired_is_not_done(split: Split, desk: Desk) -> None:
     in_time = msgspec.structs.replace(late, id=new_id(), deadline=time.time() + 30)
     async with _channel(split) as channel:
         for envelope in (late, in_time):
-            before = await desk.get(f"/queue/status/{patient}")
+            before = await client.get(f"/queue/status/{patient}")
             assert before.status == 404
             await channel.default_exchange.publish(
                 aio_pika.Message(encode_frame([envelope])), "patient_queue_service_queue"
@@ -279,7 +285,7 @@ async def test_what_has_expired_is_not_done(split: Split, desk: Desk) -> None:
             await _until(taken)
 
     async def queued() -> bool:
-        return (await desk.get(f"/queue/status/{patient}")).status == 200
+        return (await client.get(f"/queue/status/{patient}")).status == 200
 
     await _until(queued)
 

@@ -6,36 +6,36 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.desk import PASSWORD, Desk, Reply, desk_at
-from tests.fixtures.house import ADMIN, GENEROUS, House, made_with_admin, running
+from tests.fixtures.application import ADMIN, GENEROUS, Application, made_with_admin, running
+from tests.fixtures.client import PASSWORD, Client, Reply, client_at
 from tests.fixtures.visitors import new_nik
 
 FRESH = "kata-sandi-yang-baru"
 
 
-async def signs_in(desk: Desk, email: str, password: str) -> bool:
-    reply = await desk.post("/auth/login/admin", {"email": email, "password": password})
+async def signs_in(client: Client, email: str, password: str) -> bool:
+    reply = await client.post("/auth/login/admin", {"email": email, "password": password})
     assert reply.status in (200, 401), reply
     return reply.status == 200
 
 
-async def goes_on(*desks: Desk) -> list[bool]:
+async def goes_on(*clients: Client) -> list[bool]:
     """Of each, whether what they hold is still good, both to ask with and to stay signed in with."""
     found = []
-    for desk in desks:
-        asked = await desk.get("/users/profile")
+    for client in clients:
+        asked = await client.get("/users/profile")
         if asked.status == 200:
             found.append(True)
             continue
         assert (asked.status, asked.problem) == (401, "session-ended")
-        refreshed = await desk.refresh()
+        refreshed = await client.refresh()
         assert (refreshed.status, refreshed.problem) == (401, "session-ended")
         found.append(False)
     return found
 
 
 class TestChangingOnesPassword:
-    async def test_ends_all_other_sessions(self, admin: Desk) -> None:
+    async def test_ends_all_other_sessions(self, admin: Client) -> None:
         mail = "ganti@klinik.example"
         here = await admin.hire(mail)
         there = await here.sign_in(mail, PASSWORD)
@@ -47,7 +47,7 @@ class TestChangingOnesPassword:
         assert await signs_in(here, mail, FRESH)
         assert (await here.refresh()).status == 200
 
-    async def test_needs_the_present_one(self, admin: Desk) -> None:
+    async def test_needs_the_present_one(self, admin: Client) -> None:
         mail = "salah@klinik.example"
         here = await admin.hire(mail)
         there = await here.sign_in(mail, PASSWORD)
@@ -65,11 +65,11 @@ class TestChangingOnesPassword:
             ({"current_password": PASSWORD, "new_password": "x" * 257}, "new_password"),
         ],
     )
-    async def test_with_too_little_or_too_much(self, admin: Desk, body: dict[str, str], field: str) -> None:
+    async def test_with_too_little_or_too_much(self, admin: Client, body: dict[str, str], field: str) -> None:
         refused = await admin.patch("/users/password", body)
         assert (refused.status, refused.fields) == (422, [field])
 
-    async def test_once_under_a_key(self, admin: Desk) -> None:
+    async def test_once_under_a_key(self, admin: Client) -> None:
         mail = "sekali-saja@klinik.example"
         here = await admin.hire(mail)
         body, key = {"current_password": PASSWORD, "new_password": FRESH}, {"Idempotency-Key": "ganti-1"}
@@ -81,7 +81,7 @@ class TestChangingOnesPassword:
         assert (refused.status, refused.problem) == (409, "key-reused")
         assert await signs_in(here, mail, FRESH)
 
-    async def test_is_not_for_whoever_has_none(self, admin: Desk) -> None:
+    async def test_is_not_for_whoever_has_none(self, admin: Client) -> None:
         nik = new_nik()
         await admin.register(nik, "SITI")
         patient = await admin.sign_in_patient(nik, "SITI")
@@ -90,7 +90,7 @@ class TestChangingOnesPassword:
 
 
 class TestAnAdministratorsReset:
-    async def test_that_comes_late_changes_nothing_back(self, admin: Desk) -> None:
+    async def test_that_comes_late_changes_nothing_back(self, admin: Client) -> None:
         mail = "terlambat@klinik.example"
         someone = await admin.hire(mail)
         path, key = f"/users/{someone.id}/password", {"Idempotency-Key": "atur-1"}
@@ -102,7 +102,7 @@ class TestAnAdministratorsReset:
         assert await goes_on(again) == [True]
         assert await signs_in(admin, mail, f"{FRESH}-lain")
 
-    async def test_ends_all_sessions_of_that_user(self, admin: Desk) -> None:
+    async def test_ends_all_sessions_of_that_user(self, admin: Client) -> None:
         mail = "lupa@klinik.example"
         here = await admin.hire(mail)
         there = await here.sign_in(mail, PASSWORD)
@@ -113,13 +113,13 @@ class TestAnAdministratorsReset:
         assert not await signs_in(here, mail, PASSWORD)
         assert await signs_in(here, mail, FRESH)
 
-    async def test_is_for_others_alone(self, admin: Desk) -> None:
+    async def test_is_for_others_alone(self, admin: Client) -> None:
         """Whoever finds an administrator's browser open cannot lock them out: their own needs the present one."""
         refused = await admin.patch(f"/users/{admin.id}/password", {"new_password": FRESH})
         assert (refused.status, refused.problem) == (409, "own-password")
         assert await signs_in(admin, *ADMIN)
 
-    async def test_of_somebody_without_an_address(self, admin: Desk) -> None:
+    async def test_of_somebody_without_an_address(self, admin: Client) -> None:
         patient = await admin.register(new_nik())
         refused = await admin.patch(f"/users/{patient}/password", {"new_password": FRESH})
         assert (refused.status, refused.problem) == (409, "no-email")
@@ -127,21 +127,21 @@ class TestAnAdministratorsReset:
         assert (refused.status, refused.problem) == (404, "user-not-found")
 
 
-async def test_signing_out_everywhere(admin: Desk) -> None:
+async def test_signing_out_everywhere(admin: Client) -> None:
     mail = "dimana-mana@klinik.example"
-    desks = [await admin.hire(mail)]
-    desks += [await desks[0].sign_in(mail, PASSWORD) for _ in range(2)]
-    assert await goes_on(*desks, admin) == [True, True, True, True]
-    async with desks[1].events("/events/operator") as stream:
-        assert (await desks[0].post("/auth/logout-all")).status == 200
+    clients = [await admin.hire(mail)]
+    clients += [await clients[0].sign_in(mail, PASSWORD) for _ in range(2)]
+    assert await goes_on(*clients, admin) == [True, True, True, True]
+    async with clients[1].events("/events/operator") as stream:
+        assert (await clients[0].post("/auth/logout-all")).status == 200
         while await stream.next() is not None:
             continue  # until it is ended
-    assert await goes_on(*desks, admin) == [False, False, False, True]
-    assert (await desks[0].post("/auth/logout-all")).status == 401
+    assert await goes_on(*clients, admin) == [False, False, False, True]
+    assert (await clients[0].post("/auth/logout-all")).status == 401
     assert await goes_on(await admin.sign_in(mail, PASSWORD)) == [True]
 
 
-async def test_a_password_that_is_changed_while_somebody_signs_in(admin: Desk) -> None:
+async def test_a_password_that_is_changed_while_somebody_signs_in(admin: Client) -> None:
     """Whoever signs in with the old password meanwhile is out again when the change has been answered."""
     mail = "berlomba@klinik.example"
     here = await admin.hire(mail)
@@ -154,7 +154,7 @@ async def test_a_password_that_is_changed_while_somebody_signs_in(admin: Desk) -
             *(here.post("/auth/login/admin", credentials) for _ in range(6)), here.patch("/users/password", body)
         )
         assert changed.status == 200
-        inside = [Desk(here.http, attempt.body) for attempt in attempts if attempt.status == 200]
+        inside = [Client(here.http, attempt.body) for attempt in attempts if attempt.status == 200]
         assert await goes_on(*inside) == [False] * len(inside)
         assert await goes_on(here) == [True]
         old = fresh
@@ -170,11 +170,11 @@ def seen(reply: Reply) -> tuple[int, dict[str, Any], list[str]]:
     return reply.status, {name: value for name, value in reply.body.items() if name != "request_id"}, headers
 
 
-async def test_a_refused_password_tells_nothing(admin: Desk) -> None:
+async def test_a_refused_password_tells_nothing(admin: Client) -> None:
     nik = new_nik()
     without = {"nama": "SITI", "nik": nik, "email": "tanpa@klinik.example"}
     assert (await admin.post("/users", without)).status == 201
-    stranger = Desk(admin.http)
+    stranger = Client(admin.http)
     refusals = [
         await stranger.post("/auth/login/admin", {"email": email, "password": "salah-sama-sekali"})
         for email in (ADMIN[0], ADMIN[0].upper(), "tanpa@klinik.example", "siapa@klinik.example")
@@ -183,12 +183,12 @@ async def test_a_refused_password_tells_nothing(admin: Desk) -> None:
     assert [seen(refusal) for refusal in refusals] == [seen(refusals[0])] * len(refusals)
 
 
-async def test_a_refused_patient_learns_nothing(admin: Desk) -> None:
+async def test_a_refused_patient_learns_nothing(admin: Client) -> None:
     known, staff = new_nik(), new_nik()
     await admin.post("/users", {"nik": known, "nama": "SITI", "tgl_lahir": "01-02-1990"})
     hired = {"nama": "BUDI", "nik": staff, "email": "nik@klinik.example", "password": PASSWORD, "role": "OPERATOR"}
     assert (await admin.post("/users", hired)).status == 201
-    stranger = Desk(admin.http)
+    stranger = Client(admin.http)
     refusals = [
         await stranger.post("/auth/login/user", body)
         for body in (
@@ -213,34 +213,34 @@ class TestAStrictClinic:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def strict(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    def strict(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
         base = tmp_path_factory.mktemp("strict")
         made_with_admin(base)
         limits = GENEROUS.replace("login_requests = 1000000", "login_requests = 10\nwindow_ms = 3600000")
-        with running(base, f"{limits}\n[auth]\npatient_birth_date = true") as house:
-            yield house
+        with running(base, f"{limits}\n[auth]\npatient_birth_date = true") as application:
+            yield application
 
-    async def test_patients_give_their_date_of_birth(self, strict: House) -> None:
-        async with desk_at(strict) as desk:
-            await desk.ready()
-            admin = await desk.sign_in()
+    async def test_patients_give_their_date_of_birth(self, strict: Application) -> None:
+        async with client_at(strict) as client:
+            await client.ready()
+            admin = await client.sign_in()
             known, undated = new_nik(), new_nik()
             await admin.post("/users", {"nik": known, "nama": "SITI", "tgl_lahir": "01-02-1990"})
             await admin.post("/users", {"nik": undated, "nama": "SITI"})
             told = {"nik": known, "nama": "SITI"}
-            missing = await desk.post("/auth/login/user", told)
+            missing = await client.post("/auth/login/user", told)
             assert (missing.status, missing.fields) == (422, ["tgl_lahir"])
-            wrong = await desk.post("/auth/login/user", told | {"tgl_lahir": "02-01-1990"})
+            wrong = await client.post("/auth/login/user", told | {"tgl_lahir": "02-01-1990"})
             assert (wrong.status, wrong.problem) == (401, "credentials-wrong")
-            nonsense = await desk.post("/auth/login/user", told | {"tgl_lahir": "31-02-1990"})
+            nonsense = await client.post("/auth/login/user", told | {"tgl_lahir": "31-02-1990"})
             assert (nonsense.status, nonsense.fields) == (422, ["tgl_lahir"])
-            right = await desk.post("/auth/login/user", told | {"tgl_lahir": "01-02-1990"})
+            right = await client.post("/auth/login/user", told | {"tgl_lahir": "01-02-1990"})
             assert (right.status, right.body["user"]["nik"]) == (200, known)
 
-    async def test_guessing_the_present_password_is_slowed_down(self, strict: House) -> None:
-        async with desk_at(strict) as desk:
-            await desk.ready()
-            admin = await desk.sign_in()
+    async def test_guessing_the_present_password_is_slowed_down(self, strict: Application) -> None:
+        async with client_at(strict) as client:
+            await client.ready()
+            admin = await client.sign_in()
             answers = [
                 await admin.patch("/users/password", {"current_password": f"tebakan-{n}", "new_password": FRESH})
                 for n in range(11)

@@ -1,4 +1,4 @@
-"""The audit trail as an administrator reads it: every act of the house and of the queue, in order, and none by name."""
+"""The audit trail as an administrator reads it: every act of the application and of the queue, in order, and none by name."""
 
 import asyncio
 import csv
@@ -13,15 +13,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.fixtures.desk import PASSWORD, Desk, desk_at
-from tests.fixtures.house import GENEROUS, HANG, House, made_with_admin, running
+from tests.fixtures.application import GENEROUS, HANG, Application, made_with_admin, running
+from tests.fixtures.client import PASSWORD, Client, client_at
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
 Entries = list[dict[str, Any]]
 
 
-async def entries(admin: Desk, limit: int = 200, **wanted: str) -> Entries:
+async def entries(admin: Client, limit: int = 200, **wanted: str) -> Entries:
     """What the trail has of what is wanted, all pages together."""
     found: Entries = []
     params: dict[str, str | int] = {**wanted, "limit": limit}
@@ -35,12 +35,12 @@ async def entries(admin: Desk, limit: int = 200, **wanted: str) -> Entries:
         params["before"] = page.body["next"]
 
 
-async def actions(admin: Desk, **wanted: str) -> list[str]:
+async def actions(admin: Client, **wanted: str) -> list[str]:
     """The same, oldest first and by name alone."""
     return [entry["action"] for entry in reversed(await entries(admin, **wanted))]
 
 
-async def exported(admin: Desk, **wanted: str) -> list[dict[str, str]]:
+async def exported(admin: Client, **wanted: str) -> list[dict[str, str]]:
     """The trail as a spreadsheet reads it."""
     table = await admin.get("/audit.csv", params=wanted)
     assert (table.status, table.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
@@ -49,7 +49,7 @@ async def exported(admin: Desk, **wanted: str) -> list[dict[str, str]]:
 
 
 class TestWhoReadWhat:
-    async def test_a_patients_record(self, admin: Desk) -> None:
+    async def test_a_patients_record(self, admin: Client) -> None:
         operator = await admin.hire("membaca@klinik.example")
         patient = await admin.register(new_nik(), "SITI")
         shown = await operator.get(f"/users/{patient}")
@@ -61,7 +61,7 @@ class TestWhoReadWhat:
         assert (unknown.status, unknown.problem) == (404, "user-not-found")
         assert await actions(admin, actor=operator.id) == ["auth.login", "user.read"]
 
-    async def test_a_record_that_comes_as_an_answer(self, admin: Desk) -> None:
+    async def test_a_record_that_comes_as_an_answer(self, admin: Client) -> None:
         """Whoever registers someone who is known, or gives them the role that they have, sees their record too."""
         operator = await admin.hire("terdaftar@klinik.example")
         nik = new_nik()
@@ -76,7 +76,7 @@ class TestWhoReadWhat:
             ("user.create", admin.id),
         ]
 
-    async def test_a_nik_that_is_looked_up(self, admin: Desk) -> None:
+    async def test_a_nik_that_is_looked_up(self, admin: Client) -> None:
         operator = await admin.hire("mencari@klinik.example")
         nik = new_nik()
         patient = await admin.register(nik)
@@ -87,7 +87,7 @@ class TestWhoReadWhat:
         assert [entry["subject"] for entry in looked_up] == [None, patient]
         assert not {nik, stranger} & set(str(looked_up).split("'"))
 
-    async def test_the_list_of_users(self, admin: Desk) -> None:
+    async def test_the_list_of_users(self, admin: Client) -> None:
         second = await admin.hire("kedua@klinik.example", "ADMIN_FASKES")
         assert (await second.get("/users?search=rahasia")).status == 200
         assert await actions(admin, actor=second.id) == ["auth.login", "user.findAll"]
@@ -107,18 +107,18 @@ class TestWhoReadWhat:
             "user.findAll",
         ]
 
-    async def test_a_card(self, admin: Desk) -> None:
+    async def test_a_card(self, admin: Client) -> None:
         operator = await admin.hire("kartu@klinik.example")
         taken = await admin.upload(card(CLEAN[4]))
         # Whoever only holds the link is the patient, or whom they have shown it to.
-        result = await Desk(admin.http).result_of(taken.body["id"])
+        result = await Client(admin.http).result_of(taken.body["id"])
         assert result["status"] == "REGISTERED", result
         assert (await operator.get(taken.headers["Location"])).status == 200
         looks = await entries(admin, subject=result["user_id"], action="ocr.get-result")
         assert [look["actor"] for look in looks] == [operator.id]
 
 
-async def test_a_sign_in_that_fails(admin: Desk) -> None:
+async def test_a_sign_in_that_fails(admin: Client) -> None:
     mail = "lupa-sandi@klinik.example"
     someone = await admin.hire(mail)
     nik = new_nik()
@@ -130,7 +130,7 @@ async def test_a_sign_in_that_fails(admin: Desk) -> None:
         ("/auth/login/admin", {"email": "siapa@klinik.example", "password": "salah-sama-sekali"}),
         ("/auth/login/user", stranger),
     ):
-        assert (await Desk(admin.http).post(path, body)).problem == "credentials-wrong"
+        assert (await Client(admin.http).post(path, body)).problem == "credentials-wrong"
     failed = (await entries(admin, action="auth.login-failed"))[:4]
     assert [entry["subject"] for entry in failed] == [None, None, patient, someone.id]
     assert {(entry["actor"], entry["role"], entry["why"]) for entry in failed} == {(None, None, None)}, (
@@ -138,7 +138,7 @@ async def test_a_sign_in_that_fails(admin: Desk) -> None:
     )
 
 
-async def test_who_did_what_to_an_account(admin: Desk) -> None:
+async def test_who_did_what_to_an_account(admin: Client) -> None:
     mail = "riwayat@klinik.example"
     second = await admin.hire("pemberi@klinik.example", "ADMIN_FASKES")
     someone = await second.hire(mail)
@@ -187,10 +187,10 @@ async def test_entries_are_kept_for_so_many_days(tmp_path: Path) -> None:
             at = (now - timedelta(days=days)).replace(tzinfo=None).isoformat(" ")
             row = (*kept[:1], at, *kept[2:6], f"hari ke-{days}", *kept[7:])
             connection.execute(f"INSERT INTO audit VALUES ({','.join('?' * len(row))})", (100 + n, *row[1:]))
-    with running(tmp_path, f"{GENEROUS}\n[auth]\naudit_days = 7") as house:
-        async with desk_at(house) as desk:
-            await desk.ready()
-            admin = await desk.sign_in()
+    with running(tmp_path, f"{GENEROUS}\n[auth]\naudit_days = 7") as application:
+        async with client_at(application) as client:
+            await client.ready()
+            admin = await client.sign_in()
             async with asyncio.timeout(HANG):
                 while len(left := await entries(admin, action="user.create")) > 2:
                     pass  # it tidies as soon as it stands
@@ -198,21 +198,21 @@ async def test_entries_are_kept_for_so_many_days(tmp_path: Path) -> None:
 
 
 class TestAClinicsDay:
-    """A house of its own, in which a day's acts were done; the tests read and add nothing but what they say."""
+    """An application of its own, in which a day's acts were done; the tests read and add nothing but what they say."""
 
     @pytest.fixture(scope="class")
     @classmethod
-    def quiet(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    def quiet(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
         base = tmp_path_factory.mktemp("quiet")
         made_with_admin(base)
-        with running(base) as house:
-            yield house
+        with running(base) as application:
+            yield application
 
     @pytest.fixture
-    async def day(self, quiet: House) -> AsyncIterator[Desk]:
-        async with desk_at(quiet) as desk:
-            await desk.ready()
-            admin = await desk.sign_in()
+    async def day(self, quiet: Application) -> AsyncIterator[Client]:
+        async with client_at(quiet) as client:
+            await client.ready()
+            admin = await client.sign_in()
             if not (await admin.get("/audit?action=queue.ticket-completed")).body["data"]:
                 for _ in range(4):
                     patient = await admin.register(new_nik())
@@ -222,7 +222,7 @@ class TestAClinicsDay:
                     await admin.get(f"/users/{patient}")
             yield admin
 
-    async def test_both_trails_are_one(self, day: Desk) -> None:
+    async def test_both_trails_are_one(self, day: Client) -> None:
         whole = await entries(day)
         times = [datetime.fromisoformat(entry["at"]) for entry in whole]
         assert times == sorted(times, reverse=True)
@@ -235,7 +235,7 @@ class TestAClinicsDay:
         assert of_the_queue.count("queue.ticket-completed") == 4
         assert {entry["role"] for entry in whole if entry["actor"]} == {"ADMIN_FASKES"}
 
-    async def test_nobody_is_named(self, day: Desk) -> None:
+    async def test_nobody_is_named(self, day: Client) -> None:
         people = (await day.get("/users", params={"limit": "100"})).body["data"]
         table = (await day.get("/audit.csv")).body + str(await entries(day))
         assert len(people) >= 5
@@ -244,7 +244,7 @@ class TestAClinicsDay:
             for name in ("nik", "nama", "email"):
                 assert person[name] is None or person[name] not in table
 
-    async def test_what_befell_one_patient(self, day: Desk) -> None:
+    async def test_what_befell_one_patient(self, day: Client) -> None:
         issued = (await entries(day, action="queue.ticket-issued"))[0]
         assert await actions(day, subject=issued["subject"]) == [
             "user.create",
@@ -256,11 +256,11 @@ class TestAClinicsDay:
         ]
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 7])
-    async def test_pages_together_are_the_whole(self, day: Desk, limit: int) -> None:
+    async def test_pages_together_are_the_whole(self, day: Client, limit: int) -> None:
         whole = await entries(day)
         assert await entries(day, limit=limit) == whole
 
-    async def test_paging_while_people_work(self, day: Desk) -> None:
+    async def test_paging_while_people_work(self, day: Client) -> None:
         whole = await entries(day)
         patient = whole[-1]["subject"]
         found: Entries = []
@@ -274,7 +274,7 @@ class TestAClinicsDay:
             assert (await day.get(f"/users/{patient}")).status == 200
         assert found == whole
 
-    async def test_what_is_wanted(self, day: Desk) -> None:
+    async def test_what_is_wanted(self, day: Client) -> None:
         whole = await entries(day)
         assert await entries(day, actor=day.id) == [entry for entry in whole if entry["actor"] == day.id]
         for prefix in ("user.", "queue."):
@@ -282,7 +282,7 @@ class TestAClinicsDay:
         assert await entries(day, action="user.read") == [e for e in whole if e["action"] == "user.read"]
         assert await entries(day, actor="nobody") == await entries(day, action="no.such") == []
 
-    async def test_from_one_day_to_another(self, day: Desk) -> None:
+    async def test_from_one_day_to_another(self, day: Client) -> None:
         whole = await entries(day)
         days = {datetime.fromisoformat(entry["at"]).astimezone(JAKARTA).date() for entry in whole}
         first, last = min(days), max(days)
@@ -303,11 +303,11 @@ class TestAClinicsDay:
             ({"who": "x"}, "who"),
         ],
     )
-    async def test_what_cannot_be_wanted(self, day: Desk, params: dict[str, str], field: str) -> None:
+    async def test_what_cannot_be_wanted(self, day: Client, params: dict[str, str], field: str) -> None:
         refused = await day.get("/audit", params=params)
         assert (refused.status, refused.fields) == (422, [field])
 
-    async def test_the_export_is_the_same_and_is_itself_kept(self, day: Desk) -> None:
+    async def test_the_export_is_the_same_and_is_itself_kept(self, day: Client) -> None:
         whole = await entries(day)
         table = await exported(day)
         zone = datetime.fromisoformat(table[0]["at"]).utcoffset()
@@ -330,7 +330,7 @@ class TestAClinicsDay:
         kept = (await entries(day, action="audit.export"))[0]
         assert kept["why"] == f"from=2026-01-01, subject={issued['subject']}"
 
-    async def test_a_long_export_comes_in_parts(self, day: Desk) -> None:
+    async def test_a_long_export_comes_in_parts(self, day: Client) -> None:
         patient = await day.register(new_nik())
         looks = [day.get(f"/users/{patient}") for _ in range(1300)]
         for n in range(0, len(looks), 20):

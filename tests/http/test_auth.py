@@ -9,8 +9,8 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.fixtures.desk import PASSWORD, Desk
-from tests.fixtures.house import ADMIN, House
+from tests.fixtures.application import ADMIN, Application
+from tests.fixtures.client import PASSWORD, Client
 from tests.fixtures.visitors import new_nik
 
 
@@ -18,15 +18,15 @@ def claims(token: str) -> dict[str, Any]:
     return dict(jwt.decode(token, options={"verify_signature": False}))
 
 
-def secrets_of(house: House) -> dict[str, str]:
-    """What the house signs with: made at its first start and kept in its data folder."""
-    file = house.folder / "secrets.json"
+def secrets_of(application: Application) -> dict[str, str]:
+    """What the application signs with: made at its first start and kept in its data folder."""
+    file = application.folder / "secrets.json"
     assert file.stat().st_mode & 0o777 == 0o600
     return dict(json.loads(file.read_text()))
 
 
-async def test_no_token(desk: Desk) -> None:
-    refused = await desk.get("/users/profile")
+async def test_no_token(client: Client) -> None:
+    refused = await client.get("/users/profile")
     assert (refused.status, refused.problem) == (401, "unauthenticated")
     assert refused.headers["WWW-Authenticate"].startswith("Bearer")
 
@@ -34,14 +34,14 @@ async def test_no_token(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer a.b.c", "bearer x", "Bearer " + "x" * 5000, "Token abc"]
 )
-async def test_what_is_no_token(desk: Desk, header: str) -> None:
-    refused = await desk.get("/users/profile", headers={"Authorization": header})
+async def test_what_is_no_token(client: Client, header: str) -> None:
+    refused = await client.get("/users/profile", headers={"Authorization": header})
     assert (refused.status, refused.problem) == (401, "token-invalid")
     # Where no token is needed, a wrong one is still told.
-    assert (await desk.get("/", headers={"Authorization": header})).status == 401
+    assert (await client.get("/", headers={"Authorization": header})).status == 401
 
 
-async def test_a_forged_token(admin: Desk) -> None:
+async def test_a_forged_token(admin: Client) -> None:
     real = claims(admin.tokens["access_token"])
     header, _, signature = admin.tokens["access_token"].split(".")
     unsigned = base64.urlsafe_b64encode(json.dumps({"alg": "none", "typ": "JWT"}).encode()).rstrip(b"=").decode()
@@ -56,18 +56,18 @@ async def test_a_forged_token(admin: Desk) -> None:
         assert (refused.status, refused.problem) == (401, "token-invalid")
 
 
-async def test_an_expired_access_token(admin: Desk, house: House) -> None:
+async def test_an_expired_access_token(admin: Client, application: Application) -> None:
     now = int(time.time())
     stale = claims(admin.tokens["access_token"]) | {"iat": now - 1000, "exp": now - 1}
-    refused = await admin.showing(jwt.encode(stale, secrets_of(house)["jwt_secret"])).get("/users/profile")
+    refused = await admin.showing(jwt.encode(stale, secrets_of(application)["jwt_secret"])).get("/users/profile")
     assert (refused.status, refused.problem) == (401, "token-expired")
     fresh = stale | {"exp": now + 60}
-    allowed = await admin.showing(jwt.encode(fresh, secrets_of(house)["jwt_secret"])).get("/users/profile")
+    allowed = await admin.showing(jwt.encode(fresh, secrets_of(application)["jwt_secret"])).get("/users/profile")
     assert allowed.status == 200, "the same token in its time is good"
 
 
-async def test_a_well_signed_token_that_says_nonsense(admin: Desk, house: House) -> None:
-    secret = secrets_of(house)["jwt_secret"]
+async def test_a_well_signed_token_that_says_nonsense(admin: Client, application: Application) -> None:
+    secret = secrets_of(application)["jwt_secret"]
     real = claims(admin.tokens["access_token"])
     for wrong in ({"role": "DOKTER"}, {"sub": 17}, {"sid": None}, {"role": ["PASIEN"]}):
         refused = await admin.showing(jwt.encode(real | wrong, secret)).get("/users/profile")
@@ -77,15 +77,15 @@ async def test_a_well_signed_token_that_says_nonsense(admin: Desk, house: House)
     assert (refused.status, refused.problem) == (401, "session-ended")
 
 
-async def test_an_expired_refresh_token(admin: Desk, house: House) -> None:
+async def test_an_expired_refresh_token(admin: Client, application: Application) -> None:
     stale = claims(admin.tokens["refresh_token"]) | {"exp": int(time.time()) - 1}
-    token = jwt.encode(stale, secrets_of(house)["jwt_refresh_secret"])
-    refused = await Desk(admin.http, {"refresh_token": token, "access_token": ""}).refresh()
+    token = jwt.encode(stale, secrets_of(application)["jwt_refresh_secret"])
+    refused = await Client(admin.http, {"refresh_token": token, "access_token": ""}).refresh()
     assert (refused.status, refused.problem) == (401, "token-expired")
     assert (await admin.refresh()).status == 200, "showing a stale token ends nothing"
 
 
-async def test_one_kind_of_token_in_place_of_the_other(admin: Desk) -> None:
+async def test_one_kind_of_token_in_place_of_the_other(admin: Client) -> None:
     refused = await admin.showing(admin.tokens["refresh_token"]).get("/users/profile")
     assert (refused.status, refused.problem) == (401, "token-invalid")
     refused = await admin.get("/auth/refresh")
@@ -93,12 +93,12 @@ async def test_one_kind_of_token_in_place_of_the_other(admin: Desk) -> None:
     assert (await admin.get("/users/profile")).status == 200
 
 
-async def test_a_refresh_token_is_good_once(admin: Desk) -> None:
+async def test_a_refresh_token_is_good_once(admin: Client) -> None:
     operator = await admin.hire("sekali@klinik.example")
     first = await operator.refresh()
     assert first.status == 200, first
     assert first.body["refresh_token"] != operator.tokens["refresh_token"]
-    renewed = Desk(operator.http, first.body)
+    renewed = Client(operator.http, first.body)
     assert (await renewed.get("/users/profile")).status == 200
 
     reused = await operator.refresh()
@@ -111,13 +111,13 @@ async def test_a_refresh_token_is_good_once(admin: Desk) -> None:
     assert (refused.status, refused.problem) == (401, "session-ended")
 
 
-async def test_of_two_that_refresh_at_once_one_wins(admin: Desk) -> None:
+async def test_of_two_that_refresh_at_once_one_wins(admin: Client) -> None:
     operator = await admin.hire("berdua@klinik.example")
     answers = await asyncio.gather(operator.refresh(), operator.refresh())
     assert sorted(answer.status for answer in answers) == [200, 401]
 
 
-async def test_logging_out_ends_the_session_and_no_other(admin: Desk) -> None:
+async def test_logging_out_ends_the_session_and_no_other(admin: Client) -> None:
     here = await admin.hire("keluar@klinik.example")
     there = await here.sign_in("keluar@klinik.example", PASSWORD)
     assert (await here.get("/users/profile")).status == 200
@@ -128,7 +128,7 @@ async def test_logging_out_ends_the_session_and_no_other(admin: Desk) -> None:
     assert (await there.get("/users/profile")).status == 200
 
 
-async def test_another_role_ends_the_sessions(admin: Desk) -> None:
+async def test_another_role_ends_the_sessions(admin: Client) -> None:
     operator = await admin.hire("naik@klinik.example")
     assert (await operator.get("/users")).status == 403
     promoted = await admin.patch(f"/users/{operator.id}/role", {"role": "ADMIN_FASKES"})
@@ -140,13 +140,13 @@ async def test_another_role_ends_the_sessions(admin: Desk) -> None:
     assert (await again.get("/users")).status == 200
     assert (await admin.delete(f"/users/{operator.id}")).status == 200
     assert (await again.get("/users/profile")).status == 401
-    gone = await Desk(admin.http).post("/auth/login/admin", {"email": "naik@klinik.example", "password": PASSWORD})
+    gone = await Client(admin.http).post("/auth/login/admin", {"email": "naik@klinik.example", "password": PASSWORD})
     assert (gone.status, gone.problem) == (401, "credentials-wrong")
 
 
-async def test_wrong_passwords_and_unknown_addresses_look_alike(desk: Desk) -> None:
-    wrong = await desk.post("/auth/login/admin", {"email": ADMIN[0], "password": "salah-sama-sekali"})
-    unknown = await desk.post("/auth/login/admin", {"email": "siapa@klinik.example", "password": "salah-sama-sekali"})
+async def test_wrong_passwords_and_unknown_addresses_look_alike(client: Client) -> None:
+    wrong = await client.post("/auth/login/admin", {"email": ADMIN[0], "password": "salah-sama-sekali"})
+    unknown = await client.post("/auth/login/admin", {"email": "siapa@klinik.example", "password": "salah-sama-sekali"})
     assert (wrong.status, wrong.problem) == (unknown.status, unknown.problem) == (401, "credentials-wrong")
     assert wrong.body["detail"] == unknown.body["detail"]
 
@@ -162,12 +162,12 @@ async def test_wrong_passwords_and_unknown_addresses_look_alike(desk: Desk) -> N
         ({"email": ADMIN[0], "password": 17}, "password"),
     ],
 )
-async def test_a_sign_in_that_is_incomplete(desk: Desk, body: dict[str, Any], field: str) -> None:
-    refused = await desk.post("/auth/login/admin", body)
+async def test_a_sign_in_that_is_incomplete(client: Client, body: dict[str, Any], field: str) -> None:
+    refused = await client.post("/auth/login/admin", body)
     assert (refused.status, refused.fields) == (422, [field])
 
 
-async def test_a_patient_signs_in_by_what_stands_on_the_card(admin: Desk) -> None:
+async def test_a_patient_signs_in_by_what_stands_on_the_card(admin: Client) -> None:
     nik = new_nik()
     await admin.register(nik, "SITI NUR'AINI, S.Pd")
     patient = await admin.sign_in_patient(nik, "siti nuraini s pd")
@@ -178,7 +178,7 @@ async def test_a_patient_signs_in_by_what_stands_on_the_card(admin: Desk) -> Non
         assert (refused.status, refused.problem) == (401, "credentials-wrong")
 
 
-async def test_staff_do_not_sign_in_with_nik_and_name(admin: Desk) -> None:
+async def test_staff_do_not_sign_in_with_nik_and_name(admin: Client) -> None:
     nik = new_nik()
     staff = {"nama": "BUDI", "nik": nik, "email": "budi.nik@klinik.example", "password": PASSWORD, "role": "OPERATOR"}
     assert (await admin.post("/users", staff)).status == 201
@@ -186,8 +186,10 @@ async def test_staff_do_not_sign_in_with_nik_and_name(admin: Desk) -> None:
     assert (refused.status, refused.problem) == (401, "credentials-wrong")
 
 
-async def test_the_set_up_link_of_a_house_that_has_an_administrator(desk: Desk, house: House) -> None:
-    assert house.stdout == [], "there is an administrator, so no link"
+async def test_the_set_up_link_of_an_application_that_has_an_administrator(
+    client: Client, application: Application
+) -> None:
+    assert application.stdout == [], "there is an administrator, so no link"
     body = {"token": "guess", "email": "x@klinik.example", "password": PASSWORD, "nama": "X"}
-    refused = await desk.post("/auth/setup", body)
+    refused = await client.post("/auth/setup", body)
     assert (refused.status, refused.problem) == (409, "already-set-up")

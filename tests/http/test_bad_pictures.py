@@ -11,9 +11,9 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from tests.fixtures.desk import Desk
-from tests.fixtures.house import House
-from tests.fixtures.specimens import person
+from tests.fixtures.application import Application
+from tests.fixtures.client import Client
+from tests.fixtures.specimens.cards import person
 from tests.fixtures.visitors import CLEAN, card
 
 PHP = b"<?php system($_GET['c']); ?>\n" * 20
@@ -21,14 +21,14 @@ TEXT = b"Ini bukan foto, ini tulisan.\n" * 20
 
 
 @pytest.fixture(autouse=True)
-async def nothing_left_behind(admin: Desk) -> AsyncIterator[None]:
+async def nothing_left_behind(admin: Client) -> AsyncIterator[None]:
     """No refused file may leave a user or a ticket."""
     before = await _counted(admin)
     yield
     assert await _counted(admin) == before
 
 
-async def _counted(admin: Desk) -> tuple[int, int]:
+async def _counted(admin: Client) -> tuple[int, int]:
     users = (await admin.get("/users?limit=1")).body["pagination"]["total"]
     tickets = (await admin.get("/queue/statistics")).body["tickets"]
     return users, tickets
@@ -53,24 +53,24 @@ def huge_png(side: int = 30_000) -> bytes:
 
 
 @pytest.mark.parametrize("content", [PHP, TEXT, b"GIF89a" + bytes(100), b"MZ" + bytes(500)])
-async def test_a_program_or_text_that_is_named_jpg(admin: Desk, content: bytes) -> None:
+async def test_a_program_or_text_that_is_named_jpg(admin: Client, content: bytes) -> None:
     refused = await admin.upload(content, filename="ktp.jpg")
     assert (refused.status, refused.problem) == (415, "unsupported-image")
 
 
-async def test_an_empty_file(admin: Desk) -> None:
+async def test_an_empty_file(admin: Client) -> None:
     refused = await admin.upload(b"")
     assert (refused.status, refused.fields) == (422, ["ktp_image"])
 
 
-async def test_a_form_without_a_file(admin: Desk) -> None:
+async def test_a_form_without_a_file(admin: Client) -> None:
     form = aiohttp.FormData({"service": "umum"})
     form.add_field("priority_reason", "", content_type="text/plain")
     refused = await admin.ask("POST", "/ocr/process-ktp", data=form)
     assert (refused.status, refused.fields) == (422, ["ktp_image"])
 
 
-async def test_no_form_at_all(admin: Desk) -> None:
+async def test_no_form_at_all(admin: Client) -> None:
     refused = await admin.ask("POST", "/ocr/process-ktp", data=card(CLEAN[0]), headers={"Content-Type": "image/jpeg"})
     assert (refused.status, refused.problem) == (415, "unsupported")
     broken = await admin.ask(
@@ -87,7 +87,7 @@ async def test_no_form_at_all(admin: Desk) -> None:
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5])
-async def test_a_jpeg_that_was_cut_off(admin: Desk, share: float) -> None:
+async def test_a_jpeg_that_was_cut_off(admin: Client, share: float) -> None:
     whole = card(CLEAN[0])
     answered = await admin.upload(whole[: int(len(whole) * share)], wait=30)
     if answered.status == 422:
@@ -98,19 +98,19 @@ async def test_a_jpeg_that_was_cut_off(admin: Desk, share: float) -> None:
     assert answered.body["user_id"] is None
 
 
-async def test_bytes_that_only_begin_like_a_picture(admin: Desk) -> None:
+async def test_bytes_that_only_begin_like_a_picture(admin: Client) -> None:
     for start in (b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"%PDF-1.7\n"):
         refused = await admin.upload(start + b"\x00garbage" * 50)
         assert (refused.status, refused.fields) == (422, ["ktp_image"]), start
 
 
-async def test_a_file_that_is_too_large(admin: Desk) -> None:
+async def test_a_file_that_is_too_large(admin: Client) -> None:
     six_megabytes = card(CLEAN[0]) + bytes(6 * 1024 * 1024)
     refused = await admin.upload(six_megabytes)
     assert (refused.status, refused.problem) == (413, "too-large")
 
 
-async def test_a_file_that_does_not_say_how_large_it_is(admin: Desk) -> None:
+async def test_a_file_that_does_not_say_how_large_it_is(admin: Client) -> None:
     async def endless() -> AsyncIterator[bytes]:
         yield b'--x\r\nContent-Disposition: form-data; name="ktp_image"; filename="a.jpg"\r\n\r\n\xff\xd8\xff'
         for _ in range(6 * 16):
@@ -126,19 +126,19 @@ async def test_a_file_that_does_not_say_how_large_it_is(admin: Desk) -> None:
     assert (refused.status, refused.problem) == (413, "too-large")
 
 
-async def test_a_picture_of_too_many_pixels(admin: Desk, house: House) -> None:
+async def test_a_picture_of_too_many_pixels(admin: Client, application: Application) -> None:
     bomb = huge_png()
     assert len(bomb) < 5 * 1024 * 1024
-    before, began = house.peak_memory(), time.perf_counter()
+    before, began = application.peak_memory(), time.perf_counter()
     refused = await admin.upload(bomb)
-    seconds, grown = time.perf_counter() - began, house.peak_memory() - before
+    seconds, grown = time.perf_counter() - began, application.peak_memory() - before
     print(f"30,000 x 30,000 pixels refused in {seconds:.3f} s, {grown / 1e6:.1f} MB more memory at most")
     assert (refused.status, refused.problem) == (413, "image-too-large")
     assert grown < 150_000_000
 
 
 @pytest.mark.parametrize("picture", [blank(1200, 800), blank(1, 1, "PNG")])
-async def test_a_picture_without_a_card(admin: Desk, picture: bytes) -> None:
+async def test_a_picture_without_a_card(admin: Client, picture: bytes) -> None:
     answered = await admin.upload(picture, wait=30)
     assert (answered.status, answered.body["status"]) == (200, "REJECTED"), answered
     assert answered.body["is_ktp"] is False
@@ -146,7 +146,7 @@ async def test_a_picture_without_a_card(admin: Desk, picture: bytes) -> None:
     assert (answered.body["user_id"], answered.body["ticket"], answered.body["fields"]) == (None, None, {})
 
 
-async def test_an_unknown_service_is_refused_before_the_card_is_read(admin: Desk) -> None:
+async def test_an_unknown_service_is_refused_before_the_card_is_read(admin: Client) -> None:
     refused = await admin.upload(card(CLEAN[1]), service="kandungan")
     assert (refused.status, refused.fields) == (422, ["service"])
 
@@ -155,17 +155,17 @@ async def test_an_unknown_service_is_refused_before_the_card_is_read(admin: Desk
     ("field", "value"),
     [("priority", "MENDESAK"), ("service", ""), ("priority_reason", "x" * 201)],
 )
-async def test_a_wish_that_cannot_be(admin: Desk, field: str, value: str) -> None:
+async def test_a_wish_that_cannot_be(admin: Client, field: str, value: str) -> None:
     refused = await admin.upload(card(CLEAN[1]), **{field: value})
     assert (refused.status, refused.fields) == (422, [field])
 
 
-async def test_a_part_that_nobody_knows(admin: Desk) -> None:
+async def test_a_part_that_nobody_knows(admin: Client) -> None:
     refused = await admin.upload(card(CLEAN[1]), nik="3201150101900001")
     assert (refused.status, refused.fields) == (422, ["nik"])
 
 
-async def test_two_pictures_in_one_form(admin: Desk) -> None:
+async def test_two_pictures_in_one_form(admin: Client) -> None:
     form = aiohttp.FormData()
     for _ in range(2):
         form.add_field("ktp_image", card(CLEAN[1]), filename="a.jpg")
@@ -173,9 +173,9 @@ async def test_two_pictures_in_one_form(admin: Desk) -> None:
     assert (refused.status, refused.fields) == (422, ["ktp_image"])
 
 
-async def test_a_card_that_nobody_holds(desk: Desk) -> None:
+async def test_a_card_that_nobody_holds(client: Client) -> None:
     for path in ("/ocr/result/guess", "/ocr/status/guess"):
-        missing = await desk.get(path)
+        missing = await client.get(path)
         assert (missing.status, missing.problem) == (404, "no-card")
 
 
@@ -186,7 +186,7 @@ class TestTheSameCardTwice:
     def nothing_left_behind(self) -> None:
         return
 
-    async def test_a_second_registration_while_the_first_runs(self, admin: Desk) -> None:
+    async def test_a_second_registration_while_the_first_runs(self, admin: Client) -> None:
         seed = CLEAN[1]
         users, tickets = await _counted(admin)
         answers = await asyncio.gather(*(admin.upload(card(seed)) for _ in range(4)))

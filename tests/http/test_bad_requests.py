@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.desk import PASSWORD, Desk
+from tests.fixtures.client import PASSWORD, Client
 from tests.fixtures.visitors import new_nik
 
 JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(autouse=True)
-async def nobody_new(admin: Desk) -> AsyncIterator[None]:
+async def nobody_new(admin: Client) -> AsyncIterator[None]:
     """No refused request may leave a user behind."""
     before = (await admin.get("/users?limit=1")).body["pagination"]["total"]
     yield
@@ -22,13 +22,13 @@ async def nobody_new(admin: Desk) -> AsyncIterator[None]:
 @pytest.mark.parametrize(
     "body", [b"{", b"nama=SITI", b'{"nama": "A" "nik": 1}', b"\xff\xfe{}", b"{'nama': 1}", b"[" * 5000]
 )
-async def test_a_body_that_is_not_json(admin: Desk, body: bytes) -> None:
+async def test_a_body_that_is_not_json(admin: Client, body: bytes) -> None:
     refused = await admin.ask("POST", "/users", data=body, headers=JSON)
     assert (refused.status, refused.problem) == (400, "malformed")
 
 
 @pytest.mark.parametrize("body", [b"[]", b'[{"nama": "SITI"}]', b'"SITI"', b"17", b"null"])
-async def test_json_that_is_no_object(admin: Desk, body: bytes) -> None:
+async def test_json_that_is_no_object(admin: Client, body: bytes) -> None:
     refused = await admin.ask("POST", "/users", data=body, headers=JSON)
     assert (refused.status, refused.problem) == (400, "malformed")
 
@@ -36,12 +36,12 @@ async def test_json_that_is_no_object(admin: Desk, body: bytes) -> None:
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
 )
-async def test_a_body_of_another_type(admin: Desk, content_type: str) -> None:
+async def test_a_body_of_another_type(admin: Client, content_type: str) -> None:
     refused = await admin.ask("POST", "/users", data=b'{"nama": "SITI"}', headers={"Content-Type": content_type})
     assert (refused.status, refused.problem) == (415, "unsupported")
 
 
-async def test_a_body_that_is_too_large(admin: Desk) -> None:
+async def test_a_body_that_is_too_large(admin: Client) -> None:
     refused = await admin.post("/users", {"nama": "A" * 70_000, "nik": new_nik()})
     assert refused.status == 413
     assert refused.problem
@@ -75,25 +75,25 @@ async def test_a_body_that_is_too_large(admin: Desk) -> None:
         ({"nik": "3201150101900001", "nama": "SITI", "password": PASSWORD}, ["email"]),
     ],
 )
-async def test_a_new_user_that_cannot_be(admin: Desk, body: dict[str, Any], fields: list[str]) -> None:
+async def test_a_new_user_that_cannot_be(admin: Client, body: dict[str, Any], fields: list[str]) -> None:
     refused = await admin.post("/users", body)
     assert (refused.status, refused.problem) == (422, "invalid")
     assert refused.fields == fields
 
 
 @pytest.mark.parametrize("text", ["SITI\x00", "\ud800"])
-async def test_text_that_no_card_bears(admin: Desk, text: str) -> None:
-    """Whatever becomes of it, it is no failure of the house."""
+async def test_text_that_no_card_bears(admin: Client, text: str) -> None:
+    """Whatever becomes of it, it is no failure of the application."""
     answered = await admin.post("/users", {"nik": "3201150101900001", "nama": text, "role": "DOKTER"})
     assert answered.status in (400, 422)
 
 
-async def test_a_nik_with_15_digits_in_an_address(admin: Desk) -> None:
+async def test_a_nik_with_15_digits_in_an_address(admin: Client) -> None:
     refused = await admin.get("/users/check-nik/320115010190001")
     assert (refused.status, refused.fields) == (422, ["nik"])
 
 
-async def test_a_card_that_was_typed_wrong(admin: Desk) -> None:
+async def test_a_card_that_was_typed_wrong(admin: Client) -> None:
     refused = await admin.post("/users/create-from-ocr", {"nik": "320115010190001", "nama": "SITI"})
     assert (refused.status, refused.fields) == (422, ["nik"])
     refused = await admin.post("/users/create-from-ocr", {"nik": new_nik(), "nama": "SITI", "email": "s@k.id"})
@@ -123,7 +123,7 @@ async def test_a_card_that_was_typed_wrong(admin: Desk) -> None:
         ("/queue/statistics?to=null", "to"),
     ],
 )
-async def test_a_query_that_cannot_be(admin: Desk, path: str, field: str) -> None:
+async def test_a_query_that_cannot_be(admin: Client, path: str, field: str) -> None:
     refused = await admin.get(path)
     assert (refused.status, refused.fields) == (422, [field])
 
@@ -147,20 +147,20 @@ class TestQueue:
             ({"number": "A-001"}, "number"),
         ],
     )
-    async def test_a_number_that_cannot_be_drawn(self, admin: Desk, more: dict[str, Any], field: str) -> None:
+    async def test_a_number_that_cannot_be_drawn(self, admin: Client, more: dict[str, Any], field: str) -> None:
         user_id = await admin.register(new_nik())
         refused = await admin.post("/queue/add", {"user_id": user_id, **more})
         assert (refused.status, refused.fields) == (422, [field])
         none = await admin.get(f"/queue/status/{user_id}")
         assert (none.status, none.problem) == (404, "no-ticket")
 
-    async def test_a_number_for_nobody(self, admin: Desk) -> None:
+    async def test_a_number_for_nobody(self, admin: Client) -> None:
         refused = await admin.post("/queue/add", {})
         assert (refused.status, refused.fields) == (422, ["user_id"])
         refused = await admin.post("/queue/add", {"user_id": "nobody"})
         assert (refused.status, refused.problem) == (404, "user-not-found")
 
-    async def test_a_counter_that_is_not_there(self, admin: Desk) -> None:
+    async def test_a_counter_that_is_not_there(self, admin: Client) -> None:
         for body, field in (
             ({}, "counter"),
             ({"counter": "99"}, "counter"),
@@ -170,11 +170,11 @@ class TestQueue:
             assert (refused.status, refused.fields) == (422, [field]), body
 
     @pytest.mark.parametrize("verb", ["recall", "start", "complete", "skip", "requeue", "hold", "resume"])
-    async def test_a_ticket_that_is_not_there(self, admin: Desk, verb: str) -> None:
+    async def test_a_ticket_that_is_not_there(self, admin: Client, verb: str) -> None:
         missing = await admin.patch(f"/queue/no-such-ticket/{verb}")
         assert (missing.status, missing.problem) == (404, "no-ticket")
 
-    async def test_what_does_not_fit_the_ticket(self, admin: Desk) -> None:
+    async def test_what_does_not_fit_the_ticket(self, admin: Client) -> None:
         ticket = await admin.queue(await admin.register(new_nik()), service="gigi")
         for verb in ("recall", "start", "complete", "skip", "requeue", "resume"):
             refused = await admin.patch(f"/queue/{ticket['id']}/{verb}")
@@ -188,7 +188,7 @@ class TestQueue:
         assert (refused.status, refused.problem) == (409, "wrong-status")
 
 
-async def test_who_is_taken(admin: Desk) -> None:
+async def test_who_is_taken(admin: Client) -> None:
     me = await admin.get("/users/profile")
     refused = await admin.post(
         "/users", {"nama": "X", "role": "OPERATOR", "email": me.body["email"].upper(), "password": PASSWORD}
@@ -196,7 +196,7 @@ async def test_who_is_taken(admin: Desk) -> None:
     assert (refused.status, refused.problem, refused.fields) == (409, "email-taken", ["email"])
 
 
-async def test_the_last_administrator_stays(admin: Desk) -> None:
+async def test_the_last_administrator_stays(admin: Client) -> None:
     for other in (await admin.get("/users?role=ADMIN_FASKES")).body["data"]:
         if other["id"] != admin.id:
             assert (await admin.patch(f"/users/{other['id']}/role", {"role": "OPERATOR"})).status == 200
@@ -218,16 +218,16 @@ async def test_the_last_administrator_stays(admin: Desk) -> None:
         ("GET", "/static/..%2f..%2fapp.py", 404),
     ],
 )
-async def test_pages_that_are_not_there(desk: Desk, method: str, path: str, status: int) -> None:
-    answered = await desk.ask(method, path)
+async def test_pages_that_are_not_there(client: Client, method: str, path: str, status: int) -> None:
+    answered = await client.ask(method, path)
     assert answered.status == status
     assert answered.problem
     assert ("Allow" in answered.headers) == (status == 405)
 
 
-async def test_every_answer_carries_what_keeps_browsers_strict(desk: Desk) -> None:
+async def test_every_answer_carries_what_keeps_browsers_strict(client: Client) -> None:
     for path in ("/", "/no/such/page", "/setup", "/users"):
-        headers = (await desk.get(path)).headers
+        headers = (await client.get(path)).headers
         page = headers["Content-Type"].startswith("text/html")
         assert page == (path == "/setup")
         assert ("default-src 'self';" if page else "default-src 'none';") in headers["Content-Security-Policy"]
@@ -238,15 +238,15 @@ async def test_every_answer_carries_what_keeps_browsers_strict(desk: Desk) -> No
         assert "aiohttp" not in headers["Server"].lower()
 
 
-async def test_home_answers_who_wants_the_headers_alone(desk: Desk) -> None:
+async def test_home_answers_who_wants_the_headers_alone(client: Client) -> None:
     for headers, kind in (({"Accept": "text/html"}, "text/html; charset=utf-8"), ({}, "application/json")):
-        async with desk.http.head("/", headers=headers) as found:
+        async with client.http.head("/", headers=headers) as found:
             assert (found.status, found.headers["Content-Type"]) == (200, kind)
 
 
-async def test_the_request_id_is_the_callers_if_it_is_one(desk: Desk) -> None:
-    given = await desk.get("/users", headers={"X-Request-Id": "meja-depan.17"})
+async def test_the_request_id_is_the_callers_if_it_is_one(client: Client) -> None:
+    given = await client.get("/users", headers={"X-Request-Id": "meja-depan.17"})
     assert given.body["request_id"] == given.headers["X-Request-Id"] == "meja-depan.17"
     for bad in ("short", "with space!", "x" * 65, "nik=3201150101900001;"):
-        made = await desk.get("/users", headers={"X-Request-Id": bad})
+        made = await client.get("/users", headers={"X-Request-Id": bad})
         assert made.headers["X-Request-Id"] != bad

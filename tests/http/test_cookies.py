@@ -8,20 +8,20 @@ from http.cookies import Morsel, SimpleCookie
 import jwt
 import pytest
 
-from tests.fixtures.desk import PASSWORD, Desk, Reply, browser_at
-from tests.fixtures.house import ADMIN, House
+from tests.fixtures.application import ADMIN, Application
+from tests.fixtures.client import PASSWORD, Client, Reply, browser_at
 
 ELSEWHERE = "http://jahat.example"
 
 
 @pytest.fixture
-async def browser(house: House, admin: Desk) -> AsyncIterator[Desk]:
+async def browser(application: Application, admin: Client) -> AsyncIterator[Client]:
     """A browser in which nobody has signed in."""
-    async with browser_at(house) as browser:
+    async with browser_at(application) as browser:
         yield browser
 
 
-async def sign_in(browser: Desk, email: str = ADMIN[0], password: str = ADMIN[1]) -> Reply:
+async def sign_in(browser: Client, email: str = ADMIN[0], password: str = ADMIN[1]) -> Reply:
     answer = await browser.post("/session", {"email": email, "password": password})
     assert answer.status == 200, answer
     return answer
@@ -34,15 +34,15 @@ def cookie_of(reply: Reply) -> Morsel[str]:
     return jar["mediq_session"]
 
 
-def own(browser: Desk) -> str:
+def own(browser: Client) -> str:
     """The token in the browser's cookie."""
     [cookie] = [each for each in browser.http.cookie_jar if each.key == "mediq_session"]
     return str(cookie.value)
 
 
-def signed(house: House, token: str, **changes: int) -> str:
-    """The same token with other claims, signed as the house signs."""
-    secret = json.loads((house.folder / "secrets.json").read_text())["jwt_secret"]
+def signed(application: Application, token: str, **changes: int) -> str:
+    """The same token with other claims, signed as the application signs."""
+    secret = json.loads((application.folder / "secrets.json").read_text())["jwt_secret"]
     return str(jwt.encode(jwt.decode(token, options={"verify_signature": False}) | changes, secret))
 
 
@@ -50,13 +50,13 @@ def holding(token: str) -> dict[str, str]:
     return {"Cookie": f"mediq_session={token}"}
 
 
-async def test_signing_in_gives_a_cookie_and_no_token(browser: Desk) -> None:
+async def test_signing_in_gives_a_cookie_and_no_token(browser: Client) -> None:
     answer = await sign_in(browser)
     assert set(answer.body) == {"user"}
     assert answer.body["user"]["email"] == ADMIN[0]
     cookie = cookie_of(answer)
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")
-    assert (cookie["secure"], cookie["domain"]) == ("", ""), "this house is reached over http"
+    assert (cookie["secure"], cookie["domain"]) == ("", ""), "this application is reached over http"
     assert int(cookie["max-age"]) == 12 * 3600
     assert cookie.value not in json.dumps(answer.body)
     profile = await browser.get("/users/profile")
@@ -64,24 +64,24 @@ async def test_signing_in_gives_a_cookie_and_no_token(browser: Desk) -> None:
     assert "Set-Cookie" not in profile.headers, "it is young"
 
 
-async def test_a_wrong_password_gives_none(browser: Desk) -> None:
+async def test_a_wrong_password_gives_none(browser: Client) -> None:
     refused = await browser.post("/session", {"email": ADMIN[0], "password": "salah-sama-sekali"})
     assert (refused.status, refused.problem) == (401, "credentials-wrong")
     assert "Set-Cookie" not in refused.headers
 
 
-async def test_signing_out_ends_the_session_and_takes_the_cookie(browser: Desk, desk: Desk) -> None:
+async def test_signing_out_ends_the_session_and_takes_the_cookie(browser: Client, client: Client) -> None:
     await sign_in(browser)
     token = own(browser)
     answer = await browser.delete("/session")
     assert answer.status == 200
     assert (cookie_of(answer).value, cookie_of(answer)["max-age"]) == ("", "0")
     assert (await browser.get("/users/profile")).status == 401
-    kept = await desk.get("/users/profile", headers=holding(token))
+    kept = await client.get("/users/profile", headers=holding(token))
     assert (kept.status, kept.problem) == (401, "unauthenticated"), "a copy of the cookie is worth nothing either"
 
 
-async def test_signing_in_again_ends_the_session_that_was_there(browser: Desk, admin: Desk) -> None:
+async def test_signing_in_again_ends_the_session_that_was_there(browser: Client, admin: Client) -> None:
     await sign_in(browser)
     first = own(browser)
     refused = await browser.post("/session", {"email": ADMIN[0], "password": "salah-sama-sekali"})
@@ -100,10 +100,10 @@ async def test_signing_in_again_ends_the_session_that_was_there(browser: Desk, a
     assert (await admin.get("/users/profile")).status == 200, "other sessions of theirs go on"
 
 
-async def test_a_bearer_token_comes_before_the_cookie(browser: Desk, admin: Desk) -> None:
+async def test_a_bearer_token_comes_before_the_cookie(browser: Client, admin: Client) -> None:
     operator = await admin.hire("dua-wajah@klinik.example")
     await sign_in(browser)
-    profile = await Desk(browser.http, operator.tokens).get("/users/profile")
+    profile = await Client(browser.http, operator.tokens).get("/users/profile")
     assert profile.body["id"] == operator.id
     refused = await browser.get("/users/profile", headers={"Authorization": "Bearer x"})
     assert (refused.status, refused.problem) == (401, "token-invalid")
@@ -120,7 +120,7 @@ async def test_a_bearer_token_comes_before_the_cookie(browser: Desk, admin: Desk
         {"Sec-Fetch-Site": ""},
     ],
 )
-async def test_another_site_changes_nothing_by_the_cookie(browser: Desk, headers: dict[str, str]) -> None:
+async def test_another_site_changes_nothing_by_the_cookie(browser: Client, headers: dict[str, str]) -> None:
     await sign_in(browser)
     for method, path, body in (
         ("POST", "/queue/undo", {"counter": "1"}),
@@ -138,51 +138,53 @@ async def test_another_site_changes_nothing_by_the_cookie(browser: Desk, headers
 
 
 @pytest.mark.parametrize("site", ["same-origin", "none"])
-async def test_what_the_browser_says_of_the_site_comes_before_the_origin(browser: Desk, site: str) -> None:
+async def test_what_the_browser_says_of_the_site_comes_before_the_origin(browser: Client, site: str) -> None:
     await sign_in(browser)
     headers = {"Sec-Fetch-Site": site, "Origin": ELSEWHERE}
     taken = await browser.post("/users", {"nonsense": "x"}, headers=headers)
     assert (taken.status, taken.fields) == (422, ["nonsense"])
 
 
-async def test_a_bearer_token_is_good_from_anywhere(admin: Desk) -> None:
+async def test_a_bearer_token_is_good_from_anywhere(admin: Client) -> None:
     taken = await admin.post("/users", {"nonsense": "x"}, headers={"Origin": ELSEWHERE})
     assert taken.status == 422, "no browser sends it by itself"
 
 
-async def test_a_cookie_whose_time_is_half_over_is_renewed(browser: Desk, desk: Desk, house: House) -> None:
+async def test_a_cookie_whose_time_is_half_over_is_renewed(
+    browser: Client, client: Client, application: Application
+) -> None:
     await sign_in(browser)
     young = own(browser)
-    old = signed(house, young, exp=int(time.time()) + 5 * 3600)
-    answer = await desk.get("/users/profile", headers=holding(old))
+    old = signed(application, young, exp=int(time.time()) + 5 * 3600)
+    answer = await client.get("/users/profile", headers=holding(old))
     assert answer.status == 200
     renewed = jwt.decode(cookie_of(answer).value, options={"verify_signature": False})
     first = jwt.decode(young, options={"verify_signature": False})
     assert renewed["exp"] >= first["exp"]
     assert (renewed["sub"], renewed["sid"]) == (first["sub"], first["sid"])
-    fresh = signed(house, young, exp=int(time.time()) + 7 * 3600)
-    answer = await desk.get("/users/profile", headers=holding(fresh))
+    fresh = signed(application, young, exp=int(time.time()) + 7 * 3600)
+    answer = await client.get("/users/profile", headers=holding(fresh))
     assert "Set-Cookie" not in answer.headers
 
 
 @pytest.mark.parametrize("kind", ["nonsense", "expired", "ended"])
 async def test_a_cookie_that_is_good_no_longer_is_taken_away(
-    browser: Desk, desk: Desk, house: House, kind: str
+    browser: Client, client: Client, application: Application, kind: str
 ) -> None:
     await sign_in(browser)
     token = own(browser)
     if kind == "nonsense":
         token = "nonsense"
     elif kind == "expired":
-        token = signed(house, token, exp=int(time.time()) - 1)
+        token = signed(application, token, exp=int(time.time()) - 1)
     else:
         await browser.delete("/session")
-    refused = await desk.get("/users/profile", headers=holding(token))
+    refused = await client.get("/users/profile", headers=holding(token))
     assert (refused.status, refused.problem) == (401, "unauthenticated")
     assert (cookie_of(refused).value, cookie_of(refused)["max-age"]) == ("", "0")
 
 
-async def test_another_role_takes_the_session_from_the_browser(browser: Desk, admin: Desk) -> None:
+async def test_another_role_takes_the_session_from_the_browser(browser: Client, admin: Client) -> None:
     operator = await admin.hire("naik-pangkat@klinik.example")
     await sign_in(browser, "naik-pangkat@klinik.example", PASSWORD)
     assert (await browser.get("/queue")).status == 200
@@ -190,7 +192,7 @@ async def test_another_role_takes_the_session_from_the_browser(browser: Desk, ad
     assert (await browser.get("/queue")).status == 401
 
 
-async def test_an_event_stream_opens_with_the_cookie_and_ends_with_the_session(browser: Desk) -> None:
+async def test_an_event_stream_opens_with_the_cookie_and_ends_with_the_session(browser: Client) -> None:
     await sign_in(browser)
     async with browser.events("/events/operator") as stream:
         assert (await stream.next()) is not None

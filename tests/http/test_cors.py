@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.fixtures.desk import Desk, browser_at, desk_at
-from tests.fixtures.house import ADMIN, GENEROUS, House, made_with_admin, running
+from tests.fixtures.application import ADMIN, GENEROUS, Application, made_with_admin, running
+from tests.fixtures.client import Client, browser_at, client_at
 
 FRIEND = "https://janji.example"
 STRANGERS = ["https://jahat.example", "http://janji.example", "https://janji.example.jahat.example", "null", ""]
@@ -13,18 +13,18 @@ ASKING = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Heade
 
 
 @pytest.fixture(scope="module")
-def friendly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def friendly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     base = tmp_path_factory.mktemp("friendly")
     made_with_admin(base)
-    with running(base, f'cors_origins = ["{FRIEND}"]\n{GENEROUS}') as house:
-        yield house
+    with running(base, f'cors_origins = ["{FRIEND}"]\n{GENEROUS}') as application:
+        yield application
 
 
 @pytest.fixture
-async def open_desk(friendly: House) -> AsyncIterator[Desk]:
-    async with desk_at(friendly) as desk:
-        await desk.ready()
-        yield desk
+async def open_client(friendly: Application) -> AsyncIterator[Client]:
+    async with client_at(friendly) as client:
+        await client.ready()
+        yield client
 
 
 def allowed(headers: object) -> list[str]:
@@ -32,48 +32,48 @@ def allowed(headers: object) -> list[str]:
 
 
 @pytest.mark.parametrize("origin", [FRIEND, *STRANGERS])
-async def test_off_unless_set(desk: Desk, origin: str) -> None:
-    answer = await desk.get("/", headers={"Origin": origin})
+async def test_off_unless_set(client: Client, origin: str) -> None:
+    answer = await client.get("/", headers={"Origin": origin})
     assert (answer.status, allowed(answer.headers)) == (200, [])
-    asked = await desk.ask("OPTIONS", "/queue/add", headers={"Origin": origin, **ASKING})
+    asked = await client.ask("OPTIONS", "/queue/add", headers={"Origin": origin, **ASKING})
     assert (asked.status, allowed(asked.headers)) == (405, [])
 
 
-async def test_a_named_site_asks_and_reads(open_desk: Desk) -> None:
-    asked = await open_desk.ask("OPTIONS", "/queue/add", headers={"Origin": FRIEND, **ASKING})
+async def test_a_named_site_asks_and_reads(open_client: Client) -> None:
+    asked = await open_client.ask("OPTIONS", "/queue/add", headers={"Origin": FRIEND, **ASKING})
     assert asked.status == 204
     assert asked.headers["Access-Control-Allow-Origin"] == FRIEND
     assert "PATCH" in asked.headers["Access-Control-Allow-Methods"]
     assert "Authorization" in asked.headers["Access-Control-Allow-Headers"]
     assert asked.headers["Vary"] == "Origin"
-    admin = await open_desk.sign_in()
+    admin = await open_client.sign_in()
     answer = await admin.get("/users/profile", headers={"Origin": FRIEND})
     assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200, FRIEND)
     assert "X-Request-Id" in answer.headers["Access-Control-Expose-Headers"]
-    refused = await open_desk.get("/queue", headers={"Origin": FRIEND})
+    refused = await open_client.get("/queue", headers={"Origin": FRIEND})
     assert (refused.status, refused.headers["Access-Control-Allow-Origin"]) == (401, FRIEND), "errors are read too"
-    async with open_desk.http.get("/events/board/all", headers={"Origin": FRIEND}) as stream:
+    async with open_client.http.get("/events/board/all", headers={"Origin": FRIEND}) as stream:
         assert stream.headers["Access-Control-Allow-Origin"] == FRIEND
 
 
 @pytest.mark.parametrize("origin", STRANGERS)
-async def test_and_no_other(open_desk: Desk, origin: str) -> None:
-    answer = await open_desk.get("/", headers={"Origin": origin})
+async def test_and_no_other(open_client: Client, origin: str) -> None:
+    answer = await open_client.get("/", headers={"Origin": origin})
     assert (answer.status, allowed(answer.headers)) == (200, [])
     assert answer.headers["Vary"] == "Origin", "so that no cache gives it to whom it is not for"
-    asked = await open_desk.ask("OPTIONS", "/queue/add", headers={"Origin": origin, **ASKING})
+    asked = await open_client.ask("OPTIONS", "/queue/add", headers={"Origin": origin, **ASKING})
     assert (asked.status, allowed(asked.headers)) == (405, [])
 
 
-async def test_what_else_an_answer_depends_on_is_said_as_well(open_desk: Desk) -> None:
+async def test_what_else_an_answer_depends_on_is_said_as_well(open_client: Client) -> None:
     for path in ("/", "/signin", "/static/mediq.css"):
-        said = (await open_desk.get(path, headers={"Accept": "text/html"})).headers.getall("Vary")  # type: ignore[attr-defined]
+        said = (await open_client.get(path, headers={"Accept": "text/html"})).headers.getall("Vary")  # type: ignore[attr-defined]
         varies = {name.strip() for each in said for name in each.split(",")}
         assert {"Origin", "Accept-Encoding"} <= varies, path
         assert path.startswith("/static") or {"Cookie", "Accept"} <= varies, path
 
 
-async def test_never_by_the_cookie(friendly: House, open_desk: Desk) -> None:
+async def test_never_by_the_cookie(friendly: Application, open_client: Client) -> None:
     async with browser_at(friendly) as browser:
         assert (await browser.post("/session", {"email": ADMIN[0], "password": ADMIN[1]})).status == 200
         answer = await browser.get("/users/profile", headers={"Origin": FRIEND})
@@ -82,14 +82,14 @@ async def test_never_by_the_cookie(friendly: House, open_desk: Desk) -> None:
         assert (refused.status, refused.problem) == (403, "cross-site")
 
 
-async def test_a_policy_that_runs_no_script_of_others(desk: Desk) -> None:
+async def test_a_policy_that_runs_no_script_of_others(client: Client) -> None:
     for path, allowed in (
         ("/", "'none'"),
         ("/setup", "'self'"),
         ("/nowhere", "'none'"),
         ("/static/mediq.css", "'self'"),
     ):
-        headers = (await desk.get(path)).headers
+        headers = (await client.get(path)).headers
         policy = headers["Content-Security-Policy"]
         assert "unsafe" not in policy, path
         assert f"default-src {allowed};" in policy

@@ -7,31 +7,31 @@ import jwt
 import pytest
 
 from mediq.http.routes import table
-from tests.fixtures.desk import PASSWORD, Desk, Reply, browser_at, desk_at
-from tests.fixtures.house import ADMIN, House, made_with_admin, running
+from tests.fixtures.application import ADMIN, Application, made_with_admin, running
+from tests.fixtures.client import PASSWORD, Client, Reply, browser_at, client_at
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
 YEAR = 365 * 86_400
 
 
 @pytest.fixture(scope="module")
-def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house of its own, since cards are read here."""
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    """An application of its own, since cards are read here."""
     base = tmp_path_factory.mktemp("devices")
     made_with_admin(base)
-    with running(base) as house:
-        yield house
+    with running(base) as application:
+        yield application
 
 
 @pytest.fixture
-async def admin(clinic: House) -> AsyncIterator[Desk]:
-    async with desk_at(clinic) as desk:
-        await desk.ready()
-        yield await desk.sign_in()
+async def admin(clinic: Application) -> AsyncIterator[Client]:
+    async with client_at(clinic) as client:
+        await client.ready()
+        yield await client.sign_in()
 
 
 @pytest.fixture
-async def browser(clinic: House, admin: Desk) -> AsyncIterator[Desk]:
+async def browser(clinic: Application, admin: Client) -> AsyncIterator[Client]:
     """The kiosk's browser, in which the administrator has signed in."""
     async with browser_at(clinic) as browser:
         assert (await browser.post("/session", {"email": ADMIN[0], "password": ADMIN[1]})).status == 200
@@ -39,21 +39,21 @@ async def browser(clinic: House, admin: Desk) -> AsyncIterator[Desk]:
 
 
 @pytest.fixture
-async def kiosk(browser: Desk) -> Desk:
+async def kiosk(browser: Client) -> Client:
     assert (await name(browser)).status == 201
     return browser
 
 
-async def name(browser: Desk, nama: str = "Kiosk pintu depan") -> Reply:
+async def name(browser: Client, nama: str = "Kiosk pintu depan") -> Reply:
     return await browser.post("/devices", {"nama": nama})
 
 
-def token(browser: Desk) -> str:
+def token(browser: Client) -> str:
     [cookie] = browser.http.cookie_jar
     return str(cookie.value)
 
 
-async def test_naming_a_device_takes_the_administrators_place(browser: Desk, admin: Desk) -> None:
+async def test_naming_a_device_takes_the_administrators_place(browser: Client, admin: Client) -> None:
     before = token(browser)
     named = await name(browser, "Kiosk lobi")
     assert (named.status, set(named.body)) == (201, {"user"})
@@ -68,7 +68,7 @@ async def test_naming_a_device_takes_the_administrators_place(browser: Desk, adm
     assert device["id"] in [user["id"] for user in listed.body["data"]]
 
 
-async def test_only_an_administrator_at_the_device_names_it(clinic: House, admin: Desk) -> None:
+async def test_only_an_administrator_at_the_device_names_it(clinic: Application, admin: Client) -> None:
     refused = await admin.post("/devices", {"nama": "Kiosk"})
     assert (refused.status, refused.problem) == (403, "cross-site"), "a browser is needed, that keeps the cookie"
     await admin.hire("bukan-kepala@klinik.example")
@@ -82,13 +82,13 @@ async def test_only_an_administrator_at_the_device_names_it(clinic: House, admin
 
 
 @pytest.mark.parametrize("body", [{}, {"nama": ""}, {"nama": "x" * 201}, {"nama": "Kiosk", "role": "ADMIN_FASKES"}])
-async def test_a_device_without_a_name(browser: Desk, body: dict[str, str]) -> None:
+async def test_a_device_without_a_name(browser: Client, body: dict[str, str]) -> None:
     refused = await browser.post("/devices", body)
     assert refused.status == 422
     assert (await browser.get("/users/profile")).body["role"] == "ADMIN_FASKES", "the administrator is still there"
 
 
-async def test_a_kiosk_takes_cards_in_and_reads_what_they_say(kiosk: Desk) -> None:
+async def test_a_kiosk_takes_cards_in_and_reads_what_they_say(kiosk: Client) -> None:
     taken = await kiosk.upload(card(CLEAN[0]), wait=30)
     assert (taken.status, taken.body["status"]) == (200, "REGISTERED"), taken
     result = await kiosk.get(f"/ocr/result/{taken.body['id']}")
@@ -98,7 +98,7 @@ async def test_a_kiosk_takes_cards_in_and_reads_what_they_say(kiosk: Desk) -> No
     assert (refused.status, refused.problem) == (403, "priority-by-staff")
 
 
-async def test_a_kiosk_may_do_nothing_else_that_needs_signing_in(kiosk: Desk, admin: Desk) -> None:
+async def test_a_kiosk_may_do_nothing_else_that_needs_signing_in(kiosk: Client, admin: Client) -> None:
     patient = await admin.register(new_nik())
     for route in table(open_registration=False):
         if route.who is None or route.path == "/ocr/process-ktp":
@@ -112,7 +112,7 @@ async def test_a_kiosk_may_do_nothing_else_that_needs_signing_in(kiosk: Desk, ad
     assert (refused.status, refused.problem) == (403, "forbidden")
 
 
-async def test_a_kiosk_signs_nobody_in_by_accident(kiosk: Desk) -> None:
+async def test_a_kiosk_signs_nobody_in_by_accident(kiosk: Client) -> None:
     refused = await kiosk.delete("/session")
     assert (refused.status, refused.problem) == (403, "forbidden"), "nor does a passer-by sign it out"
     refused = await kiosk.post("/session", {"email": ADMIN[0], "password": "salah-sama-sekali"})
@@ -120,14 +120,14 @@ async def test_a_kiosk_signs_nobody_in_by_accident(kiosk: Desk) -> None:
     assert (await kiosk.upload(b"no picture")).status == 415, "it is the kiosk still"
 
 
-async def test_whoever_signs_in_at_a_kiosk_ends_it(kiosk: Desk, admin: Desk) -> None:
+async def test_whoever_signs_in_at_a_kiosk_ends_it(kiosk: Client, admin: Client) -> None:
     paired = token(kiosk)
     assert (await kiosk.post("/session", {"email": ADMIN[0], "password": ADMIN[1]})).status == 200
     left = await admin.showing(paired).upload(b"no picture")
     assert (left.status, left.problem) == (401, "session-ended"), "a copy of its cookie is worth nothing"
 
 
-async def test_a_device_that_is_deleted_is_out_at_once(kiosk: Desk, admin: Desk) -> None:
+async def test_a_device_that_is_deleted_is_out_at_once(kiosk: Client, admin: Client) -> None:
     device = jwt.decode(token(kiosk), options={"verify_signature": False})["sub"]
     assert (await kiosk.upload(b"no picture")).status == 415
     assert (await admin.delete(f"/users/{device}")).status == 200
@@ -136,7 +136,7 @@ async def test_a_device_that_is_deleted_is_out_at_once(kiosk: Desk, admin: Desk)
     assert not list(kiosk.http.cookie_jar), "and its cookie is gone"
 
 
-async def test_nobody_is_made_a_device_nor_a_device_somebody(kiosk: Desk, admin: Desk) -> None:
+async def test_nobody_is_made_a_device_nor_a_device_somebody(kiosk: Client, admin: Client) -> None:
     body = {"nama": "X", "nik": new_nik(), "role": "KIOSK"}
     refused = await admin.post("/users", body)
     assert (refused.status, refused.fields) == (422, ["role"])
@@ -152,10 +152,10 @@ async def test_nobody_is_made_a_device_nor_a_device_somebody(kiosk: Desk, admin:
     assert (await kiosk.upload(b"no picture")).status == 415, "and it goes on"
 
 
-async def test_a_kiosk_is_one_through_a_restart(clinic: House, kiosk: Desk) -> None:
+async def test_a_kiosk_is_one_through_a_restart(clinic: Application, kiosk: Client) -> None:
     async with AsyncExitStack() as stack:
         clinic.kill()
         clinic.start()
-        desk = await stack.enter_async_context(desk_at(clinic))
-        await desk.ready()
+        client = await stack.enter_async_context(client_at(clinic))
+        await client.ready()
         assert (await kiosk.upload(b"no picture")).status == 415

@@ -1,21 +1,21 @@
-"""Event streams of a running house: a snapshot first, then what happens, and where to go on after a break."""
+"""Event streams of a running application: a snapshot first, then what happens, and where to go on after a break."""
 
 import asyncio
 from typing import Any
 
 import pytest
 
-from tests.fixtures.desk import Desk
+from tests.fixtures.client import Client
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
 STREAM = "/events/board/gigi"
 
 
-async def a_ticket(admin: Desk, service: str = "gigi") -> dict[str, Any]:
+async def a_ticket(admin: Client, service: str = "gigi") -> dict[str, Any]:
     return await admin.queue(await admin.register(new_nik()), service=service)
 
 
-async def test_a_snapshot_comes_first_and_then_what_happens(admin: Desk) -> None:
+async def test_a_snapshot_comes_first_and_then_what_happens(admin: Client) -> None:
     async with admin.events(STREAM) as board:
         snapshot = await board.next()
         assert snapshot is not None
@@ -32,7 +32,7 @@ async def test_a_snapshot_comes_first_and_then_what_happens(admin: Desk) -> None
         assert [service["id"] for service in issued.data["board"]["services"]] == ["gigi"]
 
 
-async def test_whoever_comes_back_gets_what_they_missed(admin: Desk) -> None:
+async def test_whoever_comes_back_gets_what_they_missed(admin: Client) -> None:
     async with admin.events(STREAM) as board:
         snapshot = await board.next()
         assert snapshot is not None
@@ -47,7 +47,7 @@ async def test_whoever_comes_back_gets_what_they_missed(admin: Desk) -> None:
 
 
 @pytest.mark.parametrize("last", ["999999999999", "-5", "x", "0", "9" * 30, "1e3", "１２"])
-async def test_an_id_from_elsewhere_gets_a_snapshot(admin: Desk, last: str) -> None:
+async def test_an_id_from_elsewhere_gets_a_snapshot(admin: Client, last: str) -> None:
     await a_ticket(admin)
     async with admin.http.get(STREAM, headers={"Last-Event-ID": last.encode().decode("latin-1")}) as response:
         assert response.status == 200
@@ -56,7 +56,7 @@ async def test_an_id_from_elsewhere_gets_a_snapshot(admin: Desk, last: str) -> N
         assert b"event: snapshot" in text
 
 
-async def test_a_board_shows_its_own_service_and_the_hall_shows_all(admin: Desk) -> None:
+async def test_a_board_shows_its_own_service_and_the_hall_shows_all(admin: Client) -> None:
     async with admin.events("/events/board/umum") as other, admin.events("/events/board/utama") as hall:
         await other.next()
         await hall.next()
@@ -69,15 +69,15 @@ async def test_a_board_shows_its_own_service_and_the_hall_shows_all(admin: Desk)
     await admin.delete(f"/queue/{umum['id']}")
 
 
-async def test_what_is_not_there(desk: Desk) -> None:
+async def test_what_is_not_there(client: Client) -> None:
     for path, problem in (("/events/board/kandungan", "no-board"), ("/events/ticket/guess", "no-ticket")):
-        missing = await desk.get(path)
+        missing = await client.get(path)
         assert (missing.status, missing.problem) == (404, problem)
 
 
-async def test_a_patient_follows_their_ticket_without_signing_in(admin: Desk, desk: Desk) -> None:
+async def test_a_patient_follows_their_ticket_without_signing_in(admin: Client, client: Client) -> None:
     ticket = await a_ticket(admin)
-    async with desk.events(f"/events/ticket/{ticket['token']}") as own:
+    async with client.events(f"/events/ticket/{ticket['token']}") as own:
         first = await own.next()
         assert first is not None
         assert (first.name, first.data["number"], first.data["status"]) == ("ticket", ticket["number"], "WAITING")
@@ -88,7 +88,7 @@ async def test_a_patient_follows_their_ticket_without_signing_in(admin: Desk, de
         assert (await own.until("ticket")).data["status"] == "CANCELLED"
 
 
-async def test_staff_follow_the_whole_list(admin: Desk) -> None:
+async def test_staff_follow_the_whole_list(admin: Client) -> None:
     async with admin.events("/events/operator") as counters:
         assert (await counters.next()) is not None
         ticket = await a_ticket(admin)
@@ -96,10 +96,10 @@ async def test_staff_follow_the_whole_list(admin: Desk) -> None:
             pass
 
 
-async def test_boards_and_metrics_hold_no_personal_data(admin: Desk, desk: Desk) -> None:
+async def test_boards_and_metrics_hold_no_personal_data(admin: Client, client: Client) -> None:
     nik, name = new_nik(), "RAHMAT SANGAT KHUSUS"
     user_id = await admin.register(nik, name)
-    async with desk.events("/events/board/all") as board, desk.events(STREAM) as door:
+    async with client.events("/events/board/all") as board, client.events(STREAM) as door:
         seen = [str(await board.next()), str(await door.next())]
         ticket = await admin.queue(user_id, service="gigi", priority_reason="hamil")
         await admin.patch(f"/queue/{ticket['id']}/hold", {"why": "laboratorium"})
@@ -110,13 +110,13 @@ async def test_boards_and_metrics_hold_no_personal_data(admin: Desk, desk: Desk)
                 seen.append(str(event))
                 if event.name == "ticket-cancelled" and event.data["event"]["event"]["number"] == ticket["number"]:
                     break
-    text = " ".join(seen) + str((await desk.get("/metrics")).body)
+    text = " ".join(seen) + str((await client.get("/metrics")).body)
     assert ticket["number"] in text
     for secret in (nik, name, user_id, ticket["token"], admin.id, admin.tokens["access_token"], "laboratorium"):
         assert secret not in text
 
 
-async def test_the_answer_waits_for_a_card_only_as_long_as_was_asked(admin: Desk) -> None:
+async def test_the_answer_waits_for_a_card_only_as_long_as_was_asked(admin: Client) -> None:
     answered = await admin.upload(card(CLEAN[3]), wait=0)
     assert answered.status == 202
     assert "Preference-Applied" not in answered.headers

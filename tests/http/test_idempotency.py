@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.desk import PASSWORD, Desk, Reply, desk_at
-from tests.fixtures.house import ADMIN, House, made_with_admin, running
+from tests.fixtures.application import ADMIN, Application, made_with_admin, running
+from tests.fixtures.client import PASSWORD, Client, Reply, client_at
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
 
@@ -17,7 +17,7 @@ def key(text: str) -> dict[str, str]:
     return {"Idempotency-Key": text}
 
 
-async def test_a_new_user(admin: Desk) -> None:
+async def test_a_new_user(admin: Client) -> None:
     body = {"nik": new_nik(), "nama": "SITI"}
     first, again = [await admin.post("/users", body, headers=key("user-1")) for _ in range(2)]
     assert (first.status, again.status) == (201, 201)
@@ -28,7 +28,7 @@ async def test_a_new_user(admin: Desk) -> None:
     assert (await admin.get(f"/users?search={body['nik']}")).body["pagination"]["total"] == 1
 
 
-async def test_many_at_once_under_one_key(admin: Desk) -> None:
+async def test_many_at_once_under_one_key(admin: Client) -> None:
     body = {"nik": new_nik(), "nama": "SITI"}
     answers = await asyncio.gather(*(admin.post("/users", body, headers=key("user-2")) for _ in range(8)))
     assert {answer.status for answer in answers} == {201}, answers
@@ -46,7 +46,7 @@ async def test_many_at_once_under_one_key(admin: Desk) -> None:
     assert fresh.body["id"] != drawn[0].body["id"]
 
 
-async def test_a_key_that_was_used_for_something_else(admin: Desk) -> None:
+async def test_a_key_that_was_used_for_something_else(admin: Client) -> None:
     one, two = await admin.register(new_nik()), await admin.register(new_nik())
     assert (await admin.post("/queue/add", {"user_id": one, "service": "gigi"}, headers=key("k"))).status == 201
     refused = await admin.post("/queue/add", {"user_id": two, "service": "gigi"}, headers=key("k"))
@@ -55,26 +55,26 @@ async def test_a_key_that_was_used_for_something_else(admin: Desk) -> None:
 
 
 @pytest.fixture
-async def alone(tmp_path: Path) -> AsyncIterator[Desk]:
-    """The administrator of a house in which nobody else waits."""
+async def alone(tmp_path: Path) -> AsyncIterator[Client]:
+    """The administrator of an application in which nobody else waits."""
     made_with_admin(tmp_path)
-    with running(tmp_path) as house:
-        async with desk_at(house) as desk:
-            await desk.ready()
-            yield await desk.sign_in()
+    with running(tmp_path) as application:
+        async with client_at(application) as client:
+            await client.ready()
+            yield await client.sign_in()
 
 
-async def twice(desk: Desk, method: str, path: str, body: Any, other: Any, name: str = "once") -> Reply:
+async def twice(client: Client, method: str, path: str, body: Any, other: Any, name: str = "once") -> Reply:
     """The answer to a request that is repeated, and refused when it asks for something else under the same key."""
-    first, again = [await desk.ask(method, path, json=body, headers=key(name)) for _ in range(2)]
+    first, again = [await client.ask(method, path, json=body, headers=key(name)) for _ in range(2)]
     assert first.status in (200, 201), first
     assert (again.status, again.body) == (first.status, first.body)
-    refused = await desk.ask(method, path, json=other, headers=key(name))
+    refused = await client.ask(method, path, json=other, headers=key(name))
     assert (refused.status, refused.problem) == (409, "key-reused"), (path, refused)
     return first
 
 
-async def test_the_same_key_with_another_body(alone: Desk) -> None:
+async def test_the_same_key_with_another_body(alone: Client) -> None:
     """Every route that takes a body and remembers what it did, one after the other."""
     admin, nik = alone, new_nik()
     patient = {"nik": nik, "nama": "SITI", "alamat": "JL. MAWAR 1"}
@@ -121,7 +121,7 @@ async def test_the_same_key_with_another_body(alone: Desk) -> None:
     assert (late.status, late.body["role"]) == (200, "OPERATOR")
 
 
-async def test_the_same_key_with_another_picture_or_wish(admin: Desk) -> None:
+async def test_the_same_key_with_another_picture_or_wish(admin: Client) -> None:
     first = await admin.upload(card(CLEAN[3]), headers=key("upload"), service="umum")
     assert first.status == 202
     again = await admin.upload(card(CLEAN[3]), headers=key("upload"), service="umum")
@@ -131,14 +131,14 @@ async def test_the_same_key_with_another_picture_or_wish(admin: Desk) -> None:
         assert (refused.status, refused.problem) == (409, "key-reused")
 
 
-async def test_a_refused_request_leaves_its_key_unused(admin: Desk) -> None:
+async def test_a_refused_request_leaves_its_key_unused(admin: Client) -> None:
     refused = await admin.post("/queue/add", {"user_id": "nobody"}, headers=key("refused"))
     assert refused.status == 404
     user_id = await admin.register(new_nik())
     assert (await admin.post("/queue/add", {"user_id": user_id}, headers=key("refused"))).status == 201
 
 
-async def test_a_key_is_good_for_one_address(admin: Desk) -> None:
+async def test_a_key_is_good_for_one_address(admin: Client) -> None:
     one, two = [await admin.register(new_nik()) for _ in range(2)]
     tickets = [await admin.queue(user_id, service="umum") for user_id in (one, two)]
     for ticket in tickets:
@@ -147,23 +147,25 @@ async def test_a_key_is_good_for_one_address(admin: Desk) -> None:
         await admin.delete(f"/queue/{ticket['id']}")
 
 
-async def test_nothing_of_a_key_or_of_what_was_asked_is_kept_in_the_clear(admin: Desk, house: House) -> None:
+async def test_nothing_of_a_key_or_of_what_was_asked_is_kept_in_the_clear(
+    admin: Client, application: Application
+) -> None:
     nik = new_nik()
     assert (await admin.post("/users", {"nik": nik, "nama": "SITI"}, headers=key(f"daftar-{nik}"))).status == 201
-    with sqlite3.connect(f"file:{house.folder / 'users.db'}?mode=ro", uri=True) as database:
+    with sqlite3.connect(f"file:{application.folder / 'users.db'}?mode=ro", uri=True) as database:
         kept = [text for row in database.execute("SELECT key, fingerprint FROM request_keys") for text in row]
     assert kept
     assert not any("daftar" in text or nik in text for text in kept)
 
 
-async def test_signing_in_heeds_no_key(admin: Desk) -> None:
+async def test_signing_in_heeds_no_key(admin: Client) -> None:
     body = {"email": ADMIN[0], "password": ADMIN[1]}
     one, two = [await admin.post("/auth/login/admin", body, headers=key("sign-in")) for _ in range(2)]
     assert one.status == two.status == 200
     assert one.body["refresh_token"] != two.body["refresh_token"]
 
 
-async def test_a_key_belongs_to_its_caller_and_route(admin: Desk) -> None:
+async def test_a_key_belongs_to_its_caller_and_route(admin: Client) -> None:
     operator = await admin.hire("kunci@klinik.example")
     one, two = await admin.register(new_nik()), await admin.register(new_nik())
     mine = await admin.post("/queue/add", {"user_id": one, "service": "gigi"}, headers=key("shared"))
@@ -174,7 +176,7 @@ async def test_a_key_belongs_to_its_caller_and_route(admin: Desk) -> None:
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 129])
-async def test_what_is_no_key(admin: Desk, bad: str) -> None:
+async def test_what_is_no_key(admin: Client, bad: str) -> None:
     refused = await admin.post("/users", {"nik": new_nik(), "nama": "SITI"}, headers=key(bad))
     assert refused.status == 422
     assert refused.problem == "invalid"
@@ -182,21 +184,21 @@ async def test_what_is_no_key(admin: Desk, bad: str) -> None:
 
 class TestAfterAPowerCut:
     @pytest.fixture(scope="class")
-    def house(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    def application(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
         base = tmp_path_factory.mktemp("keys")
         made_with_admin(base)
-        with running(base) as house:
-            yield house
+        with running(base) as application:
+            yield application
 
-    async def test_the_answers_are_the_same(self, house: House) -> None:
+    async def test_the_answers_are_the_same(self, application: Application) -> None:
         nik, more = new_nik(), {"priority_reason": "hamil"}
         calls = [
             ("POST", "/users", {"nik": nik, "nama": "SITI"}, "a"),
             ("PATCH", "/queue/call-next", {"counter": "1"}, "c"),
         ]
-        async with desk_at(house) as desk:
-            await desk.ready()
-            admin = await desk.sign_in()
+        async with client_at(application) as client:
+            await client.ready()
+            admin = await client.sign_in()
             created = await admin.post("/users", {"nik": nik, "nama": "SITI"}, headers=key("a"))
             draw = {"user_id": created.body["id"]}
             drawn = await admin.post("/queue/add", draw, headers=key("b"))
@@ -204,11 +206,11 @@ class TestAfterAPowerCut:
             assert (created.status, drawn.status, called.status) == (201, 201, 200)
             uploaded = await admin.upload(card(CLEAN[2]), headers=key("d"))
             assert uploaded.status == 202
-            house.kill()
-        house.start()
-        async with desk_at(house) as desk:
-            await desk.ready()
-            admin = await desk.sign_in()
+            application.kill()
+        application.start()
+        async with client_at(application) as client:
+            await client.ready()
+            admin = await client.sign_in()
             again = [await admin.ask(method, path, json=body, headers=key(k)) for method, path, body, k in calls]
             assert [answer.status for answer in again] == [201, 200]
             assert again[0].body == created.body

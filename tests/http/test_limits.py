@@ -1,4 +1,4 @@
-"""A house with tight limits: whoever asks too often is told when to come back, by address or by account."""
+"""An application with tight limits: whoever asks too often is told when to come back, by address or by account."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -10,13 +10,13 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from mediq.config import Limits
-from mediq.http.facts import FACTS, Facts, facts_of
-from mediq.http.limits import RateLimiter
 from mediq.http.origin import Origin
+from mediq.http.rate_limits import RateLimiter
+from mediq.http.request_context import FACTS, Facts, facts_of
 from mediq.http.routes import Limit
 from mediq.messages.errors import TooMany
-from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import ADMIN, House, made_with_admin, running
+from tests.fixtures.application import ADMIN, Application, made_with_admin, running
+from tests.fixtures.client import Client, client_at
 from tests.fixtures.servers import Redis
 from tests.fixtures.visitors import new_nik
 
@@ -31,22 +31,22 @@ streams = 6
 
 
 @pytest.fixture(scope="module")
-def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     base = tmp_path_factory.mktemp("tight")
     made_with_admin(base)
-    with running(base, TIGHT) as house:
-        yield house
+    with running(base, TIGHT) as application:
+        yield application
 
 
 @pytest.fixture
-async def desk(tight: House) -> AsyncIterator[Desk]:
-    async with desk_at(tight) as desk:
-        await desk.ready()
-        yield desk
+async def client(tight: Application) -> AsyncIterator[Client]:
+    async with client_at(tight) as client:
+        await client.ready()
+        yield client
 
 
-async def test_whoever_asks_too_often(desk: Desk) -> None:
-    admin = await desk.sign_in()
+async def test_whoever_asks_too_often(client: Client) -> None:
+    admin = await client.sign_in()
 
     # A card desk, counted by account: the third is taken, the fourth is not even looked at.
     answers = [await admin.upload(b"no picture") for _ in range(4)]
@@ -62,57 +62,57 @@ async def test_whoever_asks_too_often(desk: Desk) -> None:
 
     # Signing in, counted by account even if each attempt came from elsewhere.
     wrong = {"email": "Sasaran@klinik.example", "password": "tebakan-tebakan"}
-    attempts = [await desk.post("/auth/login/admin", wrong) for _ in range(7)]
+    attempts = [await client.post("/auth/login/admin", wrong) for _ in range(7)]
     assert [attempt.status for attempt in attempts] == [401] * 7, "with the sign-in above, eight"
-    limited = await desk.post("/auth/login/admin", {"email": ADMIN[0], "password": ADMIN[1]})
+    limited = await client.post("/auth/login/admin", {"email": ADMIN[0], "password": ADMIN[1]})
     assert (limited.status, limited.problem) == (429, "too-many")
-    limited = await desk.post("/auth/login/user", {"nik": new_nik(), "nama": "SITI"})
+    limited = await client.post("/auth/login/user", {"nik": new_nik(), "nama": "SITI"})
     assert limited.status == 429, "patients at this address are counted with it"
     assert int(limited.headers["Retry-After"]) >= 1
 
     # The rest, by address for those who have not signed in, and by account for those who have.
-    while (answer := await desk.get("/")).status == 200:
+    while (answer := await client.get("/")).status == 200:
         assert int(answer.headers["RateLimit-Limit"]) == 40
     assert (answer.status, answer.problem) == (429, "too-many")
-    assert (await desk.get("/queue")).status == 429, "also where a token is missing"
+    assert (await client.get("/queue")).status == 429, "also where a token is missing"
     assert (await admin.get("/users/profile")).status == 200
 
 
-async def test_event_streams_of_one_address_are_bounded_and_count_for_nobody(desk: Desk) -> None:
+async def test_event_streams_of_one_address_are_bounded_and_count_for_nobody(client: Client) -> None:
     async with AsyncExitStack() as open_streams:
         for _ in range(3):
-            stream = await open_streams.enter_async_context(desk.events("/events/board/all"))
+            stream = await open_streams.enter_async_context(client.events("/events/board/all"))
             assert (await stream.next()) is not None
-        refused = await desk.get("/events/board/all")
+        refused = await client.get("/events/board/all")
         assert (refused.status, refused.problem) == (503, "unavailable")
         assert int(refused.headers["Retry-After"]) >= 1
 
 
-async def test_what_operations_ask_counts_for_nobody(desk: Desk) -> None:
+async def test_what_operations_ask_counts_for_nobody(client: Client) -> None:
     for path in ("/ready", "/metrics", "/setup"):
-        statuses = {(await desk.get(path)).status for _ in range(50)}
+        statuses = {(await client.get(path)).status for _ in range(50)}
         assert statuses == {200}, path
 
 
 async def test_pages_of_one_address_are_many_but_not_without_end(tmp_path: Path) -> None:
     made_with_admin(tmp_path)
     browser = {"Accept": "text/html"}
-    with running(tmp_path, "[http.limits]\nrequests = 5\n") as house:
-        async with desk_at(house) as desk:
-            await desk.ready()
+    with running(tmp_path, "[http.limits]\nrequests = 5\n") as application:
+        async with client_at(application) as client:
+            await client.ready()
             for path in ("/", "/kiosk", "/display/all", "/t/unknown/qr.svg"):
-                page = await desk.get(path, headers=browser)
+                page = await client.get(path, headers=browser)
                 assert page.status in (200, 404)
                 assert int(page.headers["RateLimit-Limit"]) == 50, path
-            while (answer := await desk.get("/t/unknown/qr.svg")).status == 404:
+            while (answer := await client.get("/t/unknown/qr.svg")).status == 404:
                 pass
             assert (answer.status, answer.problem) == (429, "too-many")
             assert int(answer.headers["Retry-After"]) >= 1
             for path in ("/", "/setup"):
-                page = await desk.get(path, headers=browser)
+                page = await client.get(path, headers=browser)
                 assert (page.status, page.headers["Content-Type"]) == (429, "text/html; charset=utf-8")
-            assert (await desk.get("/static/mediq.css")).status == 200, "what a page is made of counts for nobody"
-            admin = await desk.sign_in()
+            assert (await client.get("/static/mediq.css")).status == 200, "what a page is made of counts for nobody"
+            admin = await client.sign_in()
             assert (await admin.get("/kiosk")).status == 200, "who has signed in is counted apart"
 
 

@@ -8,17 +8,17 @@ import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from mediq.actors.cards.messages import CardResult
+from mediq.actors.users.auth_messages import SignedIn
 from mediq.http.openapi import document
+from mediq.http.openapi.error_codes import MEANINGS, OF_MESSAGE
 from mediq.http.openapi.operation import Operations
-from mediq.http.openapi.refusals import MEANINGS, OF_MESSAGE
 from mediq.http.routes import Body, Cookie, Route, table
-from mediq.messages.auth import SignedIn
 from mediq.messages.document import Document
-from mediq.messages.ocr import CardResult
 from mediq.messages.registry import spec_named, spec_of
-from tests.fixtures.desk import Desk
+from tests.fixtures.application import ROOT
+from tests.fixtures.client import Client
 from tests.fixtures.gateway import pages, routes
-from tests.fixtures.house import ROOT
 
 TABLE = table(open_registration=False)
 DOCUMENT: dict[str, Any] = json.loads(document(TABLE))
@@ -53,8 +53,8 @@ def test_it_speaks_of_every_route_that_is_no_page() -> None:
     assert {f"{route.method} {route.path}" for route in TABLE} <= documented
 
 
-async def test_it_is_served(desk: Desk) -> None:
-    served = await desk.get("/openapi.json")
+async def test_it_is_served(client: Client) -> None:
+    served = await client.get("/openapi.json")
     assert (served.status, served.headers["Content-Type"]) == (200, "application/json")
     assert served.body == DOCUMENT
 
@@ -117,25 +117,25 @@ def test_every_code_has_a_meaning_in_one_place() -> None:
     assert not [pattern for pattern in OF_MESSAGE if spec_named(pattern) is None]
 
 
-async def test_the_headers_it_names_are_sent(admin: Desk) -> None:
+async def test_the_headers_it_names_are_sent(admin: Client) -> None:
     answered = await admin.get("/users?limit=1")
     said = operation(next(route for route in TABLE if (route.method, route.path) == ("GET", "/users")))
     assert [name for name in resolved(said["responses"]["200"])["headers"] if name not in answered.headers] == []
-    refused = await Desk(admin.http).get("/users")
+    refused = await Client(admin.http).get("/users")
     assert [name for name in resolved(said["responses"]["401"])["headers"] if name not in refused.headers] == []
 
 
-async def test_event_streams_answer_as_it_says(desk: Desk, admin: Desk) -> None:
+async def test_event_streams_answer_as_it_says(client: Client, admin: Client) -> None:
     """Their first line alone: the requests that are made of the description would never end here."""
     for path, who, status in (
-        ("/events/board/{board}", desk, 200),
+        ("/events/board/{board}", client, 200),
         ("/events/operator", admin, 200),
-        ("/events/operator", desk, 401),
-        ("/events/ticket/{token}", desk, 404),
+        ("/events/operator", client, 401),
+        ("/events/ticket/{token}", client, 404),
     ):
         said = DOCUMENT["paths"][path]["get"]
         examples = {each["name"]: each["example"] for each in said["parameters"] if "name" in each}
-        async with desk.http.get(path.format(**examples), headers=who.bearer) as answered:
+        async with client.http.get(path.format(**examples), headers=who.bearer) as answered:
             assert answered.status == status
             [media_type] = resolved(said["responses"][str(status)])["content"]
             assert answered.content_type == media_type
@@ -150,25 +150,25 @@ class TestThePage:
     """`/docs`: the same document for people, from this very server alone."""
 
     @pytest.mark.parametrize("language", ["id", "en"])
-    async def test_it_shows_every_call_and_every_code(self, desk: Desk, language: str) -> None:
-        page = await desk.get("/docs", headers={"Cookie": f"mediq_lang={language}", "Accept": "text/html"})
+    async def test_it_shows_every_call_and_every_code(self, client: Client, language: str) -> None:
+        page = await client.get("/docs", headers={"Cookie": f"mediq_lang={language}", "Accept": "text/html"})
         assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
         anchors = set(re.findall(r'\bid="([^"]+)"', page.body))
         calls = {each["operationId"] for of_path in DOCUMENT["paths"].values() for each in of_path.values()}
         assert calls | {f"code-{code}" for codes in MEANINGS.values() for code in codes} <= anchors
         assert set(re.findall(r'href="#([^"]+)"', page.body)) <= anchors
 
-    async def test_it_is_counted_since_it_is_long(self, desk: Desk) -> None:
-        page = await desk.get("/docs")
+    async def test_it_is_counted_since_it_is_long(self, client: Client) -> None:
+        page = await client.get("/docs")
         assert int(page.headers["RateLimit-Remaining"]) < int(page.headers["RateLimit-Limit"])
 
-    async def test_it_needs_nothing_from_elsewhere_and_nothing_inline(self, desk: Desk) -> None:
-        page = await desk.get("/docs")
+    async def test_it_needs_nothing_from_elsewhere_and_nothing_inline(self, client: Client) -> None:
+        page = await client.get("/docs")
         assert "'unsafe-inline'" not in page.headers["Content-Security-Policy"]
         loaded = re.findall(r'<(?:link|script|img)\b[^>]*\b(?:href|src)="([^"]+)"', page.body)
         assert loaded
         assert [address for address in loaded if not address.startswith("/static/")] == []
         for address in loaded:
-            assert (await desk.get(address)).status == 200
+            assert (await client.get(address)).status == 200
         assert not re.search(r"\bstyle=|\bon\w+=|<style", page.body)
         assert set(re.findall(r"<script\b([^>]*)>[^<]", page.body)) <= {' type="application/json" id="words"'}

@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.fixtures.desk import Desk, Reply, desk_at
-from tests.fixtures.house import ADMIN, House, made_with_admin, running
+from tests.fixtures.application import ADMIN, Application, made_with_admin, running
+from tests.fixtures.client import Client, Reply, client_at
 
 TIGHT = """
 [http.limits]
@@ -16,48 +16,48 @@ streams = 4
 """
 
 
-def house_with(tmp_path_factory: pytest.TempPathFactory, settings: str) -> Iterator[House]:
+def application_with(tmp_path_factory: pytest.TempPathFactory, settings: str) -> Iterator[Application]:
     base = tmp_path_factory.mktemp("proxied")
     made_with_admin(base)
-    with running(base, settings + TIGHT) as house:
-        yield house
+    with running(base, settings + TIGHT) as application:
+        yield application
 
 
 @pytest.fixture(scope="module")
-def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house that trusts a proxy at this machine's address: us."""
-    yield from house_with(tmp_path_factory, 'trusted_proxies = ["127.0.0.1"]')
+def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    """An application that trusts a proxy at this machine's address: us."""
+    yield from application_with(tmp_path_factory, 'trusted_proxies = ["127.0.0.1"]')
 
 
 @pytest.fixture(scope="module")
-def direct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    yield from house_with(tmp_path_factory, "")
+def direct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    yield from application_with(tmp_path_factory, "")
 
 
 @pytest.fixture
-async def proxy(proxied: House) -> AsyncIterator[Desk]:
-    async with desk_at(proxied) as desk:
-        await desk.ready()
-        yield desk
+async def proxy(proxied: Application) -> AsyncIterator[Client]:
+    async with client_at(proxied) as client:
+        await client.ready()
+        yield client
 
 
 @pytest.fixture
-async def caller(direct: House) -> AsyncIterator[Desk]:
-    async with desk_at(direct) as desk:
-        await desk.ready()
-        yield desk
+async def caller(direct: Application) -> AsyncIterator[Client]:
+    async with client_at(direct) as client:
+        await client.ready()
+        yield client
 
 
 def from_(address: str, scheme: str = "http") -> dict[str, str]:
     return {"X-Forwarded-For": address, "X-Forwarded-Proto": scheme}
 
 
-async def exhaust(desk: Desk, headers: dict[str, str], most: int = 20) -> None:
-    statuses = [(await desk.get("/", headers=headers)).status for _ in range(most + 1)]
+async def exhaust(client: Client, headers: dict[str, str], most: int = 20) -> None:
+    statuses = [(await client.get("/", headers=headers)).status for _ in range(most + 1)]
     assert statuses[-1] == 429
 
 
-async def test_callers_behind_a_proxy_are_counted_apart(proxy: Desk) -> None:
+async def test_callers_behind_a_proxy_are_counted_apart(proxy: Client) -> None:
     await exhaust(proxy, from_("203.0.113.1"))
     assert (await proxy.get("/", headers=from_("203.0.113.2"))).status == 200
     # Whatever the caller wrote itself stands to the left of what the proxy wrote.
@@ -67,7 +67,7 @@ async def test_callers_behind_a_proxy_are_counted_apart(proxy: Desk) -> None:
     assert (await proxy.get("/", headers={"Forwarded": "for=203.0.113.3"})).status == 200
 
 
-async def test_nobody_says_themselves_who_they_are(caller: Desk) -> None:
+async def test_nobody_says_themselves_who_they_are(caller: Client) -> None:
     statuses = [
         (await caller.get("/", headers=from_(f"203.0.113.{n}") | {"Forwarded": f"for=203.0.113.{n}"})).status
         for n in range(21)
@@ -75,17 +75,17 @@ async def test_nobody_says_themselves_who_they_are(caller: Desk) -> None:
     assert statuses == [200] * 20 + [429]
 
 
-async def test_guessing_a_password_is_counted_by_the_callers_address(proxy: Desk, caller: Desk) -> None:
-    async def guess(desk: Desk, n: int, address: str) -> Reply:
+async def test_guessing_a_password_is_counted_by_the_callers_address(proxy: Client, caller: Client) -> None:
+    async def guess(client: Client, n: int, address: str) -> Reply:
         body = {"email": "sasaran@klinik.example", "password": f"tebakan-{n}-tebakan"}
-        return await desk.post("/auth/login/admin", body, headers=from_(address))
+        return await client.post("/auth/login/admin", body, headers=from_(address))
 
     assert [(await guess(proxy, n, "203.0.113.10")).status for n in range(5)] == [401] * 4 + [429]
     assert (await guess(proxy, 5, "203.0.113.11")).status == 401
     assert [(await guess(caller, n, f"203.0.113.{n}")).status for n in range(5)] == [401] * 4 + [429]
 
 
-async def test_event_streams_are_bounded_by_the_callers_address(proxy: Desk) -> None:
+async def test_event_streams_are_bounded_by_the_callers_address(proxy: Client) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(2):
             response = await stack.enter_async_context(
@@ -98,7 +98,7 @@ async def test_event_streams_are_bounded_by_the_callers_address(proxy: Desk) -> 
         assert other.status == 200
 
 
-async def test_over_https_the_cookie_is_for_https_alone(proxied: House, proxy: Desk) -> None:
+async def test_over_https_the_cookie_is_for_https_alone(proxied: Application, proxy: Client) -> None:
     body = {"email": ADMIN[0], "password": ADMIN[1]}
     host = f"127.0.0.1:{proxied.port}"
     secure = from_("203.0.113.30", "https")
@@ -109,7 +109,7 @@ async def test_over_https_the_cookie_is_for_https_alone(proxied: House, proxy: D
     assert (refused.status, refused.problem) == (403, "cross-site"), "the same name over http is another site"
 
 
-async def test_nobody_says_themselves_that_they_came_over_https(direct: House, caller: Desk) -> None:
+async def test_nobody_says_themselves_that_they_came_over_https(direct: Application, caller: Client) -> None:
     body = {"email": ADMIN[0], "password": ADMIN[1]}
     host = f"127.0.0.1:{direct.port}"
     headers = from_("203.0.113.30", "https") | {"Origin": f"https://{host}"}

@@ -4,30 +4,30 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import GENEROUS, House, made_with_admin, running
+from tests.fixtures.application import GENEROUS, Application, made_with_admin, running
+from tests.fixtures.client import Client, client_at
 from tests.fixtures.visitors import new_nik
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house of this module's own: its counters are nobody else's."""
+def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    """An application of this module's own: its counters are nobody else's."""
     base = tmp_path_factory.mktemp("queue")
     made_with_admin(base)
-    with running(base, GENEROUS) as house:
-        yield house
-        assert house.stop() == 0, house.log
-        assert "Traceback" not in house.log
+    with running(base, GENEROUS) as application:
+        yield application
+        assert application.stop() == 0, application.log
+        assert "Traceback" not in application.log
 
 
 @pytest.fixture
-async def admin(house: House) -> AsyncIterator[Desk]:
-    async with desk_at(house) as desk:
-        await desk.ready()
-        yield await desk.sign_in()
+async def admin(application: Application) -> AsyncIterator[Client]:
+    async with client_at(application) as client:
+        await client.ready()
+        yield await client.sign_in()
 
 
-async def test_a_counter_opens_and_closes(admin: Desk) -> None:
+async def test_a_counter_opens_and_closes(admin: Client) -> None:
     async with admin.events("/events/board/gigi") as board:
         await board.next()
         opened = await admin.post("/queue/counters/3/open", {"why": "giliran pagi"})
@@ -51,13 +51,13 @@ async def test_a_counter_opens_and_closes(admin: Desk) -> None:
         await board.until("counter-closed")
 
 
-async def test_a_counter_that_is_not_there(admin: Desk) -> None:
+async def test_a_counter_that_is_not_there(admin: Client) -> None:
     for verb in ("open", "close"):
         missing = await admin.post(f"/queue/counters/99/{verb}")
         assert (missing.status, missing.fields) == (422, ["counter"])
 
 
-async def test_staff_see_whose_ticket_it_is_and_nobody_else(admin: Desk) -> None:
+async def test_staff_see_whose_ticket_it_is_and_nobody_else(admin: Client) -> None:
     user_id = await admin.register(new_nik())
     async with admin.events("/events/operator") as counters:
         await counters.next()
@@ -78,7 +78,7 @@ async def test_staff_see_whose_ticket_it_is_and_nobody_else(admin: Desk) -> None
     await admin.delete(f"/queue/{ticket['id']}")
 
 
-async def test_a_waiting_patients_priority_is_raised_and_lowered(admin: Desk) -> None:
+async def test_a_waiting_patients_priority_is_raised_and_lowered(admin: Client) -> None:
     tickets = [await admin.queue(await admin.register(new_nik())) for _ in range(3)]
     path = f"/queue/{tickets[2]['id']}/priority"
     async with admin.events("/events/board/umum") as board:
@@ -106,7 +106,7 @@ async def test_a_waiting_patients_priority_is_raised_and_lowered(admin: Desk) ->
     assert (over.status, over.problem) == (409, "wrong-status")
 
 
-async def test_lansia_is_held_against_the_date_of_birth(admin: Desk) -> None:
+async def test_lansia_is_held_against_the_date_of_birth(admin: Client) -> None:
     created = await admin.post("/users", {"nik": new_nik(), "nama": "MUDA SEKALI", "tgl_lahir": "01-01-1999"})
     ticket = await admin.queue(created.body["id"])
     wish = {"priority": "HIGH", "priority_reason": "lansia"}
@@ -115,7 +115,7 @@ async def test_lansia_is_held_against_the_date_of_birth(admin: Desk) -> None:
     await admin.delete(f"/queue/{ticket['id']}")
 
 
-async def test_a_patient_leaves_before_it_is_their_turn_and_not_from_the_chair(admin: Desk) -> None:
+async def test_a_patient_leaves_before_it_is_their_turn_and_not_from_the_chair(admin: Client) -> None:
     nik = new_nik()
     ticket = await admin.queue(await admin.register(nik, "DEWI"), service="gigi")
     patient = await admin.sign_in_patient(nik, "DEWI")

@@ -7,31 +7,31 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.fixtures.desk import Desk, Reply, desk_at
-from tests.fixtures.house import GENEROUS, House, made_with_admin, running
+from tests.fixtures.application import GENEROUS, Application, made_with_admin, running
+from tests.fixtures.client import Client, Reply, client_at
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
 
 @pytest.fixture
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     base = tmp_path_factory.mktemp("clinic")
     made_with_admin(base)
-    with running(base, GENEROUS) as house:
-        yield house
-        assert house.stop() == 0, house.log
-        assert "Traceback" not in house.log
+    with running(base, GENEROUS) as application:
+        yield application
+        assert application.stop() == 0, application.log
+        assert "Traceback" not in application.log
 
 
 @pytest.fixture
-async def admin(house: House) -> AsyncIterator[Desk]:
-    async with desk_at(house) as desk:
-        await desk.ready()
-        yield await desk.sign_in()
+async def admin(application: Application) -> AsyncIterator[Client]:
+    async with client_at(application) as client:
+        await client.ready()
+        yield await client.sign_in()
 
 
-async def form(desk: Desk) -> dict[str, Any]:
+async def form(client: Client) -> dict[str, Any]:
     """The clinic as a form shows it and sends it back."""
-    seen = (await desk.get("/clinic")).body
+    seen = (await client.get("/clinic")).body
     return {
         "name": seen["name"],
         "timezone": seen["timezone"],
@@ -41,12 +41,12 @@ async def form(desk: Desk) -> dict[str, Any]:
     }
 
 
-async def save(admin: Desk, wanted: dict[str, Any]) -> Reply:
+async def save(admin: Client, wanted: dict[str, Any]) -> Reply:
     return await admin.ask("PUT", "/clinic", json=wanted)
 
 
-async def test_anyone_sees_the_clinic(house: House, admin: Desk) -> None:
-    async with desk_at(house) as anyone:
+async def test_anyone_sees_the_clinic(application: Application, admin: Client) -> None:
+    async with client_at(application) as anyone:
         seen = await anyone.get("/clinic")
     assert seen.status == 200
     assert (seen.body["name"], seen.body["timezone"]) == ("Klinik Uji", "Asia/Jakarta")
@@ -65,7 +65,7 @@ async def test_anyone_sees_the_clinic(house: House, admin: Desk) -> None:
     assert [c["open"] for c in (await admin.get("/clinic")).body["counters"]] == [False, False, True]
 
 
-async def test_a_new_service_is_there_at_once_and_after_a_restart(house: House, admin: Desk) -> None:
+async def test_a_new_service_is_there_at_once_and_after_a_restart(application: Application, admin: Client) -> None:
     wanted = await form(admin)
     wanted["name"] = "Klinik Melati"
     wanted["services"].append({"id": "anak", "name": "Poli Anak", "letter": "C", "opens": "00:00:00"})
@@ -93,9 +93,9 @@ async def test_a_new_service_is_there_at_once_and_after_a_restart(house: House, 
     accepted = await admin.upload(card(CLEAN[0]), wait=30, service="anak")
     assert (accepted.status, accepted.body["ticket"]["number"]) == (200, "C-002"), accepted
 
-    house.kill()
-    house.start()
-    async with desk_at(house) as again:
+    application.kill()
+    application.start()
+    async with client_at(application) as again:
         await again.ready()
         assert (await form(again))["services"][2]["name"] == "Poli Anak"
         async with again.events("/events/board/anak") as board:
@@ -104,7 +104,7 @@ async def test_a_new_service_is_there_at_once_and_after_a_restart(house: House, 
             assert first.data["board"]["clinic"] == "Klinik Melati"
 
 
-async def test_a_service_that_goes_takes_its_board_along(admin: Desk) -> None:
+async def test_a_service_that_goes_takes_its_board_along(admin: Client) -> None:
     wanted = await form(admin)
     wanted["services"] = wanted["services"][:1]
     wanted["counters"] = wanted["counters"][:2]
@@ -121,7 +121,7 @@ async def test_a_service_that_goes_takes_its_board_along(admin: Desk) -> None:
     assert (refused.status, refused.fields) == (422, ["service"])
 
 
-async def test_what_is_in_use_stays(admin: Desk) -> None:
+async def test_what_is_in_use_stays(admin: Client) -> None:
     ticket = await admin.queue(await admin.register(new_nik()), service="gigi")
     wanted = await form(admin)
     zoned = await save(admin, {**wanted, "timezone": "Asia/Jayapura"})
@@ -151,7 +151,7 @@ async def test_what_is_in_use_stays(admin: Desk) -> None:
         assert first.data["board"]["at"].endswith("+09:00")
 
 
-async def test_a_notice_shows_on_every_board_at_once(admin: Desk) -> None:
+async def test_a_notice_shows_on_every_board_at_once(admin: Client) -> None:
     async with admin.events("/events/board/all") as hall, admin.events("/events/board/gigi") as dentist:
         assert [(await board.next()).data["board"]["notice"] for board in (hall, dentist)] == ["", ""]
         saved = await save(admin, {**await form(admin), "notice": "Poli Gigi libur hari Jumat."})
@@ -163,12 +163,12 @@ async def test_a_notice_shows_on_every_board_at_once(admin: Desk) -> None:
 
 
 @pytest.mark.parametrize("notice", ["x" * 301, "dua\nbaris"])
-async def test_a_notice_that_no_board_can_show(admin: Desk, notice: str) -> None:
+async def test_a_notice_that_no_board_can_show(admin: Client, notice: str) -> None:
     refused = await save(admin, {**await form(admin), "notice": notice})
     assert (refused.status, refused.fields) == (422, ["notice"])
 
 
-async def test_every_wrong_field_is_named(admin: Desk) -> None:
+async def test_every_wrong_field_is_named(admin: Client) -> None:
     wanted = await form(admin)
     wanted["name"] = ""
     wanted["timezone"] = "Europe/Berlin"
@@ -188,7 +188,7 @@ async def test_every_wrong_field_is_named(admin: Desk) -> None:
     assert (await form(admin))["name"] == "Klinik Uji"
 
 
-async def test_closing_the_day_ends_what_waits(admin: Desk) -> None:
+async def test_closing_the_day_ends_what_waits(admin: Client) -> None:
     ticket = await admin.queue(await admin.register(new_nik()))
     refused = await admin.post("/queue/close-day")
     assert (refused.status, refused.fields) == (422, ["why"])
@@ -205,7 +205,7 @@ async def test_closing_the_day_ends_what_waits(admin: Desk) -> None:
     assert again.body == {"day": None, "ended": 0}
 
 
-async def test_outside_the_hours_patients_are_sent_away_and_staff_still_add(admin: Desk) -> None:
+async def test_outside_the_hours_patients_are_sent_away_and_staff_still_add(admin: Client) -> None:
     wanted = await form(admin)
     hour = datetime.now(ZoneInfo(wanted["timezone"])).hour
     wanted["services"][1] |= {"opens": f"{(hour + 2) % 24:02}:00:00", "closes": f"{(hour + 3) % 24:02}:00:00"}

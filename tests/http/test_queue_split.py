@@ -1,12 +1,12 @@
-"""The clinic changed at one gateway of a split house: every other process sees it, without a restart."""
+"""The clinic changed at one gateway of a split application: every other process sees it, without a restart."""
 
 import asyncio
 from collections.abc import Iterator
 
 import pytest
 
-from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import ADMIN, HANG
+from tests.fixtures.application import ADMIN, HANG
+from tests.fixtures.client import Client, client_at
 from tests.fixtures.servers import MariaDB, RabbitMQ, Redis
 from tests.fixtures.split import Servers, Split, splitting
 from tests.fixtures.visitors import CLEAN, card, new_nik
@@ -25,13 +25,13 @@ def split(
 
 
 async def test_a_change_at_one_gateway_is_seen_by_all(split: Split) -> None:
-    async with desk_at(split.gateways[0]) as a, desk_at(split.gateways[1]) as b:
+    async with client_at(split.gateways[0]) as a, client_at(split.gateways[1]) as b:
         await a.ready()
         await b.ready()
         setup = {"token": split.setup_tokens[-1], "email": ADMIN[0], "password": ADMIN[1], "nama": "Ibu Kepala"}
         assert (await a.post("/auth/setup", setup)).status == 200
         here = await a.sign_in()
-        there = Desk(b.http, here.tokens)
+        there = Client(b.http, here.tokens)
         seen = (await here.get("/clinic")).body
         wanted = {
             "name": "Klinik Dua Pintu",
@@ -53,17 +53,17 @@ async def test_a_change_at_one_gateway_is_seen_by_all(split: Split) -> None:
                 while await gone.next() is not None:
                     pass
         # Asked again and again, so that each of the two queue processes answers.
-        for desk in (here, there) * 4:
-            clinic = (await desk.get("/clinic")).body
+        for client in (here, there) * 4:
+            clinic = (await client.get("/clinic")).body
             assert [service["id"] for service in clinic["services"]] == ["umum", "anak"]
-            refused = await desk.upload(card(CLEAN[0]), service="gigi")
+            refused = await client.upload(card(CLEAN[0]), service="gigi")
             assert (refused.status, refused.fields) == (422, ["service"])
         tickets = [
-            await desk.queue(await here.register(new_nik()), service="anak") for desk in (here, there, here, there)
+            await client.queue(await here.register(new_nik()), service="anak") for client in (here, there, here, there)
         ]
         assert [ticket["number"] for ticket in tickets] == ["C-001", "C-002", "C-003", "C-004"]
         taken = await there.upload(card(CLEAN[0]), service="anak")
         assert taken.status == 202, taken
         await here.result_of(taken.body["id"])
-        refusals = [await desk.ask("PUT", "/clinic", json={**wanted, "services": []}) for desk in (here, there)]
+        refusals = [await client.ask("PUT", "/clinic", json={**wanted, "services": []}) for client in (here, there)]
         assert [refusal.status for refusal in refusals] == [422, 422]

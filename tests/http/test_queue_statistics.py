@@ -9,34 +9,34 @@ from typing import Any
 
 import pytest
 
-from mediq.actors import figures
-from mediq.domain.statistics import CSV_HEADER
-from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import GENEROUS, House, made_with_admin, running
+from mediq.actors.queue import statistics_csv as figures
+from mediq.actors.queue.rules.statistics import CSV_HEADER
+from tests.fixtures.application import GENEROUS, Application, made_with_admin, running
+from tests.fixtures.client import Client, client_at
+from tests.fixtures.queue.simulation import BUSY, simulated
 from tests.fixtures.visitors import new_nik
-from tests.unit.domain.simulation import BUSY, simulated
 
 SERVED = 3
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     base = tmp_path_factory.mktemp("statistics")
     made_with_admin(base)
-    with running(base, GENEROUS) as house:
-        yield house
+    with running(base, GENEROUS) as application:
+        yield application
 
 
 @pytest.fixture
-async def admin(house: House) -> AsyncIterator[Desk]:
-    async with desk_at(house) as desk:
-        await desk.ready()
-        yield await desk.sign_in()
+async def admin(application: Application) -> AsyncIterator[Client]:
+    async with client_at(application) as client:
+        await client.ready()
+        yield await client.sign_in()
 
 
 @pytest.fixture
-async def figures_of_a_day(admin: Desk) -> dict[str, Any]:
-    """The figures after a few visits of every kind, drawn once for the module's house."""
+async def figures_of_a_day(admin: Client) -> dict[str, Any]:
+    """The figures after a few visits of every kind, drawn once for the module's application."""
     told = (await admin.get("/queue/statistics")).body
     if not told["tickets"]:
         for counter, service in (("1", "umum"), ("3", "gigi")):
@@ -55,14 +55,14 @@ async def figures_of_a_day(admin: Desk) -> dict[str, Any]:
     return dict(told)
 
 
-async def table(admin: Desk, query: str = "") -> list[dict[str, str]]:
+async def table(admin: Client, query: str = "") -> list[dict[str, str]]:
     answered = await admin.get(f"/queue/statistics.csv{query}")
     assert answered.status == 200, answered
     assert answered.headers["Content-Type"] == "text/csv; charset=utf-8"
     return list(csv.DictReader(io.StringIO(answered.body)))
 
 
-async def test_figures_by_hour_service_counter_and_operator(admin: Desk, figures_of_a_day: dict[str, Any]) -> None:
+async def test_figures_by_hour_service_counter_and_operator(admin: Client, figures_of_a_day: dict[str, Any]) -> None:
     told = figures_of_a_day
     assert told["by_status"]["COMPLETED"] == 2 * SERVED
     assert (told["by_status"]["NO_SHOW"], told["by_status"]["WAITING"]) == (1, 1)
@@ -78,7 +78,7 @@ async def test_figures_by_hour_service_counter_and_operator(admin: Desk, figures
                 assert times["count"] == 0 or (times["p50"] >= 0 and times["p90"] >= times["p50"])
 
 
-async def test_the_table_is_the_same_figures(admin: Desk, figures_of_a_day: dict[str, Any]) -> None:
+async def test_the_table_is_the_same_figures(admin: Client, figures_of_a_day: dict[str, Any]) -> None:
     told, rows = figures_of_a_day, await table(admin)
     assert list(rows[0]) == list(CSV_HEADER)
     assert len({row["nomor"] for row in rows}) == told["tickets"]
@@ -100,7 +100,7 @@ async def test_the_table_is_the_same_figures(admin: Desk, figures_of_a_day: dict
     }
 
 
-async def test_of_one_service_and_a_range(admin: Desk, figures_of_a_day: dict[str, Any]) -> None:
+async def test_of_one_service_and_a_range(admin: Client, figures_of_a_day: dict[str, Any]) -> None:
     day = figures_of_a_day["from"]
     only = (await admin.get(f"/queue/statistics?service=gigi&from={day}&to={day}")).body
     rows = await table(admin, f"?service=gigi&from={day}&to={day}")
@@ -110,7 +110,7 @@ async def test_of_one_service_and_a_range(admin: Desk, figures_of_a_day: dict[st
     assert named.headers["Content-Disposition"] == f'attachment; filename="statistik-gigi-{day}-{day}.csv"'
 
 
-async def test_what_makes_no_sense(admin: Desk) -> None:
+async def test_what_makes_no_sense(admin: Client) -> None:
     for query, field in (
         ("?from=2026-02-02&to=2026-02-01", "to"),
         ("?service=jantung", "service"),

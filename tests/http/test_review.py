@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageFilter
 
-from tests.fixtures.desk import Desk
-from tests.fixtures.specimens import draw, jpeg, person
+from tests.fixtures.client import Client
+from tests.fixtures.specimens.cards import draw, jpeg, person
 from tests.fixtures.visitors import new_nik
 
 
@@ -18,7 +18,7 @@ def blurred(seed: int) -> bytes:
 
 
 @pytest.fixture
-async def waiting(admin: Desk) -> dict[str, Any]:
+async def waiting(admin: Client) -> dict[str, Any]:
     """A card that waits for review."""
     for seed in (3, 12, 17):
         for picture in (blurred(seed), jpeg(draw(person(seed), seed=seed).resize((420, 265)), 50)):
@@ -28,17 +28,17 @@ async def waiting(admin: Desk) -> dict[str, Any]:
     pytest.skip("the reader was certain of every poor picture, or read none")
 
 
-async def test_the_operator_corrects_and_registers(admin: Desk, desk: Desk, waiting: dict[str, Any]) -> None:
+async def test_the_operator_corrects_and_registers(admin: Client, client: Client, waiting: dict[str, Any]) -> None:
     assert (waiting["user_id"], waiting["ticket"]) == (None, None)
     assert not all(waiting["fields"][name]["certain"] for name in ("nik", "nama", "tgl_lahir", "jenis_kelamin"))
     path = f"/ocr/confirm/{waiting['id']}"
     nik = new_nik()
     reviewed = {"nik": nik, "nama": "SITI YANG DIPERIKSA", "tgl_lahir": "01-01-1990", "jenis_kelamin": "LAKI-LAKI"}
 
-    assert (await desk.post(path, {"fields": reviewed})).status == 401
+    assert (await client.post(path, {"fields": reviewed})).status == 401
     patient_nik = new_nik()
     await admin.register(patient_nik, "SITI")
-    patient = await desk.sign_in_patient(patient_nik, "SITI")
+    patient = await client.sign_in_patient(patient_nik, "SITI")
     assert (await patient.post(path, {"fields": reviewed})).status == 403
     for body, field in (
         ({}, "fields"),
@@ -71,7 +71,7 @@ async def test_the_operator_corrects_and_registers(admin: Desk, desk: Desk, wait
     assert (keyless.status, keyless.body["ticket"]["id"]) == (200, done.body["ticket"]["id"])
 
 
-async def test_the_operator_finds_what_waits_and_sees_its_picture(admin: Desk, waiting: dict[str, Any]) -> None:
+async def test_the_operator_finds_what_waits_and_sees_its_picture(admin: Client, waiting: dict[str, Any]) -> None:
     async with admin.events("/events/operator") as stream:
         await stream.until("snapshot")
         listed = await admin.get("/ocr/reviews")
@@ -96,7 +96,7 @@ async def test_the_operator_finds_what_waits_and_sees_its_picture(admin: Desk, w
     assert (gone.status, gone.problem) == (404, "no-image"), "a registered card's picture is erased"
 
 
-async def test_what_does_not_wait_cannot_be_confirmed(admin: Desk) -> None:
+async def test_what_does_not_wait_cannot_be_confirmed(admin: Client) -> None:
     out = io.BytesIO()
     Image.new("RGB", (900, 700), (120, 120, 20)).save(out, "PNG")
     rejected = await admin.upload(out.getvalue(), wait=30)
@@ -108,7 +108,7 @@ async def test_what_does_not_wait_cannot_be_confirmed(admin: Desk) -> None:
     assert (missing.status, missing.problem) == (404, "no-card")
 
 
-async def test_another_confirmation_of_a_registered_card_is_refused(admin: Desk, waiting: dict[str, Any]) -> None:
+async def test_another_confirmation_of_a_registered_card_is_refused(admin: Client, waiting: dict[str, Any]) -> None:
     path = f"/ocr/confirm/{waiting['id']}"
     fields = {"nik": new_nik(), "nama": "SITI PERTAMA", "pekerjaan": "GURU"}
     assert (await admin.post(path, {"fields": fields})).status == 200
@@ -118,7 +118,7 @@ async def test_another_confirmation_of_a_registered_card_is_refused(admin: Desk,
     assert (await admin.post(path, {"fields": fields})).status == 200
 
 
-async def test_a_deleted_patient_leaves_no_card_and_nobody_waiting(admin: Desk, waiting: dict[str, Any]) -> None:
+async def test_a_deleted_patient_leaves_no_card_and_nobody_waiting(admin: Client, waiting: dict[str, Any]) -> None:
     fields = {"nik": new_nik(), "nama": "SITI YANG PERGI"}
     done = await admin.post(f"/ocr/confirm/{waiting['id']}", {"fields": fields})
     user_id, ticket_id = done.body["user_id"], done.body["ticket"]["id"]
@@ -135,7 +135,7 @@ async def test_a_deleted_patient_leaves_no_card_and_nobody_waiting(admin: Desk, 
     ]
 
 
-async def test_the_priority_is_the_one_that_was_shown_at_the_review(admin: Desk) -> None:
+async def test_the_priority_is_the_one_that_was_shown_at_the_review(admin: Client) -> None:
     asked = await admin.upload(blurred(3), wait=30, priority_reason="hamil", service="gigi")
     assert asked.body["status"] == "NEEDS_REVIEW"
     [review] = [each for each in (await admin.get("/ocr/reviews")).body["data"] if each["id"] == asked.body["id"]]
@@ -145,6 +145,6 @@ async def test_the_priority_is_the_one_that_was_shown_at_the_review(admin: Desk)
     assert (done.body["ticket"]["priority"], done.body["ticket"]["service"]) == ("NORMAL", "gigi")
 
 
-async def test_only_patients_draw_numbers(admin: Desk) -> None:
+async def test_only_patients_draw_numbers(admin: Client) -> None:
     refused = await admin.post("/queue/add", {"user_id": admin.id})
     assert (refused.status, refused.fields) == (422, ["user_id"]), "an administrator without a NIK"

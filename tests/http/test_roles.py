@@ -8,10 +8,10 @@ import aiohttp
 import pytest
 
 from mediq.http.routes import Body, Route, table
-from tests.fixtures.desk import PASSWORD, Desk, Reply, browser_at, desk_at
+from tests.fixtures.application import ADMIN as ADMINISTRATOR
+from tests.fixtures.application import GENEROUS, Application, running
+from tests.fixtures.client import PASSWORD, Client, Reply, browser_at, client_at
 from tests.fixtures.gateway import pages, routes
-from tests.fixtures.house import ADMIN as ADMINISTRATOR
-from tests.fixtures.house import GENEROUS, House, running
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
 ANYONE = frozenset({"", "PASIEN", "OPERATOR", "ADMIN_FASKES", "KIOSK"})
@@ -100,22 +100,22 @@ CONTRACT = {
 PAGES = pages()
 ROUTES = {f"{route.method} {route.path}": route for route in table(open_registration=False)}
 
-People = Mapping[str, Desk]
+People = Mapping[str, Client]
 
 
 @pytest.fixture
-async def kiosk(house: House, admin: Desk) -> Desk:
+async def kiosk(application: Application, admin: Client) -> Client:
     """A device, which shows the token in its cookie as everyone else shows theirs."""
-    async with browser_at(house) as browser:
+    async with browser_at(application) as browser:
         await browser.post("/session", {"email": ADMINISTRATOR[0], "password": ADMINISTRATOR[1]})
         named = await browser.post("/devices", {"nama": "Kiosk pintu depan"})
         assert named.status == 201, named
         [cookie] = browser.http.cookie_jar
-        return Desk(admin.http, {"access_token": cookie.value, "user": named.body["user"]})
+        return Client(admin.http, {"access_token": cookie.value, "user": named.body["user"]})
 
 
 @pytest.fixture
-async def people(admin: Desk, kiosk: Desk) -> People:
+async def people(admin: Client, kiosk: Client) -> People:
     """One of each role, signed in."""
     mail = "peran@klinik.example"
     if (await admin.get(f"/users?search={mail}")).body["data"]:
@@ -125,7 +125,7 @@ async def people(admin: Desk, kiosk: Desk) -> People:
     nik = new_nik()
     await admin.register(nik, "SITI")
     patient = await admin.sign_in_patient(nik, "SITI")
-    return {"": Desk(admin.http), "PASIEN": patient, "OPERATOR": operator, "ADMIN_FASKES": admin, "KIOSK": kiosk}
+    return {"": Client(admin.http), "PASIEN": patient, "OPERATOR": operator, "ADMIN_FASKES": admin, "KIOSK": kiosk}
 
 
 def test_the_contract_speaks_of_every_route() -> None:
@@ -154,11 +154,11 @@ async def test_who_gets_through(people: People, name: str) -> None:
             assert (reply.status, reply.problem) == (401, "unauthenticated"), reply
 
 
-async def _call(caller: Desk, name: str) -> Reply:
+async def _call(caller: Client, name: str) -> Reply:
     method, path = name.split(" ")
     route = ROUTES.get(name)
     if name == "GET /auth/refresh":
-        return await (caller.refresh() if "refresh_token" in caller.tokens else Desk(caller.http).get(path))
+        return await (caller.refresh() if "refresh_token" in caller.tokens else Client(caller.http).get(path))
     path = path.replace("{user_id}", caller.id if caller.tokens else "nobody").replace("{board}", "umum")
     path = re.sub(r"\{\w+\}", "0000000000000000", path)
     if name.startswith("GET /events"):
@@ -173,7 +173,7 @@ async def _call(caller: Desk, name: str) -> Reply:
     return await caller.ask(method, path, json=body, headers=headers, allow_redirects=False)
 
 
-def _body(route: Route, caller: Desk) -> dict[str, str]:
+def _body(route: Route, caller: Client) -> dict[str, str]:
     """The patient's own id where the route wants one, and otherwise something that is refused as incomplete."""
     if route.own is not None and caller.tokens:
         return {route.own: caller.id}
@@ -188,7 +188,7 @@ class TestAPatient:
     """Reads and cancels their own ticket, and nobody else's."""
 
     @pytest.fixture
-    async def two(self, admin: Desk) -> tuple[Desk, Desk]:
+    async def two(self, admin: Client) -> tuple[Client, Client]:
         patients = []
         for name in ("SITI", "DEWI"):
             nik = new_nik()
@@ -196,7 +196,7 @@ class TestAPatient:
             patients.append(await admin.sign_in_patient(nik, name))
         return patients[0], patients[1]
 
-    async def test_draws_a_number_for_nobody_else(self, two: tuple[Desk, Desk]) -> None:
+    async def test_draws_a_number_for_nobody_else(self, two: tuple[Client, Client]) -> None:
         siti, dewi = two
         refused = await siti.post("/queue/add", {"user_id": dewi.id})
         assert (refused.status, refused.problem) == (403, "forbidden")
@@ -205,14 +205,14 @@ class TestAPatient:
         again = await siti.queue(siti.id, service="gigi")
         assert own["id"] == again["id"], "one number a patient and service"
 
-    async def test_reads_only_their_own_ticket(self, two: tuple[Desk, Desk]) -> None:
+    async def test_reads_only_their_own_ticket(self, two: tuple[Client, Client]) -> None:
         siti, dewi = two
         await siti.queue(siti.id, service="gigi")
         assert (await siti.get(f"/queue/status/{siti.id}")).status == 200
         refused = await dewi.get(f"/queue/status/{siti.id}")
         assert (refused.status, refused.problem) == (403, "forbidden")
 
-    async def test_cancels_only_their_own_ticket(self, two: tuple[Desk, Desk]) -> None:
+    async def test_cancels_only_their_own_ticket(self, two: tuple[Client, Client]) -> None:
         siti, dewi = two
         ticket = await siti.queue(siti.id, service="gigi")
         refused = await dewi.delete(f"/queue/{ticket['id']}")
@@ -225,13 +225,13 @@ class TestAPatient:
         "wish",
         [{"priority": "URGENT"}, {"priority": "HIGH", "priority_reason": "hamil"}, {"priority_reason": "darurat"}],
     )
-    async def test_gives_themselves_no_priority(self, two: tuple[Desk, Desk], wish: dict[str, str]) -> None:
+    async def test_gives_themselves_no_priority(self, two: tuple[Client, Client], wish: dict[str, str]) -> None:
         siti, _ = two
         refused = await siti.post("/queue/add", {"user_id": siti.id, **wish})
         assert (refused.status, refused.problem) == (403, "priority-by-staff")
         assert (await siti.get(f"/queue/status/{siti.id}")).status == 404
 
-    async def test_may_step_back(self, two: tuple[Desk, Desk]) -> None:
+    async def test_may_step_back(self, two: tuple[Client, Client]) -> None:
         siti, _ = two
         ticket = await siti.queue(siti.id, priority="LOW", service="gigi")
         assert ticket["priority"] == "LOW"
@@ -242,19 +242,19 @@ class TestOpenRegistration:
     """A clinic where anyone may upload a card, and still nobody gives themselves a priority."""
 
     @pytest.fixture
-    def open_house(self, tmp_path: Path) -> Iterator[House]:
-        with running(tmp_path, f'registration = "open"\n{GENEROUS}') as house:
-            yield house
+    def open_application(self, tmp_path: Path) -> Iterator[Application]:
+        with running(tmp_path, f'registration = "open"\n{GENEROUS}') as application:
+            yield application
 
-    async def test_anyone_may_upload(self, open_house: House) -> None:
-        async with desk_at(open_house) as desk:
-            await desk.ready()
-            refused = await desk.upload(b"no picture")
+    async def test_anyone_may_upload(self, open_application: Application) -> None:
+        async with client_at(open_application) as client:
+            await client.ready()
+            refused = await client.upload(b"no picture")
             assert refused.status == 415
-            refused = await desk.upload(card(CLEAN[0]), priority="URGENT", priority_reason="darurat")
+            refused = await client.upload(card(CLEAN[0]), priority="URGENT", priority_reason="darurat")
             assert (refused.status, refused.problem) == (403, "priority-by-staff")
-            taken = await desk.upload(card(CLEAN[0]), wait=30)
+            taken = await client.upload(card(CLEAN[0]), wait=30)
             assert (taken.status, taken.body["status"]) == (200, "REGISTERED"), taken
             assert taken.body["ticket"]["number"] == "A-001"
-            refused = await desk.post(f"/ocr/confirm/{taken.body['id']}", {"fields": {"nik": new_nik(), "nama": "X"}})
+            refused = await client.post(f"/ocr/confirm/{taken.body['id']}", {"fields": {"nik": new_nik(), "nama": "X"}})
             assert refused.status == 401

@@ -1,4 +1,4 @@
-"""The whole API of a real house, asked what its own description allows and what it forbids, by everyone who may ask."""
+"""The whole API of a real application, asked what its own description allows and what it forbids, by everyone who may ask."""
 
 import json
 from collections import Counter
@@ -14,8 +14,8 @@ from schemathesis.generation import GenerationMode
 from mediq.http import cookie
 from mediq.http.openapi import document
 from mediq.http.routes import table
-from tests.fixtures.desk import PASSWORD
-from tests.fixtures.house import ADMIN, GENEROUS, HANG, House, made_with_admin, running
+from tests.fixtures.application import ADMIN, GENEROUS, HANG, Application, made_with_admin, running
+from tests.fixtures.client import PASSWORD
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
 DOCUMENT: dict[str, Any] = json.loads(document(table(open_registration=False)))
@@ -47,11 +47,11 @@ def schema(*, examples: int, boundaries: bool) -> Any:
 
 
 class Asked:
-    """A house of these tests' own, since they leave nothing as it was, and those who ask it."""
+    """An application of these tests' own, since they leave nothing as it was, and those who ask it."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
-        self.address = house.address
+    def __init__(self, application: Application) -> None:
+        self.application = application
+        self.address = application.address
         self.secrets = {NAME, STAFF_MAIL, PASSWORD, *ADMIN, "SITI CONTOH", "3201155503900001", "sepuluh huruf"}
         self._signed_in: dict[str, dict[str, Any]] = {}
         self._staff_made = False
@@ -122,12 +122,12 @@ class Asked:
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
     base = tmp_path_factory.mktemp("asked")
     made_with_admin(base)
-    with running(base, f'{GENEROUS}\n[log]\nlevel = "debug"') as house:
+    with running(base, f'{GENEROUS}\n[log]\nlevel = "debug"') as application:
         with requests.Session() as http:
-            while not http.get(f"{house.address}/ready", timeout=HANG).ok:
+            while not http.get(f"{application.address}/ready", timeout=HANG).ok:
                 pass
-        yield Asked(house)
-        assert house.stop() == 0, house.log
+        yield Asked(application)
+        assert application.stop() == 0, application.log
 
 
 def ask(case: schemathesis.Case, asked: Asked, role: str) -> None:
@@ -178,7 +178,7 @@ def test_whoever_may_got_through() -> None:
 
 
 def test_the_log_of_it_all_names_nobody(asked: Asked) -> None:
-    log = asked.house.log
+    log = asked.application.log
     assert log.count("\n") > sum(counter.total() for counter in answers.values()), "every request has its line"
     assert sorted(secret for secret in asked.secrets if secret in log) == []
     assert "Traceback" not in log

@@ -1,4 +1,4 @@
-"""What `python -m mediq` does besides running the house."""
+"""What `python -m mediq` does besides running the application."""
 
 import json
 import os
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.fixtures.desk import desk_at
-from tests.fixtures.house import ADMIN, House, mediq, running
-from tests.fixtures.specimens import person
+from tests.fixtures.application import ADMIN, Application, mediq, running
+from tests.fixtures.client import client_at
+from tests.fixtures.specimens.cards import person
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
 
@@ -99,9 +99,9 @@ def test_check(folder: Path) -> None:
 async def test_backup_while_running_and_restore_elsewhere(tmp_path: Path) -> None:
     file = tmp_path / "cadangan.tar.gz"
     with running(tmp_path / "old") as old:
-        async with desk_at(old) as desk:
-            await desk.ready()
-            admin = await desk.set_up(old)
+        async with client_at(old) as client:
+            await client.ready()
+            admin = await client.set_up(old)
             nik = new_nik()
             user_id = await admin.register(nik, "SITI")
             ticket = await admin.queue(user_id)
@@ -115,14 +115,14 @@ async def test_backup_while_running_and_restore_elsewhere(tmp_path: Path) -> Non
             assert (await admin.patch(f"/queue/{ticket['id']}/complete")).status == 200
 
         refused = mediq("restore", file, folder=old.folder)
-        assert refused.returncode == 2, "a running house holds its folder"
+        assert refused.returncode == 2, "a running application holds its folder"
         old.stop()
         refused = mediq("restore", file, folder=old.folder)
         assert refused.returncode == 2
         assert "already holds" in refused.stderr
         assert len(refused.stderr.splitlines()) == 1
 
-    new = House(tmp_path / "new")
+    new = Application(tmp_path / "new")
     restored = mediq("restore", file, folder=new.folder)
     assert restored.returncode == 0, restored.stderr
     for part in ("users.db", "queue.db", "secrets.json"):
@@ -130,9 +130,9 @@ async def test_backup_while_running_and_restore_elsewhere(tmp_path: Path) -> Non
     new.start()
     try:
         assert new.stdout == [], "it has its administrator"
-        async with desk_at(new) as desk:
-            await desk.ready()
-            moved = type(desk)(desk.http, admin.tokens)
+        async with client_at(new) as client:
+            await client.ready()
+            moved = type(client)(client.http, admin.tokens)
             assert (await moved.get("/users/profile")).status == 200, "sessions go on"
             assert (await moved.get(f"/users/check-nik/{nik}")).body == {"exists": True, "user_id": user_id}
             kept = await moved.get(f"/queue/status/{user_id}")

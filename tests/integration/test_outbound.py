@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.fixtures import specimens
+from tests.fixtures.specimens import cards as specimens
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,4 +1,4 @@
-"""Personal data stay where they belong: nothing a house prints, measures or shows on a board names anybody."""
+"""Personal data stay where they belong: nothing an application prints, measures or shows on a board names anybody."""
 
 import json
 import re
@@ -13,10 +13,10 @@ import pytest
 
 from mediq.http.openapi import document
 from mediq.http.routes import Body, Route, table
-from tests.fixtures.desk import PASSWORD, Desk, EventStream, browser_at, desk_at
+from tests.fixtures.application import ADMIN, GENEROUS, Application, running
+from tests.fixtures.client import PASSWORD, Client, EventStream, browser_at, client_at
 from tests.fixtures.gateway import routes
-from tests.fixtures.house import ADMIN, GENEROUS, House, running
-from tests.fixtures.specimens import person
+from tests.fixtures.specimens.cards import person
 from tests.fixtures.split import Servers, splitting
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
@@ -60,46 +60,46 @@ class Day:
         self.secrets.add(nik)
         return nik
 
-    def keep(self, desk: Desk) -> Desk:
+    def keep(self, client: Client) -> Client:
         """Someone who has signed in, with their tokens added to the secrets."""
         for name in ("access_token", "refresh_token"):
-            if token := desk.tokens.get(name):
+            if token := client.tokens.get(name):
                 self.secrets |= {token, token.rpartition(".")[2]}
-        return desk
+        return client
 
-    async def pass_by(self, desk: Desk, house: House, setup_tokens: list[str]) -> None:
+    async def pass_by(self, client: Client, application: Application, setup_tokens: list[str]) -> None:
         """Let the day happen."""
         self.secrets |= set(setup_tokens)
-        admin = self.keep(await self._set_up(desk, setup_tokens))
+        admin = self.keep(await self._set_up(client, setup_tokens))
         operator = self.keep(await admin.hire(MAIL))
         nik = self.nik()
         made = await admin.post(
             "/users", {"nik": nik, "nama": NAME, "alamat": STREET}, headers={"Idempotency-Key": KEY}
         )
-        patient = self.keep(await desk.sign_in_patient(nik, NAME))
+        patient = self.keep(await client.sign_in_patient(nik, NAME))
         self.secrets.add(patient.id)
         assert made.body["id"] == patient.id
-        async with desk.events("/events/board/all") as board:
-            ticket = await self._at_the_counter(desk, operator, patient)
+        async with client.events("/events/board/all") as board:
+            ticket = await self._at_the_counter(client, operator, patient)
             await self._watch(board, ticket["number"])
         await self._cards(admin, operator)
-        await self._at_a_browser(house)
-        await self._refusals(desk, admin, patient, nik, ticket["token"])
+        await self._at_a_browser(application)
+        await self._refusals(client, admin, patient, nik, ticket["token"])
         await self._every_route(admin, patient)
         await self._accounts(admin, operator, patient)
 
-    async def _set_up(self, desk: Desk, setup_tokens: list[str]) -> Desk:
+    async def _set_up(self, client: Client, setup_tokens: list[str]) -> Client:
         email, password = ADMIN
         body = {"email": email, "password": password, "nama": OTHER}
-        answers = [await desk.post("/auth/setup", {"token": token, **body}) for token in setup_tokens]
+        answers = [await client.post("/auth/setup", {"token": token, **body}) for token in setup_tokens]
         [signed_in] = [answer for answer in answers if answer.status == 200]
-        return Desk(desk.http, signed_in.body)
+        return Client(client.http, signed_in.body)
 
-    async def _at_the_counter(self, desk: Desk, operator: Desk, patient: Desk) -> dict[str, Any]:
+    async def _at_the_counter(self, client: Client, operator: Client, patient: Client) -> dict[str, Any]:
         ticket = await patient.queue(patient.id)
         self.secrets.add(ticket["token"])
         async with (
-            desk.events(f"/events/ticket/{ticket['token']}") as own,
+            client.events(f"/events/ticket/{ticket['token']}") as own,
             operator.events("/events/operator") as list_,
         ):
             assert await own.next()
@@ -117,7 +117,7 @@ class Day:
             for command in ("recall", "start", "complete"):
                 assert (await operator.patch(f"/queue/{ticket['id']}/{command}", {"why": WHY})).status == 200
             assert await own.until("ticket")
-        assert (await desk.get(f"/t/{ticket['token']}")).status == 200
+        assert (await client.get(f"/t/{ticket['token']}")).status == 200
         return ticket
 
     async def _watch(self, board: EventStream, number: str) -> None:
@@ -128,7 +128,7 @@ class Day:
                 return
         raise AssertionError("the board ended before the visit did")
 
-    async def _cards(self, admin: Desk, operator: Desk) -> None:
+    async def _cards(self, admin: Client, operator: Client) -> None:
         read = await admin.upload(card(CLEAN[0]), wait=30)
         assert read.body["fields"]["nik"]["value"] == HOLDER["nik"], read
         fields = {"nik": self.nik(), "nama": OTHER, "alamat": STREET}
@@ -141,8 +141,8 @@ class Day:
         registered = await operator.get(f"/ocr/result/{read.body['id']}")
         self.secrets.add(registered.body["ticket"]["token"])
 
-    async def _at_a_browser(self, house: House) -> None:
-        async with browser_at(house) as browser:
+    async def _at_a_browser(self, application: Application) -> None:
+        async with browser_at(application) as browser:
             email, password = ADMIN
             assert (await browser.post("/session", {"email": email, "password": password})).status == 200
             for page in ("/", "/docs", "/operator", "/users", f"/users?search={NAME}"):
@@ -151,24 +151,24 @@ class Day:
             self.secrets |= {cookie.value for cookie in browser.http.cookie_jar}
             assert (await browser.get(f"/users?search={NAME}")).status == 403
 
-    async def _refusals(self, desk: Desk, admin: Desk, patient: Desk, nik: str, token: str) -> None:
+    async def _refusals(self, client: Client, admin: Client, patient: Client, nik: str, token: str) -> None:
         """What goes wrong, with someone named in every place that a request has."""
         wrong = self.nik()
         refusals = [
-            await desk.post("/auth/login/admin", {"email": ADMIN[0], "password": WRONG}),
-            await desk.post("/auth/login/admin", {"email": OTHER, "password": WRONG}),
-            await desk.post("/auth/login/user", {"nik": wrong, "nama": NAME}),
+            await client.post("/auth/login/admin", {"email": ADMIN[0], "password": WRONG}),
+            await client.post("/auth/login/admin", {"email": OTHER, "password": WRONG}),
+            await client.post("/auth/login/user", {"nik": wrong, "nama": NAME}),
             await admin.get(f"/users/check-nik/{wrong}0"),
             await admin.get(f"/users?search={NAME}&nik={wrong}"),
             await admin.post("/users", {"nik": nik, "nama": NAME}, headers={"Idempotency-Key": "lain"}),
             await admin.post("/users", {"nik": f"{wrong}1", "nama": NAME}),
             await admin.ask("POST", "/users", data=f'{{"nik": {wrong}'.encode()),
-            await desk.showing(f"a.{wrong}.c").get("/users/profile"),
-            await desk.get(f"/{wrong}/{NAME}"),
-            await desk.get("/users", headers={"X-Request-Id": f"nik {wrong}"}),
-            await desk.get("/users", headers={"X-Request-Id": f"nik-{wrong}"}),
-            await desk.get("/users", headers={"traceparent": f"00-{wrong}-{wrong}-01"}),
-            await desk.get(f"/t/{token}x"),
+            await client.showing(f"a.{wrong}.c").get("/users/profile"),
+            await client.get(f"/{wrong}/{NAME}"),
+            await client.get("/users", headers={"X-Request-Id": f"nik {wrong}"}),
+            await client.get("/users", headers={"X-Request-Id": f"nik-{wrong}"}),
+            await client.get("/users", headers={"traceparent": f"00-{wrong}-{wrong}-01"}),
+            await client.get(f"/t/{token}x"),
             await patient.get("/users"),
         ]
         assert [refusal for refusal in refusals if not 400 <= refusal.status < 500] == []
@@ -176,18 +176,18 @@ class Day:
             assert wrong not in str((refusal.headers, refusal.body))
             assert NAME not in str((refusal.headers, refusal.body))
 
-    async def _every_route(self, admin: Desk, patient: Desk) -> None:
+    async def _every_route(self, admin: Client, patient: Client) -> None:
         """Ask every route of the table, as anybody, as a patient and as an administrator, about people by name."""
         email, password = ADMIN
         for route in TABLE:
-            for who in (Desk(admin.http), patient, await Desk(admin.http).sign_in(email, password)):
+            for who in (Client(admin.http), patient, await Client(admin.http).sign_in(email, password)):
                 if who is patient and "sign" in (route.message.__doc__ or "").lower():
                     continue  # which would sign them out
                 for place in (self.nik(), quote(NAME)):
                     answered = await self._ask(self.keep(who), route, place)
                     assert answered < 500, (route, answered)
 
-    async def _ask(self, who: Desk, route: Route, place: str) -> int:
+    async def _ask(self, who: Client, route: Route, place: str) -> int:
         path = re.sub(r"\{\w+\}", place, route.path)
         headers = {"Origin": str(who.http._base_url).rstrip("/"), "Idempotency-Key": KEY + place}
         more: dict[str, Any] = {}
@@ -211,12 +211,12 @@ class Day:
             path += f"?search={quote(NAME)}"
         return (await who.ask(route.method, path, headers=headers, allow_redirects=False, **more)).status
 
-    async def _accounts(self, admin: Desk, operator: Desk, patient: Desk) -> None:
-        admin = self.keep(await Desk(admin.http).sign_in())
-        operator = self.keep(await Desk(admin.http).sign_in(MAIL, PASSWORD))
-        self.keep(Desk(admin.http, (await operator.refresh()).body))
+    async def _accounts(self, admin: Client, operator: Client, patient: Client) -> None:
+        admin = self.keep(await Client(admin.http).sign_in())
+        operator = self.keep(await Client(admin.http).sign_in(MAIL, PASSWORD))
+        self.keep(Client(admin.http, (await operator.refresh()).body))
         assert (await operator.refresh()).problem == "token-reused"
-        operator = self.keep(await Desk(admin.http).sign_in(MAIL, PASSWORD))
+        operator = self.keep(await Client(admin.http).sign_in(MAIL, PASSWORD))
         changed = await operator.patch("/users/password", {"current_password": PASSWORD, "new_password": NEW_PASSWORD})
         assert changed.status == 200, changed
         assert (await admin.patch(f"/users/{operator.id}/password", {"new_password": PASSWORD})).status == 200
@@ -227,26 +227,26 @@ class Day:
 
 
 @contextmanager
-def embedded(base: Path, request: pytest.FixtureRequest) -> Iterator[list[House]]:
-    with running(base, SETTINGS) as house:
-        yield [house]
-        assert house.stop() == 0
+def embedded(base: Path, request: pytest.FixtureRequest) -> Iterator[list[Application]]:
+    with running(base, SETTINGS) as application:
+        yield [application]
+        assert application.stop() == 0
 
 
 @contextmanager
-def split(base: Path, request: pytest.FixtureRequest) -> Iterator[list[House]]:
+def split(base: Path, request: pytest.FixtureRequest) -> Iterator[list[Application]]:
     """A process for each role, over RabbitMQ, MariaDB and Redis; the first one is the gateway."""
     servers = Servers(*(request.getfixturevalue(name) for name in ("mariadb", "redis_server", "rabbitmq")))
-    with splitting(base, servers, {"gateway": 1, "user": 1, "ocr": 1, "queue": 1}, SETTINGS) as house:
-        yield list(house)
-        assert set(house.stop().values()) == {0}
+    with splitting(base, servers, {"gateway": 1, "user": 1, "ocr": 1, "queue": 1}, SETTINGS) as application:
+        yield list(application)
+        assert set(application.stop().values()) == {0}
 
 
 @asynccontextmanager
-async def at(house: House) -> AsyncIterator[Desk]:
-    async with desk_at(house) as desk:
-        await desk.ready()
-        yield desk
+async def at(application: Application) -> AsyncIterator[Client]:
+    async with client_at(application) as client:
+        await client.ready()
+        yield client
 
 
 @pytest.mark.timeout(300)
@@ -256,16 +256,18 @@ async def test_nothing_that_is_printed_measured_or_shown_names_anybody(
 ) -> None:
     day = Day()
     measured = []
-    with built(tmp_path, request) as houses:
-        async with at(houses[0]) as desk:
-            setup_tokens = re.findall(r"/setup#(\S+)", "".join(line for house in houses for line in house.stdout))
-            await day.pass_by(desk, houses[0], setup_tokens)
-            for house in houses:
-                async with desk_at(house) as probe:
+    with built(tmp_path, request) as applications:
+        async with at(applications[0]) as client:
+            setup_tokens = re.findall(
+                r"/setup#(\S+)", "".join(line for application in applications for line in application.stdout)
+            )
+            await day.pass_by(client, applications[0], setup_tokens)
+            for application in applications:
+                async with client_at(application) as probe:
                     measured.append((await probe.get("/metrics")).body)
 
-    printed = [line for house in houses for line in house.stderr]
-    told = [line for house in houses for line in house.stdout if "/setup#" not in line]
+    printed = [line for application in applications for line in application.stderr]
+    told = [line for application in applications for line in application.stdout if "/setup#" not in line]
     asked = {json.loads(line).get("route") for line in printed}
     assert {route.path for route in TABLE} <= asked, "the whole day is in the log"
     texts = {"the log": "".join([*printed, *told]), "the metrics": "\n".join(measured), "a board": "".join(day.shown)}

@@ -12,8 +12,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.fixtures.desk import Desk, desk_at
-from tests.fixtures.house import ADMIN, GENEROUS, House, made_with_admin, mediq, running
+from tests.fixtures.application import ADMIN, GENEROUS, Application, made_with_admin, mediq, running
+from tests.fixtures.client import Client, client_at
 from tests.fixtures.patients import register_all
 from tests.fixtures.split import Servers, splitting
 
@@ -32,9 +32,9 @@ TWO_QUEUE_PROCESSES = "two queue processes on Redis"
 
 
 class Clinic(NamedTuple):
-    """The process to ask, of a house with an administrator and a counter for each of `COUNTERS`; its patients' ids."""
+    """The process to ask, of an application with an administrator and a counter for each of `COUNTERS`; its patients' ids."""
 
-    gateway: House
+    gateway: Application
     patients: list[str]
 
 
@@ -50,9 +50,9 @@ def clinic(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         redis = {"REDIS_URL": request.getfixturevalue("redis_server").url()} if on_redis else {}
         folder = made_with_admin(base)
         patients = asyncio.run(register_all(f"sqlite+aiosqlite:///{folder / 'users.db'}", PATIENTS))
-        with running(base, SETTINGS, redis) as house:
-            yield Clinic(house, patients)
-            assert house.stop() == 0, house.log
+        with running(base, SETTINGS, redis) as application:
+            yield Clinic(application, patients)
+            assert application.stop() == 0, application.log
 
 
 @contextmanager
@@ -70,20 +70,20 @@ def _two_queue_processes(base: Path, servers: Servers) -> Iterator[Clinic]:
 
 
 @pytest.fixture
-async def staff(clinic: Clinic) -> AsyncIterator[Desk]:
-    async with desk_at(clinic.gateway) as desk:
-        await desk.ready()
-        yield await desk.sign_in()
+async def staff(clinic: Clinic) -> AsyncIterator[Client]:
+    async with client_at(clinic.gateway) as client:
+        await client.ready()
+        yield await client.sign_in()
 
 
-async def test_a_thousand_at_once_get_a_thousand_numbers(staff: Desk, clinic: Clinic) -> None:
+async def test_a_thousand_at_once_get_a_thousand_numbers(staff: Client, clinic: Clinic) -> None:
     tickets = await asyncio.gather(*(staff.queue(patient, service="gigi") for patient in clinic.patients))
     numbers = [f"B-{number:03}" for number in range(1, PATIENTS + 1)]
     assert sorted(ticket["number"] for ticket in tickets) == sorted(numbers), "no gap and no repeat"
     assert await _listed(staff, service="gigi") == {ticket["id"]: ticket["number"] for ticket in tickets}
 
 
-async def test_twenty_counters_at_once_get_twenty_patients(staff: Desk, clinic: Clinic) -> None:
+async def test_twenty_counters_at_once_get_twenty_patients(staff: Client, clinic: Clinic) -> None:
     issued = await asyncio.gather(*(staff.queue(patient, service="umum") for patient in clinic.patients[:CALLED]))
     assert sorted(ticket["number"] for ticket in issued) == [f"A-{number:03}" for number in range(1, CALLED + 1)]
     waiting = {ticket["id"] for ticket in issued}
@@ -103,7 +103,7 @@ async def test_twenty_counters_at_once_get_twenty_patients(staff: Desk, clinic: 
     assert (nobody.status, nobody.problem) == (404, "nobody-waiting")
 
 
-async def _listed(staff: Desk, **filters: Any) -> dict[str, str]:
+async def _listed(staff: Client, **filters: Any) -> dict[str, str]:
     """The numbers by ticket of the live list, all its pages."""
     found: dict[str, str] = {}
     pages = page = 1

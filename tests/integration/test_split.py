@@ -1,4 +1,4 @@
-"""The walk over a house that is split: two processes of each role, over RabbitMQ, MariaDB and Redis."""
+"""The walk over an application that is split: two processes of each role, over RabbitMQ, MariaDB and Redis."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.desk import PASSWORD, Desk, Event, EventStream, Reply, desk_at
-from tests.fixtures.house import ADMIN, HANG, mediq
+from tests.fixtures.application import ADMIN, HANG, mediq
+from tests.fixtures.client import PASSWORD, Client, Event, EventStream, Reply, client_at
 from tests.fixtures.ports import free_port
 from tests.fixtures.servers import MariaDB, RabbitMQ, Redis
-from tests.fixtures.specimens import person
+from tests.fixtures.specimens.cards import person
 from tests.fixtures.split import Servers, Split, splitting
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
@@ -30,7 +30,7 @@ PERSON = person(CLEAN[0])
 def split(
     mariadb: MariaDB, redis_server: Redis, rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Split]:
-    """A split house with an administrator, whose processes must all end in order."""
+    """A split application with an administrator, whose processes must all end in order."""
     servers = Servers(mariadb, redis_server, rabbitmq)
     with splitting(tmp_path_factory.mktemp("split"), servers, settings=LIMITS) as split:
         asyncio.run(_set_up(split))
@@ -41,10 +41,10 @@ def split(
 
 async def _set_up(split: Split) -> None:
     """Make the administrator with the link that a user process has printed."""
-    async with desk_at(split.gateways[1]) as desk:
-        await desk.ready()
+    async with client_at(split.gateways[1]) as client:
+        await client.ready()
         answers = [
-            await desk.post(
+            await client.post(
                 "/auth/setup", {"token": token, "email": ADMIN[0], "password": ADMIN[1], "nama": "Ibu Kepala"}
             )
             for token in split.setup_tokens
@@ -54,9 +54,9 @@ async def _set_up(split: Split) -> None:
 
 
 @asynccontextmanager
-async def _both(split: Split) -> AsyncIterator[tuple[Desk, Desk]]:
+async def _both(split: Split) -> AsyncIterator[tuple[Client, Client]]:
     """Someone at each gateway."""
-    async with desk_at(split.gateways[0]) as a, desk_at(split.gateways[1]) as b:
+    async with client_at(split.gateways[0]) as a, client_at(split.gateways[1]) as b:
         await a.ready()
         await b.ready()
         yield a, b
@@ -82,7 +82,7 @@ async def test_the_walk_over_two_gateways(split: Split) -> None:
             assert result["ticket"]["number"] == "A-001"
             assert (await a.get(f"/ocr/result/{accepted.body['id']}")).body == result
 
-            drawn = await asyncio.gather(*(_newcomer(admin, desk) for desk in (first, second) * 4))
+            drawn = await asyncio.gather(*(_newcomer(admin, client) for client in (first, second) * 4))
             assert sorted(ticket["number"] for ticket in drawn) == [f"A-{n:03}" for n in range(2, 10)]
 
             one, two = await asyncio.gather(
@@ -90,8 +90,8 @@ async def test_the_walk_over_two_gateways(split: Split) -> None:
             )
             assert (one.status, two.status) == (200, 200), (one, two)
             assert {one.body["number"], two.body["number"]} == {"A-001", "A-002"}, "two counters, two patients"
-            for desk, called in ((second, one), (first, two)):
-                done = await desk.patch(f"/queue/{called.body['id']}/complete")
+            for client, called in ((second, one), (first, two)):
+                done = await client.patch(f"/queue/{called.body['id']}/complete")
                 assert (done.status, done.body["status"]) == (200, "COMPLETED")
 
             seen_a, seen_b = await asyncio.gather(_until_completed(board_a, 2), _until_completed(board_b, 2))
@@ -105,8 +105,8 @@ async def test_the_walk_over_two_gateways(split: Split) -> None:
         assert waiting == (await first.get("/queue?status=WAITING")).body
 
 
-async def _newcomer(admin: Desk, desk: Desk) -> dict[str, object]:
-    return await desk.queue(await admin.register(new_nik()), service="umum")
+async def _newcomer(admin: Client, client: Client) -> dict[str, object]:
+    return await client.queue(await admin.register(new_nik()), service="umum")
 
 
 async def _until_completed(board: EventStream, times: int) -> list[Event]:
@@ -124,10 +124,10 @@ def _told(event: Event) -> tuple[int | None, str, object]:
 
 async def test_each_process_tells_how_it_is(split: Split) -> None:
     async with asyncio.timeout(HANG):
-        for house in split:
-            async with desk_at(house) as desk:
-                await desk.ready()
-                while (health := (await desk.get("/health")).body)["status"] != "up":
+        for application in split:
+            async with client_at(application) as client:
+                await client.ready()
+                while (health := (await client.get("/health")).body)["status"] != "up":
                     pass  # the card readers load their models
                 parts = set(health["parts"])
                 assert (
@@ -137,21 +137,21 @@ async def test_each_process_tells_how_it_is(split: Split) -> None:
                         "user": {"broker", "database"},
                         "ocr": {"broker", "jobs"},
                         "queue": {"broker", "event-log"},
-                    }[house.role]
+                    }[application.role]
                 )
-                metrics = await desk.get("/metrics")
+                metrics = await client.get("/metrics")
                 assert metrics.status == 200
                 assert "mediq_message_seconds" in metrics.body
-                if house.role != "gateway":
-                    assert (await desk.get("/users")).status == 404, "a service has no routes of the clinic"
+                if application.role != "gateway":
+                    assert (await client.get("/users")).status == 404, "a service has no routes of the clinic"
 
 
 async def test_a_session_that_ends_at_one_gateway_ends_at_the_other(split: Split) -> None:
     async with _both(split) as (a, b):
         signed_in = await a.sign_in()
-        elsewhere = Desk(b.http, signed_in.tokens)
-        for desk in (signed_in, elsewhere):
-            assert (await desk.get("/users/profile")).status == 200
+        elsewhere = Client(b.http, signed_in.tokens)
+        for client in (signed_in, elsewhere):
+            assert (await client.get("/users/profile")).status == 200
         assert (await signed_in.get("/auth/logout")).status == 200
         refused = await _until(lambda: elsewhere.get("/users/profile"), 401, within=2.0)
         assert refused.problem == "session-ended"
@@ -165,9 +165,9 @@ async def test_all_sessions_of_someone_end_at_every_gateway(split: Split, how: s
         mail = f"{how.replace(' ', '-')}@klinik.example"
         here = await admin.hire(mail)
         there = await b.sign_in(mail, PASSWORD)
-        held = (here, there, Desk(b.http, here.tokens), Desk(a.http, there.tokens))
-        for desk in held:  # so that both gateways believe both sessions
-            assert (await desk.get("/users/profile")).status == 200
+        held = (here, there, Client(b.http, here.tokens), Client(a.http, there.tokens))
+        for client in held:  # so that both gateways believe both sessions
+            assert (await client.get("/users/profile")).status == 200
         if how == "sign out everywhere":
             done = await here.post("/auth/logout-all")
         elif how == "another password":
@@ -179,11 +179,11 @@ async def test_all_sessions_of_someone_end_at_every_gateway(split: Split, how: s
             done = await admin.patch(f"/users/{here.id}/role", {"role": "ADMIN_FASKES"})
         assert done.status == 200, done
         spared = (here, held[2]) if how == "another password" else ()
-        for desk in held:
-            if desk in spared:
-                assert (await desk.get("/users/profile")).status == 200
+        for client in held:
+            if client in spared:
+                assert (await client.get("/users/profile")).status == 200
             else:
-                refused = await _until(lambda desk=desk: desk.get("/users/profile"), 401, within=2.0)  # type: ignore[misc]
+                refused = await _until(lambda client=client: client.get("/users/profile"), 401, within=2.0)  # type: ignore[misc]
                 assert refused.problem == "session-ended"
 
 
@@ -192,7 +192,7 @@ async def test_both_trails_are_read_as_one(split: Split) -> None:
         admin = await a.sign_in()
         patient = await admin.register(new_nik())
         ticket = await admin.queue(patient)
-        elsewhere = Desk(b.http, admin.tokens)
+        elsewhere = Client(b.http, admin.tokens)
         assert (await elsewhere.get(f"/users/{patient}")).status == 200
         assert (await elsewhere.delete(f"/queue/{ticket['id']}")).status == 200
         kept = await elsewhere.get(f"/audit?subject={patient}")
@@ -210,15 +210,15 @@ async def test_both_trails_are_read_as_one(split: Split) -> None:
 async def test_a_deleted_patient_is_forgotten_by_every_queue_process(split: Split) -> None:
     async with _both(split) as (a, b):
         admin = await a.sign_in()
-        elsewhere = Desk(b.http, admin.tokens)
+        elsewhere = Client(b.http, admin.tokens)
         patient = await admin.register(new_nik())
-        for desk in (admin, elsewhere) * 4:  # so that each process has asked who it is
-            await desk.queue(patient)
+        for client in (admin, elsewhere) * 4:  # so that each process has asked who it is
+            await client.queue(patient)
         assert (await admin.delete(f"/users/{patient}")).status == 200
-        for desk in (admin, elsewhere):
-            await _until(lambda desk=desk: desk.post("/queue/add", {"user_id": patient}), 404, within=2.0)  # type: ignore[misc]
+        for client in (admin, elsewhere):
+            await _until(lambda client=client: client.post("/queue/add", {"user_id": patient}), 404, within=2.0)  # type: ignore[misc]
         answers = await asyncio.gather(
-            *(desk.post("/queue/add", {"user_id": patient}) for desk in (admin, elsewhere) * 8)
+            *(client.post("/queue/add", {"user_id": patient}) for client in (admin, elsewhere) * 8)
         )
         assert {answer.status for answer in answers} == {404}
 
@@ -237,15 +237,15 @@ async def test_gateways_count_calls_together(split: Split) -> None:
     wrong = {"email": "sasaran@klinik.example", "password": "tebakan-tebakan"}
     async with _both(split) as (a, b):
         attempts = []
-        for desk in (a, b) * LOGINS:
-            attempts.append((await desk.post("/auth/login/admin", wrong)).status)
+        for client in (a, b) * LOGINS:
+            attempts.append((await client.post("/auth/login/admin", wrong)).status)
             if attempts[-1] == 429:
                 break
         assert attempts[-1] == 429
         assert set(attempts[:-1]) == {401}
         assert len(attempts) - 1 <= LOGINS, "each gateway alone would have let as many through"
-        for desk in (a, b):
-            limited = await desk.post("/auth/login/admin", {"email": ADMIN[0], "password": ADMIN[1]})
+        for client in (a, b):
+            limited = await client.post("/auth/login/admin", {"email": ADMIN[0], "password": ADMIN[1]})
             assert (limited.status, limited.problem) == (429, "too-many")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.house import CLINIC, House, environment, mediq, running
+from tests.fixtures.application import CLINIC, Application, environment, mediq, running
 from tests.fixtures.ports import free_port
 
 
@@ -81,42 +81,42 @@ def test_a_data_folder_with_something_else_in_it(tmp_path: Path, name: str) -> N
     assert (tmp_path / "data" / name).read_text().startswith("this is a diary"), "left as it is"
 
 
-def test_an_embedded_house_imports_no_client_of_a_server(tmp_path: Path) -> None:
-    with running(tmp_path, environ={"PYTHONPROFILEIMPORTTIME": "1"}) as house:
-        imported = set(re.findall(r"^import time: .*\| +(\w+)", house.log, re.MULTILINE))
+def test_an_embedded_application_imports_no_client_of_a_server(tmp_path: Path) -> None:
+    with running(tmp_path, environ={"PYTHONPROFILEIMPORTTIME": "1"}) as application:
+        imported = set(re.findall(r"^import time: .*\| +(\w+)", application.log, re.MULTILINE))
     assert "sqlalchemy" in imported, "what it does need"
     assert not imported & {"redis", "aio_pika", "aiomysql"}
 
 
 def test_no_role_imports_what_only_others_need() -> None:
     loaded = subprocess.run(
-        [sys.executable, "-c", "import sys, mediq.roles; print(*sys.modules)"],
+        [sys.executable, "-c", "import sys, mediq.app; print(*sys.modules)"],
         env=environment(Path("nowhere")),
         capture_output=True,
         text=True,
         check=True,
     )
-    assert "mediq.kernel.bus" in loaded.stdout.split()
+    assert "mediq.runtime.bus" in loaded.stdout.split()
     assert not {"sqlalchemy", "redis", "aio_pika", "jinja2", "limits", "cv2"}.intersection(loaded.stdout.split())
 
 
 class TestBesideARunningHouse:
     @pytest.fixture(scope="class")
-    def house(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-        with running(tmp_path_factory.mktemp("first")) as house:
-            yield house
+    def application(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+        with running(tmp_path_factory.mktemp("first")) as application:
+            yield application
 
-    def test_a_second_process_on_the_same_data_folder(self, house: House) -> None:
+    def test_a_second_process_on_the_same_data_folder(self, application: Application) -> None:
         for arguments in (("--port", str(free_port())), ("restore", "x.tar.gz")):
-            refused = mediq(*arguments, folder=house.folder)
+            refused = mediq(*arguments, folder=application.folder)
             assert (refused.returncode, refused.stdout) == (2, ""), arguments
-            assert str(house.folder) in one_sentence(refused.stderr)
+            assert str(application.folder) in one_sentence(refused.stderr)
 
-    def test_a_port_that_is_taken(self, house: House, tmp_path: Path) -> None:
+    def test_a_port_that_is_taken(self, application: Application, tmp_path: Path) -> None:
         (tmp_path / "config.toml").write_text(f'{CLINIC}\n[http]\nhost = "127.0.0.1"\n')
-        refused = mediq("--port", str(house.port), folder=tmp_path / "data")
+        refused = mediq("--port", str(application.port), folder=tmp_path / "data")
         assert refused.returncode not in (0, None)
         sentences = [line for line in refused.stderr.splitlines() if line.startswith("mediq: ")]
         assert len(sentences) == 1, refused.stderr
-        assert str(house.port) in sentences[0]
+        assert str(application.port) in sentences[0]
         assert "Traceback" not in refused.stderr

@@ -3,8 +3,8 @@
 import time
 from pathlib import Path
 
-from tests.fixtures.desk import desk_at
-from tests.fixtures.house import made_with_admin, running
+from tests.fixtures.application import made_with_admin, running
+from tests.fixtures.client import client_at
 from tests.fixtures.visitors import CLEAN, card
 
 
@@ -12,11 +12,11 @@ async def test_from_the_start_to_the_first_answer_and_the_first_card(tmp_path: P
     made_with_admin(tmp_path)
     picture = card(CLEAN[0])
     began = time.perf_counter()
-    with running(tmp_path) as house:
-        async with desk_at(house) as desk:
-            await desk.ready()
+    with running(tmp_path) as application:
+        async with client_at(application) as client:
+            await client.ready()
             first_answer = time.perf_counter() - began
-            admin = await desk.sign_in()
+            admin = await client.sign_in()
             asked = time.perf_counter()
             read = await admin.upload(picture, wait=30)
             first_card = time.perf_counter() - asked
@@ -24,9 +24,9 @@ async def test_from_the_start_to_the_first_answer_and_the_first_card(tmp_path: P
             asked = time.perf_counter()
             assert (await admin.upload(card(CLEAN[1]), wait=30)).status == 200
             second_card = time.perf_counter() - asked
-        memory = house.peak_memory()
+        memory = application.peak_memory()
         began = time.perf_counter()
-        assert house.stop() == 0
+        assert application.stop() == 0
         stopped = time.perf_counter() - began
     print(
         f"first answer {first_answer:.2f} s after the start, first card {first_card:.2f} s after that, "

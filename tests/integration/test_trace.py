@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.desk import desk_at
-from tests.fixtures.house import GENEROUS, House, made_with_admin, running
+from tests.fixtures.application import GENEROUS, Application, made_with_admin, running
+from tests.fixtures.client import client_at
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -15,21 +15,21 @@ SHOWN = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "X-Request-Id": "meja
 
 
 @pytest.fixture(scope="module")
-def talkative(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def talkative(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     base = tmp_path_factory.mktemp("talkative")
     made_with_admin(base)
-    with running(base, f'{GENEROUS}\n[log]\nformat = "json"\nlevel = "debug"') as house:
-        yield house
+    with running(base, f'{GENEROUS}\n[log]\nformat = "json"\nlevel = "debug"') as application:
+        yield application
 
 
-def lines(house: House) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in house.stderr if line.startswith("{")]
+def lines(application: Application) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in application.stderr if line.startswith("{")]
 
 
-async def test_a_request_and_all_that_it_asks_for(talkative: House) -> None:
-    async with desk_at(talkative) as desk:
-        await desk.ready()
-        admin = await desk.sign_in()
+async def test_a_request_and_all_that_it_asks_for(talkative: Application) -> None:
+    async with client_at(talkative) as client:
+        await client.ready()
+        admin = await client.sign_in()
         user_id = await admin.register(new_nik())
         drawn = await admin.post("/queue/add", {"user_id": user_id}, headers=SHOWN)
         assert drawn.status == 201

@@ -15,9 +15,10 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-from mediq import config, observe
-from mediq.kernel.supervisor import ChildSpec
-from mediq.roles import PORTS, check_roles, is_embedded, parse_roles
+from mediq import config
+from mediq.app import PORTS, check_roles, is_embedded, parse_roles
+from mediq.observability import metrics
+from mediq.runtime.supervisor import ChildSpec
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -246,13 +247,13 @@ def test_a_container_where_nothing_listens_is_not_healthy(server: HTTPServer) ->
 
 def known_series() -> dict[str, set[str]]:
     """Every series that MediQ's own metrics give, with its labels."""
-    own = [value for value in vars(observe).values() if hasattr(value, "_labelnames")]
+    own = [value for value in vars(metrics).values() if hasattr(value, "_labelnames")]
     assert own
     suffixes = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("_total",), "gauge": ("",)}
     told = [(metric._name, metric._type, metric._labelnames) for metric in own]
     told += [
         (family.name, family.type, family._labelnames)
-        for seconds in (observe.message_seconds, observe.http_seconds)
+        for seconds in (metrics.message_seconds, metrics.http_seconds)
         for family in seconds.collect()
     ]
     return {

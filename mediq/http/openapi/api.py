@@ -6,11 +6,11 @@ from typing import Final
 
 from aiohttp import web
 
-from ..dispatch import Dispatcher
-from ..pages import Pages
-from ..routes import Limit, Route
-from .document import document
-from .reading import Reading
+from mediq.http.dispatch import Dispatcher
+from mediq.http.openapi.document import document
+from mediq.http.openapi.html_view import Reading
+from mediq.http.pages import Pages
+from mediq.http.routes import Limit, Route
 
 _PACKED: Final = {"Content-Encoding": "gzip"}
 

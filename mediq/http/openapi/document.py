@@ -7,15 +7,14 @@ from typing import Any, Final
 
 import msgspec
 
-from mediq.messages.auth import SignedIn
-from mediq.messages.ocr import CardResult
+from mediq.actors.cards.messages import CardResult
+from mediq.actors.users.auth_messages import SignedIn
+from mediq.http.openapi import extra_routes as beside
+from mediq.http.openapi.examples import Samples, Schema
+from mediq.http.openapi.operation import Operations
+from mediq.http.problem import Problem
+from mediq.http.routes import Route
 from mediq.messages.registry import spec_of
-
-from ..problem import Problem
-from ..routes import Route
-from . import beside
-from .operation import Operations
-from .samples import Samples, Schema
 
 _REF: Final = "#/components/schemas/{name}"
 _TAGS: Final = {

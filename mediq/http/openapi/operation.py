@@ -4,15 +4,14 @@ import inspect
 import re
 from typing import Any, Final
 
-from mediq.messages.auth import SignedIn
-from mediq.messages.ocr import CardResult
+from mediq.actors.cards.messages import CardResult
+from mediq.actors.users.auth_messages import SignedIn
+from mediq.http import cookie
+from mediq.http.idempotency_keys import LIMIT as KEY_LIMIT
+from mediq.http.openapi import error_codes as refusals
+from mediq.http.openapi.examples import Samples, Schema
+from mediq.http.routes import Body, Cookie, Route
 from mediq.messages.registry import spec_of
-
-from .. import cookie
-from ..keys import LIMIT as KEY_LIMIT
-from ..routes import Body, Cookie, Route
-from . import refusals
-from .samples import Samples, Schema
 
 _TEXT: Final = {"type": "string"}
 _COUNT: Final = {"type": "integer", "minimum": 0}

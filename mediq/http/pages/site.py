@@ -14,20 +14,19 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from markupsafe import Markup
 
+from mediq.actors.queue.rules import public_views as public
 from mediq.config import Http
-from mediq.domain import public
 from mediq.domain.errors import NotFound
 from mediq.domain.roles import Role
 from mediq.http.auth import Doorman
-from mediq.http.boards import Boards
-from mediq.http.facts import facts_of
-from mediq.http.limits import RateLimiter
+from mediq.http.pages import translations as words
+from mediq.http.pages.assets import Assets
+from mediq.http.rate_limits import RateLimiter
+from mediq.http.request_context import facts_of
 from mediq.http.routes import ADMIN, STAFF, Limit
+from mediq.http.streams import Boards
 from mediq.messages.errors import Unauthenticated
 from mediq.messages.principal import Principal
-
-from . import words
-from .assets import Assets
 
 LANGUAGE_COOKIE: Final = "mediq_lang"
 _YEAR: Final = 365 * 86_400

@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mediq.stores.audit import AuditTrail
+from mediq.actors.cards.job_store.sqlite import SqliteJobStore
+from mediq.actors.queue.event_store.sqlite import SqliteEventLog
+from mediq.actors.users.users import UserStore
+from mediq.stores.audit_trail import AuditTrail
 from mediq.stores.database import migrate, open_database
-from mediq.stores.eventlog import SqliteEventLog
-from mediq.stores.jobs import SqliteJobStore
-from mediq.stores.users import UserStore
-from tests.contract.stores.conftest import a_user
-from tests.contract.stores.crash_writer import IMAGE
+from tests.fixtures.stores.backends import a_user
+from tests.fixtures.stores.crash_writer import IMAGE
 
 ROUNDS = (1, 40, 150)
 """After how many acknowledged writes each process is killed."""
@@ -20,7 +20,7 @@ ROUNDS = (1, 40, 150)
 def killed_after(lines: int, store: str, folder: Path) -> list[list[str]]:
     """Everything that a writer on `store` acknowledged until it was killed, somewhere behind `lines` lines."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.contract.stores.crash_writer", store, str(folder)],
+        [sys.executable, "-m", "tests.fixtures.stores.crash_writer", store, str(folder)],
         cwd=Path(__file__).parents[3],
         stdout=subprocess.PIPE,
         text=True,

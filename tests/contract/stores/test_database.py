@@ -12,13 +12,13 @@ from sqlalchemy import event, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from mediq.actors.users.users import UserStore
 from mediq.messages.errors import Unavailable
 from mediq.stores import database
 from mediq.stores.database import migrate, open_database, ping, reading, writing
 from mediq.stores.sqlite_file import SqliteFile, UnknownSchema
 from mediq.stores.tables import audit
-from mediq.stores.users import UserStore
-from tests.contract.stores.conftest import NOW, a_user
+from tests.fixtures.stores.backends import NOW, a_user
 
 AN_ACT = insert(audit).values(at=NOW, action="test")
 

@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from mediq.actors.cards.job_store.sqlite import SqliteJobStore
+from mediq.actors.queue.event_store.sqlite import SqliteEventLog
+from mediq.actors.users.users import UserStore
 from mediq.messages.errors import StorageFull
 from mediq.stores.database import migrate, open_database
-from mediq.stores.eventlog import SqliteEventLog
-from mediq.stores.jobs import SqliteJobStore
-from mediq.stores.users import UserStore
-from tests.contract.stores.conftest import NOW, Clock, a_job, a_user, unfinished
-from tests.contract.stores.full_disk import until_full
+from tests.fixtures.stores.backends import NOW, Clock, a_job, a_user, unfinished
+from tests.fixtures.stores.full_disk import until_full
 
 SMALL = 256 * 1024
 
@@ -99,7 +99,7 @@ def namespace() -> list[str]:
 def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     if not (command := namespace()):
         pytest.skip("this machine does not let us mount a small disk")
-    script = 'mount -t tmpfs -o size=2m tmpfs "$1" && exec "$2" -m tests.contract.stores.full_disk "$1"'
+    script = 'mount -t tmpfs -o size=2m tmpfs "$1" && exec "$2" -m tests.fixtures.stores.full_disk "$1"'
     walked = subprocess.run(
         [*command, "sh", "-c", script, "sh", str(tmp_path), sys.executable],
         cwd=Path(__file__).parents[3],

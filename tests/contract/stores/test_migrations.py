@@ -15,16 +15,16 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mediq.messages.audit import Entry
-from mediq.stores.audit import AuditTrail
+from mediq.actors.users.users import UserStore
+from mediq.messages.audit_entry import AuditEntry
+from mediq.stores.audit_trail import AuditTrail
 from mediq.stores.database import migrate, open_database, reading, writing
 from mediq.stores.migrations import HEAD
 from mediq.stores.migrations.apply import configuration
 from mediq.stores.sqlite_file import UnknownSchema
 from mediq.stores.tables import metadata
-from mediq.stores.users import UserStore
-from tests.contract.stores.conftest import NOW, a_user
 from tests.fixtures.servers import MariaDB
+from tests.fixtures.stores.backends import NOW, a_user
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ async def test_from_an_earlier_version_with_what_it_holds(empty: AsyncEngine) ->
     async with writing(empty) as connection:
         await connection.run_sync(earlier)
     user = await UserStore(empty).create(a_user(1))
-    await AuditTrail(empty).record(Entry(at=NOW, action="user.create", subject=user.id))
+    await AuditTrail(empty).record(AuditEntry(at=NOW, action="user.create", subject=user.id))
     await migrate(empty)
     assert await UserStore(empty).get(user.id) == user
     assert [entry.subject for _, entry in await AuditTrail(empty).before(subject=user.id)] == [user.id]
@@ -122,8 +122,9 @@ async def test_a_migration_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 START = """
 import asyncio, sys
-from mediq.messages.audit import Entry
-from mediq.stores.audit import AuditTrail
+from mediq.messages.audit_entry import AuditEntry
+
+from mediq.stores.audit_trail import AuditTrail
 from mediq.stores.database import migrate, open_database
 
 async def start():

@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from mediq.actors.users.users import UserStore
 from mediq.messages.errors import Unavailable
 from mediq.stores import database
-from mediq.stores.database import migrate, open_database, ping, reading, repeated, writing
-from mediq.stores.faults import Contended
+from mediq.stores.database import migrate, open_database, ping, reading, retry_on_conflict, writing
+from mediq.stores.driver_errors import Contended
 from mediq.stores.tables import audit, users
-from mediq.stores.users import UserStore
-from tests.contract.stores.conftest import NOW, a_user, cut_off
 from tests.fixtures.servers import MariaDB
+from tests.fixtures.stores.backends import NOW, a_user, cut_off
 
 PATIENCE = 0.5
 """Seconds after which these tests give up on the server."""
@@ -211,7 +211,7 @@ async def test_of_two_in_each_others_way_both_get_through(engine: AsyncEngine) -
     both_hold_one = asyncio.Barrier(2)
     runs = 0
 
-    @repeated
+    @retry_on_conflict
     async def cross(first: str, second: str) -> None:
         nonlocal runs
         runs += 1

@@ -13,19 +13,19 @@ import pytest
 from redis import exceptions
 from redis.asyncio import Redis as Client
 
-from mediq.domain.events import Recorded
+from mediq.actors.cards.job_store.redis import RedisJobStore
+from mediq.actors.cards.job_store.sqlite import Job
+from mediq.actors.queue.command_processor import Ledger
+from mediq.actors.queue.event_store.redis import RedisEventLog
+from mediq.actors.queue.event_store.sqlite import VersionConflict
+from mediq.actors.queue.rules.events import Recorded
 from mediq.messages.errors import Fault, StorageFull, Unavailable
 from mediq.stores import redis_server
-from mediq.stores.eventlog import VersionConflict
-from mediq.stores.jobs import Job
-from mediq.stores.ledger import Ledger
-from mediq.stores.redis_eventlog import RedisEventLog
-from mediq.stores.redis_jobs import RedisJobStore
 from mediq.stores.redis_server import RedisServer, fault_of, warnings_about
-from tests.contract.stores.conftest import a_job, cut_off, unfinished
-from tests.contract.stores.test_ledger import add
+from tests.contract.actors.queue.test_command_processor import add
+from tests.fixtures.queue.journal import CLINIC
 from tests.fixtures.servers import Redis
-from tests.unit.domain.journal import CLINIC
+from tests.fixtures.stores.backends import a_job, cut_off, unfinished
 
 PATIENCE = redis_server.ANSWER_SECONDS
 """Seconds after which a store gives up on the server."""

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from mediq.actors.cards.job_store.sqlite import SqliteJobStore
 from mediq.messages.errors import Unavailable
 from mediq.stores import sqlite_file
-from mediq.stores.jobs import SqliteJobStore
 from mediq.stores.sqlite_file import SqliteFile, UnknownSchema, make_ready
-from tests.contract.stores.conftest import Clock, a_job
+from tests.fixtures.stores.backends import Clock, a_job
 
 ONE = "CREATE TABLE IF NOT EXISTS one (n INTEGER PRIMARY KEY);"
 TWO = "CREATE TABLE IF NOT EXISTS two (n INTEGER PRIMARY KEY);"

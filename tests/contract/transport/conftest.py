@@ -3,8 +3,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from mediq.transport.base import Transport
-from tests.contract.transport.harness import BACKENDS, Backend
-from tests.contract.transport.rabbit_harness import RabbitBackend
+from tests.fixtures.transport.harness import BACKENDS, Backend
+from tests.fixtures.transport.rabbit_harness import RabbitBackend
 
 
 @pytest.fixture(params=sorted([*BACKENDS, "rabbitmq"]))

@@ -9,7 +9,7 @@ from mediq.messages.errors import MailboxFull, Unavailable, Unroutable
 from mediq.messages.principal import Principal
 from mediq.transport.base import Transport
 from mediq.transport.envelope import Envelope, Kind
-from tests.contract.transport.harness import PATIENCE, Backend, consume, letter, named, send_all
+from tests.fixtures.transport.harness import PATIENCE, Backend, consume, letter, named, send_all
 
 
 async def test_messages_come_in_the_order_in_which_they_were_sent(transport: Transport) -> None:

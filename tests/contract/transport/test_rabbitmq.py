@@ -11,11 +11,11 @@ import pytest
 from mediq.messages.errors import MailboxFull, Unavailable, Unroutable
 from mediq.transport.base import Delivery, Transport
 from mediq.transport.envelope import encode_frame
-from mediq.transport.rabbitmq import RabbitTransport
-from mediq.transport.rabbitmq_topology import DELIVERIES
-from tests.contract.transport.harness import PATIENCE, consume, letter, listen, named, send_all
-from tests.contract.transport.rabbit_harness import RabbitBackend, RecordedTransport
+from mediq.transport.rabbitmq.topology import DELIVERIES
+from mediq.transport.rabbitmq.transport import RabbitTransport
 from tests.fixtures.servers import RabbitMQ
+from tests.fixtures.transport.harness import PATIENCE, consume, letter, listen, named, send_all
+from tests.fixtures.transport.rabbit_harness import RabbitBackend, RecordedTransport
 
 RECOVERY = 40.0
 """Seconds within which everything must work again after a fault."""
@@ -317,7 +317,7 @@ async def test_what_a_killed_process_had_comes_to_another(
     inbox = await consume(transport, "box")
     await inbox.binding.close()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.contract.transport.rabbit_consumer", rabbitmq_url),
+        *(sys.executable, "-m", "tests.fixtures.transport.rabbit_consumer", rabbitmq_url),
         stdout=asyncio.subprocess.PIPE,
     )
     try:

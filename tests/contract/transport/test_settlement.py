@@ -6,7 +6,7 @@ import pytest
 
 from mediq.transport.base import MAX_ATTEMPTS, Delivery, Transport
 from mediq.transport.envelope import encode_frame
-from tests.contract.transport.harness import Backend, consume, letter, named, send_all
+from tests.fixtures.transport.harness import Backend, consume, letter, named, send_all
 
 
 async def test_acknowledged_means_forgotten(backend: Backend, transport: Transport) -> None:

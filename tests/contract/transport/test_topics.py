@@ -6,7 +6,7 @@ from mediq.domain.roles import Role
 from mediq.messages.principal import Principal
 from mediq.transport.base import Transport
 from mediq.transport.envelope import Kind
-from tests.contract.transport.harness import Backend, letter, listen, named
+from tests.fixtures.transport.harness import Backend, letter, listen, named
 
 
 async def test_nobody_listening_is_no_error(transport: Transport) -> None:

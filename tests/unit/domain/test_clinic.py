@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from mediq.domain.checks import problems
 from mediq.domain.clinic import DEFAULT, TIMEZONES, Clinic, Counter, Policy, Service
+from mediq.domain.clinic_checks import problems
 from mediq.domain.errors import Invalid
-from tests.unit.domain.journal import CLINIC
+from tests.fixtures.queue.journal import CLINIC
 
 
 def clinic(**changes: Any) -> Clinic:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from mediq.domain.commands import CallNext, OpenCounter
+from mediq.actors.queue.rules.commands import CallNext, OpenCounter
 from mediq.domain.errors import Conflict
 from mediq.domain.idempotency import derive, marked, refuse_other_use, split
-from tests.unit.domain.journal import Journal
+from tests.fixtures.queue.journal import Journal
 
 
 def test_a_marked_key_comes_apart_again() -> None:
@@ -19,7 +19,7 @@ def test_another_fingerprint_is_another_use() -> None:
     for first, now in (("a1", "a2"), ("a1", ""), (None, "a1")):
         with pytest.raises(Conflict) as refused:
             refuse_other_use(first, now)
-        assert refused.value.reason == "key-reused"
+        assert refused.value.code == "key-reused"
 
 
 def test_the_queue_compares_what_was_asked_to_the_letter() -> None:
@@ -30,4 +30,4 @@ def test_the_queue_compares_what_was_asked_to_the_letter() -> None:
     for command, fields in ((OpenCounter, {"why": "siang"}), (CallNext, {})):
         with pytest.raises(Conflict) as refused:
             journal.do(command, counter="1", key="k~2", **fields)
-        assert refused.value.reason == "key-reused"
+        assert refused.value.code == "key-reused"

@@ -8,22 +8,23 @@ import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
-from mediq.actors.gateway import GatewayActor
+from mediq.actors.gateway.actor import GatewayActor
+from mediq.actors.users import auth_messages as auth
+from mediq.actors.users import messages as user
+from mediq.actors.users.tokens import Tokens
+from mediq.app import now
 from mediq.config import Http
 from mediq.domain.clinic import DEFAULT
 from mediq.domain.roles import Role
-from mediq.http.app import Gateway
-from mediq.http.tokens import Tokens
-from mediq.kernel import bus as buses
-from mediq.kernel.actor import Actor, handles
-from mediq.kernel.breaker import Breaker
-from mediq.kernel.bus import Bus
-from mediq.kernel.context import Context
-from mediq.messages import auth, user
+from mediq.http.gateway import Gateway
 from mediq.messages.errors import NotFound, Unavailable
 from mediq.messages.principal import Principal
-from mediq.roles import now
-from tests.unit.kernel.support import AT_ONCE, House
+from mediq.runtime import bus as buses
+from mediq.runtime.actor import Actor, handles
+from mediq.runtime.bus import Bus
+from mediq.runtime.circuit_breaker import Breaker
+from mediq.runtime.context import Context
+from tests.fixtures.runtime import AT_ONCE, Application
 
 TOKENS = Tokens("a" * 32, "b" * 32)
 SITI = Principal("siti", Role.ADMIN_FASKES, "s-1")
@@ -52,19 +53,19 @@ class Users(Actor):
 
 
 class SlowUsers(Actor):
-    """Takes three seconds of the house's clock to look a session up."""
+    """Takes three seconds of the application's clock to look a session up."""
 
     name = "user"
 
-    def __init__(self, bus: Bus, house: House) -> None:
+    def __init__(self, bus: Bus, application: Application) -> None:
         super().__init__(bus)
-        self.house = house
+        self.application = application
         self.contexts: list[Context] = []
 
     @handles(auth.CheckSession)
     async def check_session(self, message: auth.CheckSession, context: Context) -> auth.SessionState:
         self.contexts.append(context)
-        self.house.clock.advance(3.0)
+        self.application.clock.advance(3.0)
         return auth.SessionState(alive=True)
 
     @handles(user.GetProfile)
@@ -74,20 +75,20 @@ class SlowUsers(Actor):
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    house = House()
+async def application() -> AsyncIterator[Application]:
+    application = Application()
     mailboxes = {name: name for name in ("user", "queue", "ocr", "gateway")}
-    house.bus = Bus(house.transport, mailboxes, retry=AT_ONCE, clock=house.clock)
-    house.bus.breakers["user"] = Breaker("user", clock=house.clock)
-    async with house:
-        await house.employ(GatewayActor(house.bus))
-        yield house
+    application.bus = Bus(application.transport, mailboxes, retry=AT_ONCE, clock=application.clock)
+    application.bus.breakers["user"] = Breaker("user", clock=application.clock)
+    async with application:
+        await application.employ(GatewayActor(application.bus))
+        yield application
 
 
 @pytest.fixture
-async def client(house: House) -> AsyncIterator[TestClient[Any, Any]]:
+async def client(application: Application) -> AsyncIterator[TestClient[Any, Any]]:
     gateway = Gateway(
-        house.bus,
+        application.bus,
         Http(),
         DEFAULT,
         TOKENS,
@@ -102,15 +103,15 @@ async def client(house: House) -> AsyncIterator[TestClient[Any, Any]]:
 
 
 async def test_looking_a_session_up_and_asking_have_one_time_together(
-    house: House, client: TestClient[Any, Any]
+    application: Application, client: TestClient[Any, Any]
 ) -> None:
-    users = SlowUsers(house.bus, house)
-    await house.employ(users)
-    began = house.clock()
+    users = SlowUsers(application.bus, application)
+    await application.employ(users)
+    began = application.clock()
     assert (await client.get("/users/profile", headers=BEARER)).status == 404
     assert [context.deadline for context in users.contexts] == [began + 5.0, began + 5.0]
     # The token is believed now, and the whole time is there for what was asked.
-    again = house.clock()
+    again = application.clock()
     assert (await client.get("/users/profile", headers=BEARER)).status == 404
     assert users.contexts[-1].deadline == again + 5.0
 
@@ -149,7 +150,7 @@ async def problem(answer: ClientResponse) -> tuple[int, str]:
 
 
 async def test_a_service_that_fails_is_left_alone_until_it_works_again(
-    house: House, client: TestClient[Any, Any]
+    application: Application, client: TestClient[Any, Any]
 ) -> None:
     works = False
 
@@ -158,8 +159,8 @@ async def test_a_service_that_fails_is_left_alone_until_it_works_again(
             raise NotFound("Pengguna tidak ditemukan.")
         raise Unavailable
 
-    users = Users(house.bus, profile)
-    await house.employ(users)
+    users = Users(application.bus, profile)
+    await application.employ(users)
     assert await circuit(client) == "closed"
     answer = await client.get("/users/profile", headers=BEARER)
     assert (answer.status, users.asked) == (503, 3), "what only reads is asked three times"
@@ -172,17 +173,17 @@ async def test_a_service_that_fails_is_left_alone_until_it_works_again(
     assert (int(refused.headers["Retry-After"]), users.asked) == (10, asked)
     assert await circuit(client) == "open"
 
-    house.clock.advance(10.0)
+    application.clock.advance(10.0)
     assert (await client.get("/users/profile", headers=BEARER)).status == 503
     assert (users.asked, await circuit(client)) == (asked + 1, "open"), "one probe"
     works = True
-    house.clock.advance(10.0)
+    application.clock.advance(10.0)
     assert (await client.get("/users/profile", headers=BEARER)).status == 404
     assert await circuit(client) == "closed"
 
 
 async def test_a_service_that_hangs_costs_each_caller_their_time_until_it_is_left_alone(
-    house: House, client: TestClient[Any, Any]
+    application: Application, client: TestClient[Any, Any]
 ) -> None:
     gate = asyncio.Event()
 
@@ -190,22 +191,22 @@ async def test_a_service_that_hangs_costs_each_caller_their_time_until_it_is_lef
         await gate.wait()
         raise NotFound("Pengguna tidak ditemukan.")
 
-    await house.employ(Users(house.bus, profile))
-    house.bus.timeout = 0.05
+    await application.employ(Users(application.bus, profile))
+    application.bus.timeout = 0.05
     answers = [await client.get("/users/profile", headers=BEARER) for _ in range(20)]
     told = [await problem(answer) for answer in answers]
     assert set(told) == {(504, "timeout"), (503, "breaker-open")}
     assert told == sorted(told, reverse=True), "first the one, then the other"
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in answers)
-    house.bus.timeout = 5.0
+    application.bus.timeout = 5.0
     gate.set()
-    house.clock.advance(10.0)
+    application.clock.advance(10.0)
     assert (await client.get("/users/profile", headers=BEARER)).status == 404
     assert await circuit(client) == "closed"
 
 
 async def test_a_service_with_too_much_to_do_turns_callers_away_soon(
-    house: House, client: TestClient[Any, Any], monkeypatch: pytest.MonkeyPatch
+    application: Application, client: TestClient[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = asyncio.Event()
     gate.set()
@@ -214,11 +215,11 @@ async def test_a_service_with_too_much_to_do_turns_callers_away_soon(
         await gate.wait()
         raise NotFound("Pengguna tidak ditemukan.")
 
-    await house.employ(Users(house.bus, profile))
+    await application.employ(Users(application.bus, profile))
     assert (await client.get("/users/profile", headers=BEARER)).status == 404
     gate.clear()
     monkeypatch.setattr(buses, "_ROOM_SECONDS", 0.05)
-    house.broker.capacity = 2
+    application.broker.capacity = 2
     crowd = [asyncio.create_task(client.get("/users/profile", headers=BEARER)) for _ in range(30)]
     turned_away = 0
     for coming in asyncio.as_completed(crowd):

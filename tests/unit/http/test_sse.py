@@ -15,7 +15,7 @@ from mediq.http import sse
 from mediq.http.middleware import Reception
 from mediq.http.server import HttpServer, Site
 from mediq.http.sse import Channel, Stream, Streams, frame
-from tests.fixtures.house import HANG
+from tests.fixtures.application import HANG
 from tests.fixtures.ports import free_port
 
 RETRY = b"retry: 1000\n\n"
@@ -137,12 +137,12 @@ async def served(board: Board) -> AsyncIterator[Served]:
     server = HttpServer(site, "127.0.0.1", port, 5.0)
     await server.start()
     running = asyncio.create_task(server.run())
-    house = Served(site, port)
+    application = Served(site, port)
     try:
         async with asyncio.timeout(HANG):
-            yield house
+            yield application
     finally:
-        for client in house.clients:
+        for client in application.clients:
             client.leave()
         await server.stop()
         await running
@@ -151,9 +151,9 @@ async def served(board: Board) -> AsyncIterator[Served]:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[Served]:
-    async with served(Board()) as house:
-        yield house
+async def application() -> AsyncIterator[Served]:
+    async with served(Board()) as application:
+        yield application
 
 
 def test_a_frame_is_one_event_whatever_is_in_it() -> None:
@@ -161,59 +161,59 @@ def test_a_frame_is_one_event_whatever_is_in_it() -> None:
     assert made == b'id: 17\nevent: ticket-called\ndata: {"text":"a\\n\\ndata: b\\r\\nid: 1"}\n\n'
 
 
-async def test_everyone_gets_a_snapshot_and_then_every_event_in_order(house: Served) -> None:
-    first = await house.come()
+async def test_everyone_gets_a_snapshot_and_then_every_event_in_order(application: Served) -> None:
+    first = await application.come()
     await first.begin()
-    house.board.happen(1, 2)
-    second = await house.come()
+    application.board.happen(1, 2)
+    second = await application.come()
     assert await second.chunk() == RETRY + b"snapshot 2"
-    house.board.happen(3)
+    application.board.happen(3)
     assert [await first.chunk() for _ in range(3)] == [b"<1>", b"<2>", b"<3>"]
     assert await second.chunk() == b"<3>"
     assert b"Content-Type: text/event-stream\r\n" in first.head
 
 
-async def test_what_happens_while_an_answer_begins_is_told_once(house: Served) -> None:
-    house.site.meanwhile = [1]
-    client = await house.come()
+async def test_what_happens_while_an_answer_begins_is_told_once(application: Served) -> None:
+    application.site.meanwhile = [1]
+    client = await application.come()
     await client.begin()  # made after it
-    house.site.meanwhile = [2]
-    again = await house.come(headers="Last-Event-ID: 1\r\n")
+    application.site.meanwhile = [2]
+    again = await application.come(headers="Last-Event-ID: 1\r\n")
     assert await again.chunk() == RETRY + b"<2>"
-    house.board.happen(3)
+    application.board.happen(3)
     assert await again.chunk() == b"<3>"
     assert [await client.chunk() for _ in range(2)] == [b"<2>", b"<3>"]
 
 
-async def fall_behind(house: Served) -> int:
+async def fall_behind(application: Served) -> int:
     """Let so much happen that the one client, who does not read, is behind; the last version that was written to it."""
-    transport = house.stream._transport
+    transport = application.stream._transport
     version, most = 0, 0
-    while not house.stream._protocol.writing_paused:
+    while not application.stream._protocol.writing_paused:
         version += 1
-        house.board.happen(version, length=BIG)
+        application.board.happen(version, length=BIG)
         await asyncio.sleep(0)
     for later in range(version + 1, version + 100):
-        house.board.happen(later, length=BIG)
+        application.board.happen(later, length=BIG)
         most = max(most, transport.get_write_buffer_size())
     assert most < sse._BUFFER + 2 * BIG, "what it has not read is bounded"
     return version
 
 
-async def test_a_slow_client_gets_a_snapshot_and_costs_no_more_memory(house: Served) -> None:
-    slow = await house.come(slow=True)
-    last = await fall_behind(house)
-    quick = await house.come()
+async def test_a_slow_client_gets_a_snapshot_and_costs_no_more_memory(application: Served) -> None:
+    slow = await application.come(slow=True)
+    last = await fall_behind(application)
+    quick = await application.come()
     assert await quick.chunk() == RETRY + b"snapshot 2"
-    house.board.happen(1000)
+    application.board.happen(1000)
     assert await quick.chunk() == b"<1000>", "nobody waits for another"
     await slow.begin()
     for version in range(1, last + 1):
         assert (await slow.chunk()).rstrip() == b"<%d>" % version
     assert await slow.chunk() == b"snapshot 3", "made when it is written, not when events were left out"
-    house.board.happen(1001)
+    application.board.happen(1001)
     assert await slow.chunk() == b"<1001>", "and from then on events again"
-    assert house.board.snapshots == 3
+    assert application.board.snapshots == 3
 
 
 by_the_system = pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot be told")
@@ -221,12 +221,12 @@ by_the_system = pytest.mark.skipif(sys.platform != "linux", reason="other system
 
 @pytest.mark.parametrize("limit", ["_SEND_SECONDS", pytest.param("_SILENT_SECONDS", marks=by_the_system)])
 async def test_a_client_that_takes_nothing_is_given_up(
-    house: Served, monkeypatch: pytest.MonkeyPatch, limit: str
+    application: Served, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     monkeypatch.setattr(sse, limit, 0.1)
-    client = await house.come(slow=True)
-    await fall_behind(house)
-    await house.site.streams.left.wait()
+    client = await application.come(slow=True)
+    await fall_behind(application)
+    await application.site.streams.left.wait()
     try:
         while await client.reader.read(BIG):
             pass
@@ -234,79 +234,79 @@ async def test_a_client_that_takes_nothing_is_given_up(
         pass  # as the one who reads sees it, too, once what had come is read
 
 
-async def test_after_a_loss_everyone_gets_a_snapshot_and_nothing_that_is_part_of_it(house: Served) -> None:
-    clients = [await house.come(), await house.come()]
+async def test_after_a_loss_everyone_gets_a_snapshot_and_nothing_that_is_part_of_it(application: Served) -> None:
+    clients = [await application.come(), await application.come()]
     for number, client in enumerate(clients, start=1):
         assert await client.chunk() == RETRY + b"snapshot %d" % number
-    house.board.channel.reset()
-    house.board.happen(5, 6)
+    application.board.channel.reset()
+    application.board.happen(5, 6)
     assert sorted([await client.chunk() for client in clients]) == [b"snapshot 3", b"snapshot 4"]
-    house.board.happen(7)
+    application.board.happen(7)
     assert [await client.chunk() for client in clients] == [b"<7>", b"<7>"]
 
 
-async def test_a_channel_that_closes_ends_its_streams(house: Served) -> None:
-    client = await house.come()
+async def test_a_channel_that_closes_ends_its_streams(application: Served) -> None:
+    client = await application.come()
     await client.begin()
-    house.board.happen(1)
-    house.board.channel.close()
-    house.board.happen(2)
+    application.board.happen(1)
+    application.board.channel.close()
+    application.board.happen(2)
     assert [await client.chunk(), await client.chunk()] == [b"<1>", b""]
     await client.ask()  # over the same connection, as a browser comes back
     assert await client.chunk() == RETRY + b"snapshot 2"
 
 
-async def test_a_stream_ends_when_its_time_is_up(house: Served) -> None:
-    house.site.seconds = 0.05
-    client = await house.come()
+async def test_a_stream_ends_when_its_time_is_up(application: Served) -> None:
+    application.site.seconds = 0.05
+    client = await application.come()
     await client.begin()
     assert await client.chunk() == b""
 
 
-async def test_a_drain_ends_every_stream_and_takes_no_more(house: Served) -> None:
-    client = await house.come()
+async def test_a_drain_ends_every_stream_and_takes_no_more(application: Served) -> None:
+    client = await application.come()
     await client.begin()
-    house.site.drain()
+    application.site.drain()
     assert await client.chunk() == b""
-    assert b" 503 " in (await house.come()).head
+    assert b" 503 " in (await application.come()).head
 
 
-async def test_a_stream_shows_that_it_lives(house: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stream_shows_that_it_lives(application: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "_PING_SECONDS", 0.01)
-    clients = [await house.come(), await house.come()]
+    clients = [await application.come(), await application.come()]
     for client in clients:
         await client.chunk()
         assert [await client.chunk() for _ in range(3)] == [b": ping\n\n"] * 3
 
 
 @pytest.mark.parametrize("headers", ["", "Connection: keep-alive\r\n"])
-async def test_a_client_of_the_old_protocol_gets_no_chunks_and_sees_the_end(house: Served, headers: str) -> None:
-    client = await house.come(version="1.0", headers=headers)
+async def test_a_client_of_the_old_protocol_gets_no_chunks_and_sees_the_end(application: Served, headers: str) -> None:
+    client = await application.come(version="1.0", headers=headers)
     assert b"chunked" not in client.head
-    house.board.happen(1)
+    application.board.happen(1)
     expected = RETRY + b"snapshot 1<1>"
     assert await client.reader.readexactly(len(expected)) == expected
-    house.board.channel.close()
+    application.board.channel.close()
     assert await client.reader.read() == b""
 
 
-async def test_a_client_that_leaves_is_forgotten_at_once(house: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_leaves_is_forgotten_at_once(application: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "_PING_SECONDS", 3600.0)
-    client = await house.come()
+    client = await application.come()
     await client.begin()
-    assert len(house.board.channel.streams) == 1
+    assert len(application.board.channel.streams) == 1
     client.leave()
-    await house.site.streams.left.wait()
-    assert not house.board.channel.streams
-    assert not house.site.streams._count
+    await application.site.streams.left.wait()
+    assert not application.board.channel.streams
+    assert not application.site.streams._count
 
 
-async def test_a_stream_that_fails_is_told_of_and_ends(house: Served) -> None:
-    client = await house.come()
+async def test_a_stream_that_fails_is_told_of_and_ends(application: Served) -> None:
+    client = await application.come()
     await client.begin()
     with capture_logs() as lines:
-        house.board.channel.snapshot = lambda: frame("snapshot", 1, object())
-        house.board.channel.reset()
+        application.board.channel.snapshot = lambda: frame("snapshot", 1, object())
+        application.board.channel.reset()
         assert await client.reader.read() == b""
     assert [line["event"] for line in lines if line["log_level"] == "error"] == ["event stream failed"]
 
@@ -319,7 +319,7 @@ async def test_a_stream_that_fails_is_told_of_and_ends(house: Served) -> None:
         (11, [b"<12>"]),
         (5, [b"<6>", b"<7>", b"<8>", b"<9>", b"<10>", b"<11>", b"<12>"]),
         (4, [b"snapshot 1"]),  # its next event has left the ring
-        (13, [b"snapshot 1"]),  # from another life of the house
+        (13, [b"snapshot 1"]),  # from another life of the application
         (0, [b"snapshot 1"]),
     ],
 )

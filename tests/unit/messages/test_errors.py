@@ -1,5 +1,8 @@
 """Errors on the wire: each comes back as what it was, and none is taken for another."""
 
+import subprocess
+import sys
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -36,7 +39,7 @@ def test_a_refusal_survives_the_wire(
     got = over_the_wire(cls(detail, code=code, errors=fields, retry_after=wait))
     assert type(got) is cls
     assert isinstance(got, DomainError)
-    assert (got.detail, got.reason, got.errors, got.retry_after) == (detail, code or cls.code, tuple(fields), wait)
+    assert (got.detail, got.code, got.errors, got.retry_after) == (detail, code or cls.kind, tuple(fields), wait)
     assert str(got) == detail
 
 
@@ -51,11 +54,20 @@ def test_a_fault_survives_the_wire(cls: type[Fault], detail: str, wait: float | 
 @pytest.mark.parametrize("cls", FAULTS)
 def test_a_fault_without_words_says_its_sentence(cls: type[Fault]) -> None:
     assert cls().detail
-    assert cls().detail == (cls.__doc__ or "").splitlines()[0]
+    assert cls().detail == cls.words
 
 
-def test_no_two_kinds_have_the_same_code() -> None:
-    codes = [cls.code for cls in [*subclasses(DomainError), *subclasses(Fault)]]
+def test_an_error_has_words_where_docstrings_are_stripped() -> None:
+    script = (
+        "from mediq.messages.errors import Unavailable; from mediq.stores.driver_errors import Contended; "
+        "print(Unavailable().detail == Contended().detail == Unavailable.words != '')"
+    )
+    told = subprocess.run([sys.executable, "-OO", "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout == "True\n"
+
+
+def test_no_two_kinds_have_the_same_name() -> None:
+    codes = [cls.kind for cls in [*subclasses(DomainError), *subclasses(Fault)]]
     assert sorted(codes) == sorted(set(codes))
 
 

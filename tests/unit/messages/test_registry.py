@@ -28,7 +28,7 @@ by_pattern = pytest.mark.parametrize("spec", SPECS, ids=[spec.pattern for spec i
 by_request = pytest.mark.parametrize("spec", REQUESTS, ids=[spec.pattern for spec in REQUESTS])
 
 
-def test_the_house_has_requests_and_events() -> None:
+def test_the_application_has_requests_and_events() -> None:
     assert len(REQUESTS) > 20
     assert len(EVENTS) > 10
 
@@ -45,7 +45,7 @@ def test_every_message_is_frozen(spec: Spec[Any]) -> None:
 
 
 @by_request
-def test_every_request_is_addressed_to_a_service_of_the_house(spec: Spec[Any]) -> None:
+def test_every_request_is_addressed_to_a_service_of_the_application(spec: Spec[Any]) -> None:
     assert spec.service in {"gateway", "user", "audit", "ocr", "reader", "queue"}
 
 

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image, ImageDraw
 
 from mediq.domain.card import FIELDS, KEY_FIELDS, Refusal
-from mediq.ocr_engine import fields
+from mediq.ocr_engine.fields import fields
+from mediq.ocr_engine.fields.reread import Strip, strips_for
 from mediq.ocr_engine.reader import CardReader
-from mediq.ocr_engine.second_look import Strip, strips_for
-from tests.fixtures.specimen_camera import shoot
-from tests.fixtures.specimen_papers import PAPERS, paper
-from tests.fixtures.specimens import VARIANTS, Variant, font, jpeg, person, photograph, render
+from tests.fixtures.specimens.camera import shoot
+from tests.fixtures.specimens.cards import VARIANTS, Variant, font, jpeg, person, photograph, render
+from tests.fixtures.specimens.papers import PAPERS, paper
 from tests.fixtures.visitors import CLEAN, card
 
 

@@ -1,0 +1,129 @@
+"""The audit trail's own desk, apart from the user service's, so that neither waits for the other."""
+
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta, tzinfo
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from mediq.actors.audit import messages as audit
+from mediq.actors.audit.merge_pages import Cursor, Part, merge
+from mediq.actors.audit.messages import EntryList, GetQueueAudit, Wanted
+from mediq.actors.queue.messages import GetClinic
+from mediq.domain import csv_table as sheet
+from mediq.messages.audit_entry import AuditEntry
+from mediq.messages.document import Document
+from mediq.messages.registry import Done
+from mediq.runtime.actor import Actor, handles
+from mediq.runtime.bus import Bus
+from mediq.runtime.context import Context
+from mediq.runtime.periodic import every
+from mediq.stores.audit_trail import PURGED, AuditTrail
+
+_PURGE_SECONDS: Final = 3600.0
+_SEARCHES: Final = 5
+"""How often the queue's log is searched on for one page, which may then hold fewer entries than were wanted."""
+_EXPORTED: Final = 1000
+"""Entries in one part of an export."""
+_COLUMNS: Final = AuditEntry.__struct_fields__
+_FIRST_DAY: Final = date(1970, 1, 1)
+_LAST_DAY: Final = date(9998, 12, 31)
+
+
+class AuditActor(Actor):
+    """Answers `audit.*`. Entries are kept for as long as `keep`; those of the queue's log for as long as the log."""
+
+    name = "audit"
+
+    def __init__(self, bus: Bus, trail: AuditTrail, *, keep: timedelta, clock: Callable[[], datetime]) -> None:
+        super().__init__(bus)
+        self._trail = trail
+        self._keep = keep
+        self._clock = clock
+
+    async def run(self) -> None:
+        await every(_PURGE_SECONDS, self._purge)
+
+    @handles(audit.FindAudit)
+    async def find(self, message: audit.FindAudit, context: Context) -> EntryList:
+        part = await self._read(message, message.limit, await self._zone())
+        return EntryList(data=tuple(part.entries), next=None if part.next is None else str(part.next))
+
+    @handles(audit.ExportAudit)
+    async def export(self, message: audit.ExportAudit, context: Context) -> Document:
+        zone = await self._zone()
+        part = await self._read(message, _EXPORTED, zone)
+        # Each part, since anyone may ask for any part.
+        await self._trail.record(self._entry(context, "audit.export", why=_told(message)))
+        table = [[_cell(getattr(entry, name), zone) for name in _COLUMNS] for entry in part.entries]
+        return Document(
+            media_type="text/csv; charset=utf-8",
+            content=sheet.rows(table if message.before else [_COLUMNS, *table]),
+            name=f"audit-{self._clock().astimezone(zone):%Y%m%d-%H%M}.csv",
+            next=None if part.next is None else str(part.next),
+        )
+
+    @handles(audit.RecordAct)
+    async def record(self, message: audit.RecordAct, context: Context) -> Done:
+        await self._trail.record(self._entry(context, message.action, message.subject, message.why))
+        return Done()
+
+    async def _read(self, wanted: Wanted, limit: int, zone: tzinfo) -> Part:
+        """At most `limit` entries of both trails."""
+        since = _begin(wanted.from_, zone) if wanted.from_ else None
+        until = _begin(wanted.to, zone) + timedelta(days=1) if wanted.to else None
+        found = Part([], Cursor.parse(wanted.before) if wanted.before else None)
+        for _ in range(_SEARCHES):
+            start, left = found.next, limit - len(found.entries)
+            noted = await self._trail.before(
+                start.place if start else None,
+                limit=left,
+                since=since,
+                until=until,
+                actor=wanted.actor,
+                action=wanted.action,
+                subject=wanted.subject,
+            )
+            told = await self.bus.ask(
+                GetQueueAudit(
+                    since=since,
+                    until=until,
+                    actor=wanted.actor,
+                    action=wanted.action,
+                    subject=wanted.subject,
+                    before=start.version if start else None,
+                    limit=left,
+                )
+            )
+            part = merge(start, noted, len(noted) == left, told.entries, told.next, left)
+            found = Part(found.entries + part.entries, part.next)
+            if part.next is None or len(found.entries) == limit:
+                break
+        return found
+
+    def _entry(self, context: Context, action: str, subject: str | None = None, why: str | None = None) -> AuditEntry:
+        return AuditEntry.by(
+            context.principal, self._clock(), action, subject=subject, why=why, request_id=context.request_id
+        )
+
+    async def _purge(self) -> None:
+        while await self._trail.purge(self._clock() - self._keep) == PURGED:
+            pass
+
+    async def _zone(self) -> tzinfo:
+        """The clinic's time zone, which an administrator may change."""
+        return ZoneInfo((await self.bus.ask(GetClinic())).timezone)
+
+
+def _begin(day: date, zone: tzinfo) -> datetime:
+    """The instant at which a day begins in `zone`; days that no clinic can mean count as the nearest that it can."""
+    return datetime.combine(min(max(day, _FIRST_DAY), _LAST_DAY), time.min, zone)
+
+
+def _told(wanted: Wanted) -> str | None:
+    """What was asked for, in words for the trail."""
+    names = {"from_": "from", "to": "to", "actor": "actor", "action": "action", "subject": "subject"}
+    return ", ".join(f"{name}={value}" for field, name in names.items() if (value := getattr(wanted, field))) or None
+
+
+def _cell(value: object, zone: tzinfo) -> object:
+    return value.astimezone(zone).isoformat() if isinstance(value, datetime) else value

@@ -1,0 +1,55 @@
+"""How fast each service goes: the service times that estimates are made of, kept as events come in."""
+
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from mediq.actors.queue.rules.state import RECENT, SAME_HOUR, Pace, Queue
+from mediq.actors.queue.rules.ticket import AT_COUNTER, Status, Ticket
+
+
+def worked(before: Ticket, action: str) -> bool:
+    """Whether that action ended a stretch of service at the ticket's counter."""
+    match action:
+        case "ticket-completed" | "ticket-transferred":
+            return before.status in AT_COUNTER
+        case "ticket-held":
+            return before.status is Status.IN_PROGRESS
+        case _:
+            return False
+
+
+def clocked(queue: Queue, served: Ticket, at: datetime) -> Queue:
+    """The queue with one more service time, of a ticket as it was before its service ended."""
+    seconds, hour = _seconds(served, at), hour_key(served.service, at)
+    pace = queue.paces.get(served.service, Pace())
+    pace = Pace(finished=pace.finished + 1, seconds=(*pace.seconds, seconds)[-RECENT:])
+    same = (*queue.hours.get(hour, ()), seconds)[-SAME_HOUR:]
+    return replace(queue, paces=queue.paces.set(served.service, pace), hours=queue.hours.set(hour, same))
+
+
+def unclocked(queue: Queue, served: Ticket, at: datetime) -> Queue:
+    """The queue without that service time again, because its end was undone."""
+    seconds, hour = _seconds(served, at), hour_key(served.service, at)
+    pace = queue.paces.get(served.service, Pace())
+    pace = Pace(finished=pace.finished - 1, seconds=_without_last(pace.seconds, seconds))
+    same = _without_last(queue.hours.get(hour, ()), seconds)
+    return replace(queue, paces=queue.paces.set(served.service, pace), hours=queue.hours.set(hour, same))
+
+
+def hour_key(service: str, at: datetime) -> str:
+    """Under which `Queue.hours` keeps a service's times of an hour; UTC will do, as no zone here is off by minutes."""
+    return f"{service}/{at.astimezone(UTC).hour}"
+
+
+def _seconds(served: Ticket, at: datetime) -> float:
+    began = served.started_at or served.called_at
+    assert began is not None
+    return (at - began).total_seconds()
+
+
+def _without_last(samples: tuple[float, ...], value: float) -> tuple[float, ...]:
+    for i in range(len(samples) - 1, -1, -1):
+        if samples[i] == value:
+            return samples[:i] + samples[i + 1 :]
+    return samples

@@ -1,0 +1,192 @@
+"""Who is next: the clinic's rule of fairness, and the priority a patient is given.
+
+URGENT goes first, always. Then whoever has waited `max_wait_minutes` or longer, longest first. Then HIGH before NORMAL,
+but after `high_in_a_row` HIGH a waiting NORMAL. LOW when nobody else waits. Within a priority, by turn.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from itertools import islice, takewhile
+from operator import itemgetter
+
+from mediq.actors.queue.rules.commands import AddPatient, Prioritise
+from mediq.actors.queue.rules.sorted_tickets import Key, Place, Row, by_turn
+from mediq.actors.queue.rules.ticket import REASONS, Priority, Ticket
+from mediq.actors.queue.rules.waiting_line import Line
+from mediq.domain.clinic import Clinic, Policy
+from mediq.domain.errors import Invalid
+
+
+def next_in_turn(lines: Sequence[Line], at: datetime, policy: Policy) -> Place | None:
+    """Whom a counter that takes these lines calls now; None when nobody waits."""
+    urgent = _first(lines, Priority.URGENT)
+    if urgent is not None:
+        return urgent
+    longest = _soonest([line.arrivals for line in lines])
+    if longest is not None and longest.since <= _cutoff(at, policy):
+        return longest
+    high, normal = _first(lines, Priority.HIGH), _first(lines, Priority.NORMAL)
+    owed = normal is not None and sum(line.high_run for line in lines) >= policy.high_in_a_row
+    if high is not None and not owed:
+        return high
+    return normal or _first(lines, Priority.LOW)
+
+
+def high_run_after(run: int, called: Priority) -> int:
+    """How many HIGH have been called since the last NORMAL, after one more call."""
+    if called is Priority.HIGH:
+        return run + 1
+    return 0 if called is Priority.NORMAL else run
+
+
+def call_order(line: Line, at: datetime, policy: Policy) -> Iterator[Place]:
+    """Everyone in one line in the order in which they are called if nobody joins and no wait passes its limit."""
+    yield from line.lane(Priority.URGENT)
+    overdue = _overdue(line, _cutoff(at, policy))
+    yield from overdue
+    run = _run_after(line, overdue)
+    gone = {place.ticket_id for place in overdue}
+    high, normal, low = (
+        [place for place in line.lane(p) if place.ticket_id not in gone]
+        for p in (Priority.HIGH, Priority.NORMAL, Priority.LOW)
+    )
+    h = n = 0
+    while h < len(high) or n < len(normal):
+        if h < len(high) and not (n < len(normal) and run >= policy.high_in_a_row):
+            yield high[h]
+            h, run = h + 1, run + 1
+        else:
+            yield normal[n]
+            n, run = n + 1, 0
+    yield from low
+
+
+def people_ahead(line: Line, place: Place, at: datetime, policy: Policy) -> int:
+    """How many are called before this place in :func:`call_order`, counted without walking the line."""
+    urgent = line.lane(Priority.URGENT)
+    lane = line.lane(place.priority)
+    index = lane.index(place)
+    if place.priority is Priority.URGENT:
+        return index
+    cutoff = _cutoff(at, policy)
+    if place.since <= cutoff:
+        return len(urgent) + line.arrivals.index(place)
+    overdue = _overdue(line, cutoff)
+    index -= sum(o.priority is place.priority and lane.index(o) < index for o in overdue)
+    high = len(line.lane(Priority.HIGH)) - sum(o.priority is Priority.HIGH for o in overdue)
+    normal = len(line.lane(Priority.NORMAL)) - sum(o.priority is Priority.NORMAL for o in overdue)
+    many = policy.high_in_a_row
+    before_first_normal = max(0, many - _run_after(line, overdue))
+    if place.priority is Priority.HIGH:
+        later = index - before_first_normal
+        others = 0 if later < 0 else min(normal, 1 + later // many)
+    elif place.priority is Priority.NORMAL:
+        others = min(high, before_first_normal + index * many)
+    else:
+        others = high + normal
+    return len(urgent) + len(overdue) + index + others
+
+
+def turn_back(line: Line, ticket: Ticket, at: datetime, order: int, policy: Policy) -> Key:
+    """The place in line, by turn and order, of a skipped patient who came back, as the clinic has chosen.
+
+    "After three" means after three others are called, whatever their priority, or as many more as come before this
+    priority anyway. `order` is the one to take at the end of the lane.
+    """
+    lane = line.lane(ticket.priority)
+    first, last = lane.first, lane.last
+    if first is None or last is None:
+        return (at, order)
+    end = (max(at, last.turn), order)
+    if policy.requeue == "end":
+        return end
+    head = (first.turn, first.order - 1)
+    if policy.requeue == "head":
+        return head
+    for key in (head, *map(by_turn, islice(lane, 3))):
+        place = Place(ticket.id, ticket.priority, key[0], at, key[1])
+        if people_ahead(line.join(place), place, at, policy) >= 3:
+            return key
+    return end
+
+
+def granted(command: AddPatient | Prioritise, clinic: Clinic) -> tuple[Priority, str | None]:
+    """The priority that a command gives, and why; raises as :func:`grant`.
+
+    Whoever changes the priority of a patient who waits has the last word: then age alone raises nothing.
+    """
+    born = command.born
+    if isinstance(command, Prioritise) and command.priority_reason != "lansia":
+        born = None
+    today = clinic.day(command.at)
+    return grant(command.priority, command.priority_reason, born, today, clinic.policy.elderly_age)
+
+
+def lower(one: Priority, other: Priority) -> bool:
+    """Whether the one is called later than the other."""
+    order = list(Priority)
+    return order.index(one) > order.index(other)
+
+
+def grant(
+    asked: Priority | None, reason: str | None, born: date | None, today: date, elderly_age: int
+) -> tuple[Priority, str | None]:
+    """The priority a patient gets, and why.
+
+    A reason alone is enough. HIGH needs one unless the birth date gives lansia; URGENT can only mean darurat. Age
+    raises whatever is lower than HIGH.
+
+    Raises:
+        Invalid: on field `priority_reason`.
+    """
+    age = None if born is None else age_on(born, today)
+    if reason is not None and reason not in REASONS:
+        raise Invalid.field("priority_reason", f"Alasan prioritas harus salah satu dari {', '.join(REASONS)}.")
+    if reason == "lansia" and age is not None and age < elderly_age:
+        raise Invalid.field("priority_reason", f"Pasien berusia {age} tahun, belum lansia ({elderly_age} tahun).")
+    if asked is Priority.URGENT and reason is None:
+        reason = "darurat"
+    if reason is not None:
+        if asked not in (None, REASONS[reason]):
+            raise Invalid.field("priority_reason", f"Alasan {reason} tidak sesuai dengan prioritas {asked}.")
+        return REASONS[reason], reason
+    if age is not None and age >= elderly_age:
+        return Priority.HIGH, "lansia"
+    if asked is Priority.HIGH:
+        raise Invalid.field("priority_reason", "Prioritas HIGH memerlukan alasan: lansia, hamil, atau disabilitas.")
+    return asked or Priority.NORMAL, None
+
+
+def age_on(born: date, today: date) -> int:
+    """Completed years of age."""
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+
+def _first(lines: Sequence[Line], priority: Priority) -> Place | None:
+    return _soonest([line.lane(priority) for line in lines])
+
+
+def _soonest(rows: Sequence[Row]) -> Place | None:
+    """Who is first of those at the head of rows that are sorted alike."""
+    if len(rows) == 1:
+        return rows[0].first
+    heads = [(row.key(place), place) for row in rows if (place := row.first) is not None]
+    return min(heads, key=itemgetter(0))[1] if heads else None
+
+
+def _cutoff(at: datetime, policy: Policy) -> datetime:
+    return at - timedelta(minutes=policy.max_wait_minutes)
+
+
+def _overdue(line: Line, cutoff: datetime) -> tuple[Place, ...]:
+    first = line.arrivals.first
+    if first is None or first.since > cutoff:
+        return ()
+    return tuple(takewhile(lambda place: place.since <= cutoff, line.arrivals))
+
+
+def _run_after(line: Line, called: Sequence[Place]) -> int:
+    run = line.high_run
+    for place in called:
+        run = high_run_after(run, place.priority)
+    return run

@@ -1,0 +1,110 @@
+"""Signing in and staying signed in. The user service answers these."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from mediq.actors.users.user import User
+from mediq.messages.registry import Done, Event, Request, event, request
+
+Email = Annotated[str, msgspec.Meta(max_length=254, pattern=r"^(?![\s\S]*\s)[^@]+@[^@]+\.[^@.]+$")]
+NewPassword = Annotated[str, msgspec.Meta(min_length=10, max_length=256)]
+Password = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
+
+
+class Tokens(msgspec.Struct, frozen=True, kw_only=True):
+    """A signed-in session: show `access_token` as a bearer for `expires_in` seconds, then refresh."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    user: User
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the scheme's name
+
+
+class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
+    """What a browser is told that is signed in by its cookie, whose token no script may see."""
+
+    user: User
+
+
+@request("auth.login.admin", service="user")
+class LoginAdmin(Request[Tokens], frozen=True, kw_only=True):
+    """Sign a member of staff in."""
+
+    email: Email
+    password: Password
+
+
+@request("auth.login.user", service="user")
+class LoginUser(Request[Tokens], frozen=True, kw_only=True):
+    """Sign a patient in by what stands on their card; the date of birth is needed where the clinic wants it too."""
+
+    nik: Annotated[str, msgspec.Meta(max_length=32)]
+    nama: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    tgl_lahir: Annotated[str, msgspec.Meta(max_length=32)] | None = None
+
+
+@request("auth.refresh", service="user")
+class Refresh(Request[Tokens], frozen=True, kw_only=True):
+    """Exchange a refresh token for new tokens; showing an old one again ends the session."""
+
+    refresh_token: Secret
+
+
+@request("auth.logout", service="user", idempotent=True)
+class Logout(Request[Done], frozen=True, kw_only=True):
+    """End the session of whoever asks."""
+
+
+@request("auth.logout-all", service="user", idempotent=True)
+class LogoutAll(Request[Done], frozen=True, kw_only=True):
+    """End all sessions of whoever asks, wherever they are signed in."""
+
+
+@request("auth.change-password", service="user")
+class ChangePassword(Request[Done], frozen=True, kw_only=True):
+    """Take another password; all sessions but the present one end."""
+
+    current_password: Password
+    new_password: NewPassword
+
+
+@request("auth.reset-password", service="user", idempotent=True)
+class ResetPassword(Request[Done], frozen=True, kw_only=True):
+    """Give somebody else another password; all their sessions end."""
+
+    id: str
+    new_password: NewPassword
+
+
+@request("auth.setup", service="user")
+class SetUp(Request[Tokens], frozen=True, kw_only=True):
+    """Create the first administrator with the one-time token printed at the first start."""
+
+    token: Secret
+    email: Email
+    password: NewPassword
+    nama: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class SessionState(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a session is alive. It ends when its holder gets another role."""
+
+    alive: bool
+
+
+@request("auth.check-session", service="user", idempotent=True)
+class CheckSession(Request[SessionState], frozen=True, kw_only=True):
+    """Internal: what a gateway asks before it believes a token that it has not seen of late."""
+
+    session_id: str
+
+
+@event("auth.session-ended")
+class SessionEnded(Event, frozen=True, kw_only=True):
+    """One session, or all of a user's, ended before their time: every gateway forgets that it believed them."""
+
+    user_id: str | None = None
+    session_id: str | None = None

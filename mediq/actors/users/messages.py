@@ -1,0 +1,141 @@
+"""What the user service is asked and tells."""
+
+from datetime import date
+from typing import Annotated
+
+import msgspec
+
+from mediq.actors.users.auth_messages import Email, NewPassword, Tokens
+from mediq.actors.users.user import User
+from mediq.domain.roles import Role
+from mediq.messages.pagination import Page, PageLimit, PageNumber
+from mediq.messages.registry import Done, Event, Request, event, request
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Text = Annotated[str, msgspec.Meta(max_length=300)]
+NikText = Annotated[str, msgspec.Meta(max_length=32)]
+
+
+class Ktp(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a card beside NIK and name, as they are printed."""
+
+    provinsi: Text | None = None
+    kabupaten_kota: Text | None = None
+    tempat_lahir: Text | None = None
+    tgl_lahir: Text | None = None
+    jenis_kelamin: Text | None = None
+    gol_darah: Text | None = None
+    alamat: Text | None = None
+    rt_rw: Text | None = None
+    kel_desa: Text | None = None
+    kecamatan: Text | None = None
+    agama: Text | None = None
+    status_perkawinan: Text | None = None
+    pekerjaan: Text | None = None
+    kewarganegaraan: Text | None = None
+    berlaku_hingga: Text | None = None
+
+
+@request("user.create")
+class CreateUser(Request[User], Ktp, frozen=True, kw_only=True):
+    """Create a user by hand: a patient needs NIK and name, staff need e-mail and password."""
+
+    nama: Name
+    nik: NikText | None = None
+    email: Email | None = None
+    password: NewPassword | None = None
+    role: Role = Role.PASIEN
+
+
+@request("user.create-from-ocr")
+class CreateFromOcr(Request[User], Ktp, frozen=True, kw_only=True):
+    """Register the holder of a card. Whoever is known by this NIK already is returned as they are."""
+
+    nik: NikText
+    nama: Name
+
+
+@request("user.create-device")
+class CreateDevice(Request[Tokens], frozen=True, kw_only=True):
+    """Let a device in that patients use alone, in place of the administrator who asks at it: their session ends."""
+
+    nama: Name
+
+
+class NikKnown(msgspec.Struct, frozen=True, kw_only=True):
+    exists: bool
+    user_id: str | None = None
+
+
+@request("user.check-nik", idempotent=True)
+class CheckNik(Request[NikKnown], frozen=True, kw_only=True):
+    """Whether a patient with this NIK is registered."""
+
+    nik: NikText
+
+
+@request("user.profile", idempotent=True)
+class GetProfile(Request[User], frozen=True, kw_only=True):
+    """The record of whoever asks."""
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody as the queue must know them: whether they are a patient, who has a NIK, and when they were born."""
+
+    id: str
+    patient: bool
+    born: date | None
+
+
+@request("user.find-people", idempotent=True)
+class FindPeople(Request[tuple[Person, ...]], frozen=True, kw_only=True):
+    """Internal: those of these users that there are, in no order."""
+
+    ids: tuple[str, ...]
+
+
+@request("user.read", idempotent=True)
+class ReadUser(Request[User], frozen=True, kw_only=True):
+    """One user's record, as staff look at it; the audit trail keeps who did."""
+
+    id: str
+
+
+@request("user.findAll", idempotent=True)
+class FindUsers(Request[Page[User]], frozen=True, kw_only=True):
+    """Users by name, NIK or e-mail, a page at a time."""
+
+    page: PageNumber = 1
+    limit: PageLimit = 20
+    search: Annotated[str, msgspec.Meta(max_length=100)] | None = None
+    role: Role | None = None
+
+
+@request("user.updateRole", idempotent=True)
+class UpdateRole(Request[User], frozen=True, kw_only=True):
+    """Give a user another role; their sessions end."""
+
+    id: str
+    role: Role
+
+
+@request("user.delete", idempotent=True)
+class DeleteUser(Request[Done], frozen=True, kw_only=True):
+    """Delete a user; their sessions end."""
+
+    id: str
+
+
+@event("user.created")
+class UserCreated(Event, frozen=True, kw_only=True):
+    user_id: str
+
+
+@event("user.updated")
+class UserUpdated(Event, frozen=True, kw_only=True):
+    user_id: str
+
+
+@event("user.deleted")
+class UserDeleted(Event, frozen=True, kw_only=True):
+    user_id: str

@@ -1,0 +1,78 @@
+"""The one-time token that makes the clinic's first administrator: there is no default account."""
+
+import hmac
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from mediq.actors.users.users import ADMIN, User, add_user, count_admins
+from mediq.messages.audit_entry import AuditEntry
+from mediq.messages.errors import Conflict, Unauthenticated, Unavailable
+from mediq.stores.audit_trail import insert_entry
+from mediq.stores.database import reading, retry_on_conflict, writing
+from mediq.stores.driver_errors import Contended
+from mediq.stores.tables import setup_tokens
+
+_ONLY = 1
+
+
+class SetupStore:
+    """The set-up token in the SQL database: one or none. Every method may raise `Unavailable`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @retry_on_conflict
+    async def issue(self, token_hash: str, now: datetime) -> None:
+        """Keep the hash of a new token; an earlier one no longer counts.
+
+        Raises:
+            Conflict: `already-set-up`, there is an administrator.
+        """
+        try:
+            async with writing(self._engine) as connection:
+                if await count_admins(connection):
+                    raise _done()
+                await connection.execute(delete(setup_tokens))
+                await connection.execute(insert(setup_tokens).values(id=_ONLY, token_hash=token_hash, issued_at=now))
+        except IntegrityError:  # another process has just issued the first
+            raise Contended(Unavailable().detail) from None
+
+    @retry_on_conflict
+    async def redeem(self, token_hash: str, admin: User, password_hash: str, *, act: AuditEntry | None = None) -> User:
+        """Spend the token, add `admin` as ADMIN_FASKES and note the `act`, all or nothing; a token is spent once.
+
+        Raises:
+            Conflict: `already-set-up`, there is an administrator; `nik-taken`, `email-taken`: the token stays good.
+            Unauthenticated: `setup-token-unknown`.
+        """
+        first = msgspec.structs.replace(admin, role=ADMIN)
+        try:
+            async with writing(self._engine) as connection:
+                # Whoever holds this row is the only one who redeems.
+                kept = (
+                    await connection.execute(select(setup_tokens.c.token_hash).with_for_update())
+                ).scalar_one_or_none()
+                if await count_admins(connection):
+                    raise _done()
+                if kept is None or not hmac.compare_digest(kept.encode(), token_hash.encode()):
+                    raise Unauthenticated("Tautan penyiapan ini tidak berlaku.", code="setup-token-unknown")
+                await add_user(connection, first, password_hash)
+                await connection.execute(delete(setup_tokens))
+                await insert_entry(connection, act)
+        except IntegrityError:
+            raise Unavailable from None
+        return first
+
+    async def pending(self) -> bool:
+        """Whether a token waits to be redeemed and there is no administrator."""
+        async with reading(self._engine) as connection:
+            waiting = (await connection.execute(select(setup_tokens.c.id))).first() is not None
+            return waiting and not await count_admins(connection)
+
+
+def _done() -> Conflict:
+    return Conflict("Administrator pertama sudah ada.", code="already-set-up")

@@ -1,0 +1,384 @@
+"""The composition root: which role runs what, over which stores and which transport. The only file that knows all.
+
+What is large is imported where it is made, so that a process pays for its own roles and servers alone.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from mediq.actors.gateway.actor import GatewayActor
+from mediq.actors.users.tokens import Tokens
+from mediq.config import ConfigError, Settings
+from mediq.data_dir import kept_secrets
+from mediq.domain.card import Reading
+from mediq.http.health_endpoints import Operations
+from mediq.http.server import HttpServer
+from mediq.messages.errors import Invalid, TooLarge, Unsupported
+from mediq.messages.health import DetailedHealth
+from mediq.runtime.actor import Actor
+from mediq.runtime.bus import Bus
+from mediq.runtime.cell import ActorCell
+from mediq.runtime.circuit_breaker import BreakerPolicy
+from mediq.runtime.health import VERSION, circuits, overall, probe
+from mediq.runtime.retry import RetryPolicy
+from mediq.runtime.supervisor import Child, ChildSpec, Strategy, Supervisor
+from mediq.startup_errors import reached
+from mediq.transport.base import Transport
+from mediq.transport.memory import MemoryBroker, MemoryTransport
+
+if TYPE_CHECKING:
+    from mediq.actors.cards.worker import ReaderActor
+    from mediq.http.gateway import Gateway
+    from mediq.store_factory import Stores
+
+PORTS: Final = {"gateway": 3001, "user": 3000, "ocr": 3002, "queue": 3003}
+"""The roles that a process can take, each with its port; of several, the first one's counts."""
+
+
+def parse_roles(words: str) -> frozenset[str]:
+    """The roles that `--role` names, separated by commas; `all` stands for every one.
+
+    Raises:
+        ConfigError: one of them does not exist.
+    """
+    named = frozenset(word.strip() for word in words.split(","))
+    if named == {"all"}:
+        return frozenset(PORTS)
+    if unknown := named - set(PORTS):
+        raise ConfigError(f"There is no role {', '.join(sorted(unknown))!r}; choose all, {', '.join(PORTS)}.")
+    return named
+
+
+def check_roles(settings: Settings, roles: Collection[str]) -> None:
+    """Refuse roles that could not reach one another, or would share what only one process may have.
+
+    Raises:
+        ConfigError: naming what to set.
+    """
+    servers = settings.servers
+    split = set(roles) != set(PORTS)
+    if not (split or servers.rabbitmq_url):
+        return
+    needed = {
+        "RABBITMQ_URL": servers.rabbitmq_url,
+        "JWT_SECRET": settings.auth.jwt_secret,
+        "JWT_REFRESH_SECRET": settings.auth.jwt_refresh_secret,
+    }
+    if split and "user" in roles:
+        needed["DATABASE_URL"] = servers.database_url
+    if split and not {"ocr", "queue"}.isdisjoint(roles):
+        needed["REDIS_URL"] = servers.redis_url
+    if missing := [name for name, value in needed.items() if not value]:
+        raise ConfigError(
+            f"Role {', '.join(sorted(roles))} needs {', '.join(missing)}; "
+            "set what is missing, or run --role all without RABBITMQ_URL."
+        )
+
+
+def is_embedded(settings: Settings, roles: Collection[str]) -> bool:
+    """Whether a process of these roles keeps anything in the data folder, which is then its alone."""
+    servers = settings.servers
+    return bool(
+        ("user" in roles and not servers.database_url)
+        or (not {"ocr", "queue"}.isdisjoint(roles) and not servers.redis_url)
+        or not (settings.auth.jwt_secret and settings.auth.jwt_refresh_secret)
+    )
+
+
+def token_signer(settings: Settings) -> Tokens:
+    """The signer of tokens, with the settings' secrets or those that the data folder keeps.
+
+    Raises:
+        ConfigError: a secret is too short, or the two are the same.
+    """
+    auth = settings.auth
+    access, refresh = auth.jwt_secret, auth.jwt_refresh_secret
+    if not (access and refresh):
+        kept = kept_secrets(settings.folder)
+        access, refresh = access or kept["jwt_secret"], refresh or kept["jwt_refresh_secret"]
+    for name, secret in (("JWT_SECRET", access), ("JWT_REFRESH_SECRET", refresh)):
+        if len(secret.encode()) < 32:
+            raise ConfigError(f"{name} must be at least 32 bytes long.")
+    if access == refresh:
+        raise ConfigError("JWT_SECRET and JWT_REFRESH_SECRET must differ.")
+    return Tokens(
+        access,
+        refresh,
+        access_seconds=auth.access_minutes * 60,
+        refresh_seconds=auth.refresh_days * 86_400,
+        cookie_seconds=auth.cookie_hours * 3600,
+    )
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class House:
+    """One process's children, in the order in which they stand on one another.
+
+    Raises:
+        ConfigError: the settings do not fit the roles.
+    """
+
+    def __init__(self, settings: Settings, roles: Collection[str]) -> None:
+        check_roles(settings, roles)
+        self._settings = settings
+        self._roles = roles
+        self._tokens = token_signer(settings)
+        self._mailboxes = {
+            "user": settings.servers.user_queue,
+            "audit": f"{settings.servers.user_queue}.audit",
+            "ocr": settings.servers.ocr_queue,
+            "queue": settings.servers.queue_queue,
+            "reader": f"{settings.servers.ocr_queue}.jobs",
+            "gateway": f"gateway.{secrets.token_hex(6)}",
+        }
+        self._passwords = ThreadPoolExecutor(2, thread_name_prefix="argon2")
+        self._began = time.monotonic()
+        self._stores: Stores
+        self._transport: Transport
+        self._bus: Bus
+        self._reader: ReaderActor | None = None
+
+    def supervisor(self) -> Supervisor:
+        """Stores, then transport, then bus, then actors, then the port; stopped in the opposite order."""
+        grace = self._settings.http.grace_seconds
+        specs = [
+            *([ChildSpec(name="stores", factory=self._make_stores)] if set(self._roles) - {"gateway"} else []),
+            ChildSpec(name="transport", factory=self._make_transport),
+            ChildSpec(name="bus", factory=self._make_bus),
+            ChildSpec(name="actors", factory=self._make_actors, shutdown=2 * grace + 5),
+            ChildSpec(name="http", factory=self._make_server, shutdown=grace + 5),
+        ]
+        return Supervisor("mediq", specs, Strategy.REST_FOR_ONE)
+
+    def _make_stores(self) -> Child:
+        from mediq.store_factory import Stores
+
+        self._stores = Stores(self._settings, self._roles)
+        return self._stores
+
+    def _make_transport(self) -> Child:
+        capacity = self._settings.bus.mailbox_capacity
+        if url := self._settings.servers.rabbitmq_url:
+            from mediq.transport.rabbitmq.transport import RabbitTransport
+
+            self._transport = RabbitTransport(url, capacity=capacity)
+        else:
+            self._transport = MemoryTransport(MemoryBroker(capacity=capacity))
+        return _TransportChild(self._transport)
+
+    def _make_bus(self) -> Child:
+        settings = self._settings.bus
+        self._bus = Bus(
+            self._transport,
+            self._mailboxes,
+            timeout=settings.timeout_ms / 1000,
+            retry=RetryPolicy(attempts=settings.retry_attempts),
+            breaker=BreakerPolicy(failures=settings.breaker_threshold),
+        )
+        return self._bus
+
+    def _make_actors(self) -> Child:
+        makers: dict[str, list[Callable[[], Actor]]] = {
+            "user": [self._make_audit, self._make_user],
+            "queue": [self._make_queue],
+            "ocr": [self._make_reader, self._make_ocr],  # the desk tells the reader as soon as it starts
+            "gateway": [lambda: GatewayActor(self._bus)],
+        }
+        specs = [
+            ChildSpec(name=role, factory=partial(self._cell, make), shutdown=self._settings.http.grace_seconds)
+            for role, of_role in makers.items()
+            if role in self._roles
+            for make in of_role
+        ]
+        return Supervisor("actors", specs)
+
+    def _cell(self, make: Callable[[], Actor]) -> Child:
+        actor = make()
+        return ActorCell(actor, self._transport, self._mailboxes[actor.name], private=actor.name == "gateway")
+
+    def _make_user(self) -> Actor:
+        from mediq.actors.users.actor import UserActor
+        from mediq.actors.users.credentials import CredentialStore
+        from mediq.actors.users.sessions import SessionStore
+        from mediq.actors.users.setup_tokens import SetupStore
+        from mediq.actors.users.sign_in import UserStores
+        from mediq.actors.users.users import UserStore
+        from mediq.stores.audit_trail import AuditTrail
+        from mediq.stores.database import ping
+
+        engine = self._stores.engine
+        return UserActor(
+            self._bus,
+            UserStores(
+                UserStore(engine, clock=now),
+                CredentialStore(engine, clock=now),
+                SessionStore(engine),
+                SetupStore(engine),
+                AuditTrail(engine),
+                partial(ping, engine),
+            ),
+            self._tokens,
+            patient_login=self._settings.auth.patient_login,
+            patient_birth_date=self._settings.auth.patient_birth_date,
+            invite=self._invite,
+            executor=self._passwords,
+            clock=now,
+        )
+
+    def _make_audit(self) -> Actor:
+        from mediq.actors.audit.actor import AuditActor
+        from mediq.stores.audit_trail import AuditTrail
+
+        keep = timedelta(days=self._settings.auth.audit_days)
+        return AuditActor(self._bus, AuditTrail(self._stores.engine), keep=keep, clock=now)
+
+    def _invite(self, token: str) -> None:
+        """Print the link under which the first administrator is made; the token is kept and logged nowhere."""
+        http = self._settings.http
+        port = http.port if "gateway" in self._roles else None  # else it is this process's own
+        address = http.public_url.rstrip("/") or f"http://localhost:{port or PORTS['gateway']}"
+        print(f"Buat administrator pertama di {address}/setup#{token}", flush=True)  # noqa: T201
+
+    def _make_queue(self) -> Actor:
+        from mediq.actors.queue.actor import QueueActor
+
+        return QueueActor(
+            self._bus,
+            self._stores.event_log,
+            self._settings.clinic,
+            shared=bool(self._settings.servers.redis_url),
+            cleanup_seconds=self._settings.queue.cleanup_interval_ms / 1000,
+            clock=now,
+        )
+
+    def _make_ocr(self) -> Actor:
+        from mediq.actors.cards.actor import OcrActor
+
+        return OcrActor(
+            self._bus,
+            self._stores.jobs,
+            keep=timedelta(minutes=self._settings.ocr.keep_minutes),
+            ready=lambda: self._reader is not None and self._reader.ready,
+            preview=partial(preview, max_pixels=self._settings.ocr.max_pixels),
+            clock=now,
+        )
+
+    def _make_reader(self) -> Actor:
+        from mediq.actors.cards.worker import ReaderActor
+
+        settings = self._settings.ocr
+        self._reader = ReaderActor(
+            self._bus,
+            self._stores.jobs,
+            partial(load_reader, settings.threads),
+            readers=settings.readers,
+            timeout=settings.timeout_ms / 1000,
+            clock=now,
+        )
+        return self._reader
+
+    def _make_server(self) -> Child:
+        settings = self._settings.http
+        site = self._make_gateway() if "gateway" in self._roles else Operations(self._report)
+        port = settings.port
+        if port is None:
+            port = next(port for role, port in PORTS.items() if role in self._roles)
+        return HttpServer(site, settings.host, port, settings.grace_seconds)
+
+    def _make_gateway(self) -> "Gateway":
+        from mediq.http.gateway import Gateway
+
+        ocr = self._settings.ocr
+        return Gateway(
+            self._bus,
+            self._settings.http,
+            self._settings.clinic,
+            self._tokens,
+            upload_max_size=ocr.upload_max_size,
+            check_image=partial(check_image, allowed=ocr.allowed_file_types, max_pixels=ocr.max_pixels),
+            redis_url=self._settings.servers.redis_url,
+            clock=now,
+        )
+
+    async def _report(self) -> DetailedHealth:
+        """How this process and what it stands on are."""
+        questions = {"broker": self._transport.ping, **self._stores.questions()}
+        found = await asyncio.gather(*(probe(question) for question in questions.values()))
+        parts = dict(zip(questions, found, strict=True)) | circuits(self._bus)
+        return DetailedHealth(
+            status=overall(parts, *questions),
+            version=VERSION,
+            uptime_seconds=round(time.monotonic() - self._began, 1),
+            parts=parts,
+        )
+
+
+class _TransportChild(Child):
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._stopped = asyncio.Event()
+
+    async def start(self) -> None:
+        with reached("RABBITMQ_URL"):
+            await self._transport.start()
+
+    async def run(self) -> None:
+        try:
+            await self._stopped.wait()
+        finally:
+            await self._transport.stop()
+
+    async def stop(self) -> None:
+        self._stopped.set()
+
+
+def load_reader(threads: int) -> Callable[[bytes], Reading]:
+    """Load the card reader's models; imported here, since only who reads cards should pay for them."""
+    from mediq.ocr_engine.reader import CardReader
+
+    reader = CardReader(threads=threads)
+    reader.load()
+    return reader.read
+
+
+def check_image(data: bytes, *, allowed: Collection[str], max_pixels: int) -> None:
+    """Refuse what is no picture that the reader takes.
+
+    Raises:
+        Unsupported, TooLarge, Invalid: with the sentence for the desk.
+    """
+    from mediq.ocr_engine import errors
+    from mediq.ocr_engine.image import intake
+
+    try:
+        intake.inspect(data, allowed=allowed, max_pixels=max_pixels)
+    except errors.UnsupportedImage as error:
+        raise Unsupported(str(error), code="unsupported-image") from None
+    except errors.ImageTooLarge as error:
+        raise TooLarge(str(error), code="image-too-large") from None
+    except errors.PictureError as error:
+        raise Invalid.field("ktp_image", str(error)) from None
+
+
+def preview(data: bytes, *, max_pixels: int) -> bytes:
+    """An uploaded file as a JPEG for review.
+
+    Raises:
+        Invalid: with the sentence for the desk, when the file cannot be opened.
+    """
+    from mediq.ocr_engine import errors
+    from mediq.ocr_engine.image.preview import preview
+
+    try:
+        return preview(data, max_pixels=max_pixels)
+    except errors.PictureError as error:
+        raise Invalid.field("ktp_image", str(error)) from None

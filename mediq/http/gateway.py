@@ -1,0 +1,120 @@
+"""The gateway's application: the routes of the table, event streams, pages and what operations need."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from aiohttp import web
+
+from mediq.actors.users.tokens import Tokens
+from mediq.config import Http
+from mediq.domain.clinic import Clinic
+from mediq.http import middleware
+from mediq.http.auth import Doorman
+from mediq.http.cors import Cors
+from mediq.http.dispatch import Dispatcher
+from mediq.http.idempotency_keys import Keys
+from mediq.http.openapi import Api
+from mediq.http.origin import Proxies
+from mediq.http.pages import Pages
+from mediq.http.rate_limits import RateLimiter
+from mediq.http.routes import STAFF, Limit, table
+from mediq.http.server import Site
+from mediq.http.sse import Streams
+from mediq.http.streams import Boards
+from mediq.http.uploads import CardDesk
+from mediq.messages.errors import Unavailable
+from mediq.runtime.bus import Bus
+
+_JSON_LIMIT: Final = 65_536
+
+
+class Gateway(Site):
+    """Everything behind the gateway's port.
+
+    `check_image` refuses bytes that are no readable picture; over `redis_url`, if any, gateways count calls together.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        settings: Http,
+        clinic: Clinic,
+        tokens: Tokens,
+        *,
+        upload_max_size: int,
+        check_image: Callable[[bytes], None],
+        redis_url: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.accepting = True
+        self._settings = settings
+        self._tokens = tokens
+        self._streams = Streams(settings.limits.streams)
+        self._doorman = Doorman(tokens, bus, on_ended=self._streams.end_session)
+        self._cards = CardDesk(bus, max_size=upload_max_size, check=check_image)
+        self._limiter = RateLimiter(settings.limits, redis_url)
+        self._dispatcher = Dispatcher(bus, self._doorman, self._limiter, self._cards, Keys(tokens.secret_for("keys")))
+        self._boards = Boards(bus, clinic, clock)
+        self.pages = Pages(self._doorman, self._limiter, self._boards, settings, upload_max_size)
+
+    async def start(self) -> None:
+        await self._doorman.start()
+        await self._cards.start()
+
+    async def run(self) -> None:
+        """Follow the queue for the boards."""
+        try:
+            await self._boards.run()
+        finally:
+            await self._doorman.close()
+            await self._cards.close()
+            await self._limiter.close()
+
+    def drain(self) -> None:
+        """Not ready any more; event streams end, and nobody waits for a card."""
+        self.accepting = False
+        self._streams.end()
+        self._cards.end()
+
+    def application(self) -> web.Application:
+        """The aiohttp application, its middlewares outermost first."""
+        proxies, cors = Proxies(self._settings.trusted_proxies), Cors(self._settings.cors_origins)
+        reception = middleware.Reception(proxies, self.pages.dress)
+        app = web.Application(middlewares=[reception.middleware], client_max_size=_JSON_LIMIT)
+        app.on_response_prepare.append(middleware.on_prepare)
+        if self._settings.cors_origins:
+            app.middlewares.append(cors.middleware)
+            app.on_response_prepare.append(cors.on_prepare)
+        routes = table(open_registration=self._settings.registration == "open")
+        for route in routes:
+            answer = self._dispatcher.handler(route)
+            if route.path == "/":
+                app.router.add_get("/", self.pages.home_or(answer))
+            else:
+                app.router.add_route(route.method, route.path, answer)
+        app.router.add_get("/events/board/{board}", self._board_events, allow_head=False)
+        app.router.add_get("/events/operator", self._operator_events, allow_head=False)
+        app.router.add_get("/events/ticket/{token}", self._ticket_events, allow_head=False)
+        app.router.add_get("/ready", self._ready)
+        app.router.add_get("/metrics", middleware.serve_metrics)
+        Api(routes, self.pages, self._dispatcher).add_to(app)
+        self.pages.add_to(app)
+        return app
+
+    async def _board_events(self, request: web.Request) -> web.StreamResponse:
+        return await self._streams.serve(request, self._boards.board(request.match_info["board"]), "board")
+
+    async def _operator_events(self, request: web.Request) -> web.StreamResponse:
+        owner = await self._dispatcher.admit(request, STAFF, Limit.GENERAL)
+        # No longer than a token lasts: whoever comes back shows a fresh one.
+        seconds = self._tokens.access_seconds
+        return await self._streams.serve(request, self._boards.operators(), "operator", owner=owner, seconds=seconds)
+
+    async def _ticket_events(self, request: web.Request) -> web.StreamResponse:
+        return await self._streams.serve(request, self._boards.ticket(request.match_info["token"]), "ticket")
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        if not self.accepting or not self._boards.ready:
+            raise Unavailable("MediQ belum siap.", retry_after=1)
+        return web.json_response({"ready": True})

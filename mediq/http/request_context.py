@@ -1,0 +1,32 @@
+"""What is known of a request while it is served."""
+
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from mediq.http.origin import Origin
+from mediq.messages.principal import Principal
+
+
+class Facts(msgspec.Struct, kw_only=True):
+    """One request's facts, gathered on its way in.
+
+    `headers` travel with every message that is sent on its behalf. None until they are known are `principal`, who
+    calls, `ratelimit`, the headers that tell them how many calls are left, and `cookie`, the answer's Set-Cookie.
+    """
+
+    request_id: str
+    origin: Origin
+    headers: dict[str, str]
+    principal: Principal | None = None
+    ratelimit: dict[str, str] | None = None
+    cookie: str | None = None
+
+
+FACTS: Final = web.RequestKey("facts", Facts)
+
+
+def facts_of(request: web.Request) -> Facts:
+    """The request's facts, which the reception has written down."""
+    return request[FACTS]

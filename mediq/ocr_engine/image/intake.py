@@ -1,0 +1,153 @@
+"""What a file is, judged by its content, and its picture as an array. Names and declared types are not
+trusted."""
+
+import io
+import warnings
+from collections.abc import Collection
+
+import msgspec
+import numpy as np
+from PIL import Image, ImageOps
+
+from mediq.ocr_engine.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
+from mediq.ocr_engine.image import pdf
+from mediq.ocr_engine.image.picture import Picture
+
+_PAGE_LONGEST = 2000
+"""Pixels of the longer side to which a PDF page is rendered; a card scanned on A4 is then about 800 wide."""
+_SCAN = b"\xff\xda"
+"""What every scan of a JPEG begins with; a progressive one has about ten, each of which goes over all pixels."""
+_MOST_WORK = 600_000_000
+"""Pixels times scans: a file of thousands of scans, a few bytes each, would keep the decoder busy for minutes."""
+_LONGEST = 2600
+"""Pixels of the longer side beyond which a picture is scaled down after decoding: no card needs more."""
+
+
+class ImageInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What the header of a file says. A PDF's width and height are those of its first page as it will be
+    rendered."""
+
+    kind: str
+    width: int
+    height: int
+    pages: int = 1
+
+
+def _kind(data: bytes) -> str | None:
+    if data.startswith(b"\xff\xd8\xff"):
+        return "jpg"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if b"%PDF-" in data[:1024]:
+        return "pdf"
+    return None
+
+
+def inspect(data: bytes, *, allowed: Collection[str], max_pixels: int) -> ImageInfo:
+    """Judge a file by its first bytes and its header, without unpacking pixels.
+
+    `allowed` names kinds as settings do: jpg, jpeg, png, pdf.
+
+    Raises:
+        UnreadableImage: empty, or a header that does not make sense.
+        UnsupportedImage: another kind than those allowed.
+        ImageTooLarge: more than `max_pixels`.
+    """
+    if not data:
+        raise UnreadableImage("empty file")
+    kind = _kind(data)
+    wanted = {"jpg" if name.lower() == "jpeg" else name.lower() for name in allowed}
+    if kind is None or kind not in wanted:
+        raise UnsupportedImage(f"content is {kind or 'of no known kind'}")
+    if kind == "pdf":
+        pages, width, height = pdf.page_size(data, longest=_PAGE_LONGEST)
+        info = ImageInfo(kind="pdf", width=width, height=height, pages=pages)
+    else:
+        with _open(data, kind, max_pixels) as image:
+            info = ImageInfo(kind=kind, width=image.width, height=image.height)
+        if kind == "jpg" and data.count(_SCAN) * info.width * info.height > _MOST_WORK:
+            raise ImageTooLarge("too many scans")
+    if info.width * info.height > max_pixels:
+        raise ImageTooLarge(f"{info.width} x {info.height} pixels")
+    return info
+
+
+def decode(data: bytes, *, max_pixels: int) -> Picture:
+    """The picture in a file as height × width × 3, BGR, uint8, upright by its EXIF orientation.
+
+    A PDF gives its first page. Transparency is laid on white. Beyond 2600 pixels a side, pictures are scaled
+    down.
+
+    Raises:
+        UnreadableImage, UnsupportedImage, ImageTooLarge: as :func:`inspect`, and for damage that only
+        unpacking shows.
+    """
+    if _kind(data) == "pdf":
+        return pdf.render(data, longest=_PAGE_LONGEST)
+    info = inspect(data, allowed=("jpg", "png"), max_pixels=max_pixels)
+    with _open(data, info.kind, max_pixels) as image:
+        try:
+            if info.kind == "jpg" and max(image.size) > 2 * _LONGEST:
+                image.draft("RGB", (_LONGEST, _LONGEST))
+            image.load()
+            return _fitted(_bgr(ImageOps.exif_transpose(_reduced(image))))
+        except (OSError, SyntaxError, ValueError, EOFError, MemoryError, ArithmeticError) as error:
+            raise UnreadableImage(type(error).__name__) from error
+        except Exception as error:  # Pillow's plugins raise struct.error, KeyError and others on damaged files
+            raise UnreadableImage(type(error).__name__) from error
+
+
+def _open(data: bytes, kind: str, max_pixels: int) -> Image.Image:
+    formats = {"jpg": ("JPEG", "MPO"), "png": ("PNG",)}[kind]
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own limit is a module-wide setting; ours is the argument, checked right below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", UserWarning)
+            image: Image.Image = Image.open(io.BytesIO(data), formats=formats)
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge("decompression bomb") from error
+    except Exception as error:  # any damage to a header, whatever Pillow makes of it
+        raise UnreadableImage(type(error).__name__) from error
+    if image.width * image.height > max_pixels:
+        image.close()
+        raise ImageTooLarge(f"{image.width} x {image.height} pixels")
+    return image
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    """A picture of more than twice the useful size halved, or more, before it is copied about."""
+    factor = max(image.size) // _LONGEST
+    if factor < 2 or image.mode not in ("RGB", "RGBA", "L", "LA", "CMYK"):
+        return image
+    exif = image.info.get("exif")
+    smaller = image.reduce(factor)
+    if exif is not None:
+        smaller.info["exif"] = exif
+    return smaller
+
+
+def _fitted(picture: Picture) -> Picture:
+    height, width = picture.shape[:2]
+    factor = _LONGEST / max(height, width)
+    if factor >= 1:
+        return picture
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX), np.uint8)
+
+
+def _bgr(image: Image.Image) -> Picture:
+    if image.mode.startswith("I;16"):
+        grey = (np.asarray(image, np.uint16) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode in ("I", "F"):
+        deep = np.asarray(image, np.float32)
+        top = 65535.0 if deep.max(initial=0) > 255 else 255.0
+        grey = (deep * (255.0 / top)).clip(0, 255).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        layered = image.convert("RGBA")
+        white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, layered)
+    rgb = np.asarray(image.convert("RGB"), np.uint8)
+    return np.ascontiguousarray(rgb[:, :, ::-1])

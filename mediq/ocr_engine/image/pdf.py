@@ -1,0 +1,57 @@
+"""The first page of a PDF. It is opened by a process of its own, as PDFium has one thread, and hostile files."""
+
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from mediq.ocr_engine.errors import UnreadableImage
+from mediq.ocr_engine.image.picture import Picture
+
+_CHILD = Path(__file__).with_name("pdf_page.py")
+_SECONDS = 20.0
+"""Until a process that cannot even start is given up; opening the file has its own, shorter limit there."""
+_HEADER = struct.Struct("<IIIII")
+_NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+"""On Windows, no console flashes up."""
+
+
+def page_size(data: bytes, *, longest: int) -> tuple[int, int, int]:
+    """How many pages there are, and the first one's width and height as :func:`render` gives it.
+
+    Raises:
+        UnreadableImage: damaged, without pages, of an impossible size, or too laborious.
+    """
+    pages, width, height, _, _ = _HEADER.unpack_from(_ask("size", data, longest))
+    return pages, width, height
+
+
+def render(data: bytes, *, longest: int) -> Picture:
+    """The first page, its longer side `longest` pixels.
+
+    Raises:
+        UnreadableImage: as :func:`page_size`.
+    """
+    answer = _ask("render", data, longest)
+    _, width, height, stride, channels = _HEADER.unpack_from(answer)
+    rows = np.frombuffer(answer, np.uint8, height * stride, _HEADER.size).reshape(height, stride)
+    picture = rows[:, : width * channels].reshape(height, width, channels)
+    if channels == 1:
+        picture = np.repeat(picture, 3, axis=2)
+    return np.ascontiguousarray(picture[:, :, :3])
+
+
+def _ask(what: str, data: bytes, longest: int) -> bytes:
+    command = [sys.executable, "-P", str(_CHILD), what, str(longest)]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own file, with arguments of our own
+            command, input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=_SECONDS, check=False,
+            creationflags=_NO_WINDOW,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UnreadableImage(type(error).__name__) from error
+    if done.returncode or len(done.stdout) < _HEADER.size:
+        raise UnreadableImage(f"PDF process ended with {done.returncode}")
+    return done.stdout

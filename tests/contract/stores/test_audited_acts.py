@@ -1,0 +1,196 @@
+"""What is done and what the trail says was done: always both or neither, on every SQL database."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from sqlalchemy import event, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from mediq.actors.users.credentials import CredentialStore
+from mediq.actors.users.sessions import Session, SessionStore
+from mediq.actors.users.setup_tokens import SetupStore
+from mediq.actors.users.users import User, UserStore
+from mediq.messages.audit_entry import AuditEntry
+from mediq.messages.errors import Conflict, DomainError, Unauthenticated
+from mediq.stores.audit_trail import AuditTrail
+from mediq.stores.database import reading
+from mediq.stores.tables import metadata
+from tests.fixtures.stores.backends import NOW, a_user, an_admin
+
+ACT = AuditEntry(
+    at=NOW, actor="admin-1", role="ADMIN_FASKES", action="test.act", subject="user-1", why="uji", ref="r-1"
+)
+ADMIN, OTHER, PATIENT = "admin-1", "admin-2", "user-1"
+
+
+class Desk(NamedTuple):
+    """All stores of one database."""
+
+    engine: AsyncEngine
+    users: UserStore
+    credentials: CredentialStore
+    sessions: SessionStore
+    setup: SetupStore
+    trail: AuditTrail
+
+    async def everything(self) -> dict[str, list[Any]]:
+        """Every row of every table but the trail's."""
+        async with reading(self.engine) as connection:
+            return {
+                name: [tuple(row) for row in await connection.execute(select(table).order_by(*table.primary_key))]
+                for name, table in metadata.tables.items()
+                if name != "audit"
+            }
+
+    async def noted(self) -> list[AuditEntry]:
+        return [entry for _, entry in await self.trail.before()]
+
+    @contextmanager
+    def without_trail(self) -> Iterator[None]:
+        """The trail cannot be written while the block takes."""
+
+        def fail(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+            if "INSERT INTO audit" in statement:
+                raise RuntimeError("no trail")
+
+        event.listen(self.engine.sync_engine, "before_cursor_execute", fail)
+        try:
+            yield
+        finally:
+            event.remove(self.engine.sync_engine, "before_cursor_execute", fail)
+
+
+def a_session(user_id: str, role: str, name: str) -> Session:
+    return Session(
+        id=name,
+        user_id=user_id,
+        role=role,
+        token_hash="hash",
+        created_at=NOW,
+        expires_at=NOW + timedelta(days=7),
+        last_used_at=NOW,
+    )
+
+
+@pytest.fixture
+async def desk(
+    engine: AsyncEngine,
+    users: UserStore,
+    credentials: CredentialStore,
+    sessions: SessionStore,
+    setup_store: SetupStore,
+    trail: AuditTrail,
+) -> Desk:
+    """A clinic with two administrators and a patient, all signed in, and nothing in the trail."""
+    await users.create(an_admin(id=ADMIN), password_hash="hash")
+    await users.create(an_admin("wakil@klinik.example", id=OTHER), password_hash="hash")
+    await users.create(a_user(1, id=PATIENT), key="key-1")
+    await sessions.open(a_session(ADMIN, "ADMIN_FASKES", "s-admin"))
+    await sessions.open(a_session(PATIENT, "PASIEN", "s-patient"))
+    return Desk(engine, users, credentials, sessions, setup_store, trail)
+
+
+async def update(desk: Desk) -> None:
+    patient = await desk.users.get(PATIENT)
+    await desk.users.update(msgspec.structs.replace(patient, nama="NAMA BARU"), act=ACT)
+
+
+async def reuse(desk: Desk) -> None:
+    with pytest.raises(Unauthenticated):
+        await desk.sessions.rotate("s-patient", "old", "new", NOW, NOW, reuse=ACT)
+
+
+A_DEVICE = User(id="kiosk", nama="Kiosk lobi", role="KIOSK", created_at=NOW, updated_at=NOW)
+
+Act = Callable[[Desk], Awaitable[object]]
+
+DONE: dict[str, Act] = {
+    "create": lambda desk: desk.users.create(a_user(2), key="key-2", act=ACT),
+    "find or create": lambda desk: desk.users.find_or_create(a_user(2), key="key-2", act=ACT),
+    "update": update,
+    "another role": lambda desk: desk.users.set_role(PATIENT, "OPERATOR", act=ACT),
+    "another password": lambda desk: desk.credentials.change(ADMIN, "two", act=ACT),
+    "delete": lambda desk: desk.users.delete(PATIENT, act=ACT),
+    "sign in": lambda desk: desk.sessions.open(a_session(ADMIN, "ADMIN_FASKES", "s-new"), act=ACT),
+    "a first session": lambda desk: desk.sessions.open_for(A_DEVICE, a_session("kiosk", "KIOSK", "s-kiosk"), act=ACT),
+    "sign in over another": lambda desk: desk.sessions.open(
+        a_session(ADMIN, "ADMIN_FASKES", "s-new"), former="s-patient", ended=ACT
+    ),
+    "sign out": lambda desk: desk.sessions.end("s-admin", act=ACT),
+    "sign out everywhere": lambda desk: desk.sessions.end_all(ADMIN, act=ACT),
+    "a token shown again": reuse,
+}
+NOT_DONE: dict[str, Act] = {
+    "the same key": lambda desk: desk.users.create(a_user(1), key="key-1", act=ACT),
+    "the same patient": lambda desk: desk.users.find_or_create(a_user(1), act=ACT),
+    "a NIK that is taken": lambda desk: desk.users.create(a_user(1), act=ACT),
+    "the same role": lambda desk: desk.users.set_role(PATIENT, "PASIEN", act=ACT),
+    "a role of nobody": lambda desk: desk.users.set_role("nobody", "OPERATOR", act=ACT),
+    "a password of nobody": lambda desk: desk.credentials.change("nobody", "two", act=ACT),
+    "delete nobody": lambda desk: desk.users.delete("nobody", act=ACT),
+    "sign in under another role": lambda desk: desk.sessions.open(a_session(ADMIN, "OPERATOR", "s-new"), act=ACT),
+    "sign in over nobody, under another role": lambda desk: desk.sessions.open(
+        a_session(ADMIN, "OPERATOR", "s-new"), former="s-patient", ended=ACT
+    ),
+    "end no session": lambda desk: desk.sessions.end("s-nobody", act=ACT),
+    "end nobody's sessions": lambda desk: desk.sessions.end_all(OTHER, act=ACT),
+    "exchange nobody's token": lambda desk: desk.sessions.rotate("s-nobody", "hash", "new", NOW, NOW, reuse=ACT),
+}
+
+
+@pytest.mark.parametrize("name", DONE)
+async def test_what_is_done_is_noted(desk: Desk, name: str) -> None:
+    before = await desk.everything()
+    await DONE[name](desk)
+    assert await desk.everything() != before
+    assert await desk.noted() == [ACT]
+
+
+@pytest.mark.parametrize("name", DONE)
+async def test_what_cannot_be_noted_is_not_done(desk: Desk, name: str) -> None:
+    before = await desk.everything()
+    with desk.without_trail(), pytest.raises(RuntimeError, match="no trail"):
+        await DONE[name](desk)
+    assert await desk.everything() == before
+    assert await desk.noted() == []
+
+
+@pytest.mark.parametrize("name", NOT_DONE)
+async def test_what_is_not_done_is_not_noted(desk: Desk, name: str) -> None:
+    before = await desk.everything()
+    with suppress(DomainError):
+        await NOT_DONE[name](desk)
+    assert await desk.everything() == before
+    assert await desk.noted() == []
+
+
+async def test_to_find_a_patient_under_a_new_key_is_no_act(desk: Desk) -> None:
+    """A new key is remembered, so something is written; nothing is done to anybody."""
+    found, created = await desk.users.find_or_create(a_user(1), key="key-2", act=ACT)
+    assert (found.id, created) == (PATIENT, False)
+    assert await desk.noted() == []
+
+
+async def test_to_stay_signed_in_is_no_act(desk: Desk) -> None:
+    await desk.sessions.rotate("s-patient", "hash", "new", NOW, NOW + timedelta(days=7), reuse=ACT)
+    assert await desk.noted() == []
+
+
+async def test_the_first_administrator(setup_store: SetupStore, users: UserStore, trail: AuditTrail) -> None:
+    await setup_store.issue("hash", NOW)
+    await setup_store.redeem("hash", an_admin(), "argon2", act=ACT)
+    with pytest.raises(Conflict):
+        await setup_store.redeem("hash", an_admin("dua@klinik.example"), "argon2", act=ACT)
+    assert [entry for _, entry in await trail.before()] == [ACT]
+
+
+async def test_of_a_token_shown_again_the_trail_names_the_user(desk: Desk) -> None:
+    with pytest.raises(Unauthenticated):
+        await desk.sessions.rotate(
+            "s-patient", "old", "new", NOW, NOW, reuse=msgspec.structs.replace(ACT, subject=None)
+        )
+    assert [entry.subject for entry in await desk.noted()] == [PATIENT]

@@ -1,0 +1,325 @@
+"""Changing the clinic while it works."""
+
+from datetime import time
+from itertools import chain
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
+
+from mediq.actors.queue.rules.commands import (
+    AddPatient,
+    Cancel,
+    CloseCounter,
+    CloseDay,
+    Complete,
+    Configure,
+    Hold,
+    OpenCounter,
+    Requeue,
+    Skip,
+    Transfer,
+    Undo,
+)
+from mediq.actors.queue.rules.events import ClinicChanged, Recorded
+from mediq.actors.queue.rules.public_views import board_view, clinic_view
+from mediq.actors.queue.rules.queue import EMPTY, decide, dump, evolve, load
+from mediq.domain.clinic import ClinicConfiguration, Counter, Service
+from mediq.domain.errors import Conflict, DomainError, Invalid
+from tests.fixtures.queue.journal import CLINIC, Journal, replayed
+
+PREMISES = ClinicConfiguration(
+    name=CLINIC.name, timezone=CLINIC.timezone, services=CLINIC.services, counters=CLINIC.counters
+)
+ANAK = Service(id="anak", name="Poli Anak", letter="C")
+NO_GIGI = replace(
+    PREMISES,
+    services=tuple(service for service in PREMISES.services if service.id != "gigi"),
+    counters=(CLINIC.counters[0], replace(CLINIC.counters[1], services=("umum",)), CLINIC.counters[2]),
+)
+
+
+@pytest.fixture
+def journal() -> Journal:
+    return Journal()
+
+
+def change(journal: Journal, configuration: ClinicConfiguration, **fields: Any) -> None:
+    journal.do(Configure, configuration=configuration, **fields)
+
+
+def refused(journal: Journal, configuration: ClinicConfiguration) -> DomainError:
+    before = journal.queue
+    with pytest.raises(DomainError) as refusal:
+        change(journal, configuration)
+    assert journal.queue is before
+    return refusal.value
+
+
+def test_what_is_saved_holds_from_then_on(journal: Journal) -> None:
+    wanted = replace(PREMISES, name="Klinik Baru", services=(*PREMISES.services, ANAK))
+    journal.do(Configure, configuration=wanted, why="poli baru", key="k")
+    assert journal.log[-1].event == ClinicChanged(configuration=wanted, changed=("name", "services.anak"))
+    assert journal.log[-1].why == "poli baru"
+    assert journal.add("anak").number == "C-001"
+    assert journal.call("3", service="anak").service == "anak"
+    assert board_view(journal.queue, "anak", journal.clinic_now, journal.at).clinic == "Klinik Baru"
+    assert journal.clinic_now.policy == CLINIC.policy, "the policy is always that of the settings"
+    assert replayed(journal.log) == load(dump(journal.queue)) == journal.queue
+
+
+def test_saving_what_is_so_changes_nothing(journal: Journal) -> None:
+    change(journal, PREMISES)
+    assert journal.log == []
+    change(journal, NO_GIGI)
+    change(journal, NO_GIGI)
+    assert len(journal.log) == 1
+    change(journal, PREMISES)
+    assert len(journal.log) == 2
+
+
+def test_the_settings_hold_until_someone_saves(journal: Journal) -> None:
+    journal.clinic = replace(journal.clinic, name="Nama Baru")
+    assert journal.clinic_now.name == "Nama Baru"
+    change(journal, PREMISES)
+    assert journal.clinic_now.name == "Klinik Melati"
+    journal.clinic = replace(journal.clinic, name="Lain Lagi", policy=replace(CLINIC.policy, recall_limit=9))
+    assert (journal.clinic_now.name, journal.clinic_now.policy.recall_limit) == ("Klinik Melati", 9)
+
+
+def test_what_nobody_has_set_is_not_written() -> None:
+    """A program from before there was a notice refuses it by name."""
+    assert b"notice" not in msgspec.msgpack.encode(PREMISES)
+    assert b"notice" in msgspec.msgpack.encode(replace(PREMISES, notice="Libur."))
+
+
+def test_every_wrong_field_is_named(journal: Journal) -> None:
+    wrong = replace(PREMISES, timezone="Europe/Berlin", services=(replace(ANAK, letter="c"), ANAK))
+    refusal = refused(journal, wrong)
+    assert isinstance(refusal, Invalid)
+    fields = [error.field for error in refusal.errors]
+    assert "timezone" in fields
+    assert "services[0].letter" in fields
+    assert all(error.message.endswith(".") for error in refusal.errors)
+
+
+def test_a_service_with_patients_stays(journal: Journal) -> None:
+    for steps in ([], [Hold]):
+        ticket = journal.add("gigi")
+        for step in steps:
+            journal.do(step, ticket_id=ticket.id)
+        refusal = refused(journal, NO_GIGI)
+        assert (type(refusal), refusal.code) == (Conflict, "service-in-use")
+        assert "Poli Gigi" in refusal.detail
+        journal.do(Cancel, ticket_id=ticket.id)
+    called = journal.add("gigi")
+    journal.call("2", service="gigi")
+    assert refused(journal, NO_GIGI).code == "service-in-use"
+    journal.do(Complete, ticket_id=called.id)
+    change(journal, NO_GIGI)
+    with pytest.raises(Invalid):
+        journal.add("gigi")
+
+
+def test_nobody_comes_back_to_a_service_that_has_gone(journal: Journal) -> None:
+    """Neither who was skipped there nor, by an undo, who was sent on from there."""
+    skipped, moved = journal.add("gigi"), journal.add("gigi")
+    journal.call("2", service="gigi")
+    journal.do(Skip, ticket_id=skipped.id)
+    journal.call("2", service="gigi")
+    journal.do(Transfer, ticket_id=moved.id, service="farmasi")
+    change(journal, NO_GIGI)
+    with pytest.raises(Conflict) as refusal:
+        journal.do(Requeue, ticket_id=skipped.id)
+    assert refusal.value.code == "service-gone"
+    with pytest.raises(Conflict) as refusal:
+        journal.do(Undo, counter="2")
+    assert refusal.value.code == "service-gone"
+    assert journal.call("3").id == moved.id
+
+
+def test_an_open_counter_stays(journal: Journal) -> None:
+    without = replace(PREMISES, counters=PREMISES.counters[1:])
+    journal.do(OpenCounter, counter="1")
+    refusal = refused(journal, without)
+    assert (type(refusal), refusal.code) == (Conflict, "counter-in-use")
+    assert "Loket 1" in refusal.detail
+    journal.do(CloseCounter, counter="1")
+    change(journal, without)
+    with pytest.raises(Invalid):
+        journal.call("1")
+
+
+def test_numbers_of_today_keep_their_letter(journal: Journal) -> None:
+    ticket = journal.add("gigi")
+    journal.do(Transfer, ticket_id=ticket.id, service="farmasi")
+    taken = replace(NO_GIGI, services=(*NO_GIGI.services, replace(ANAK, letter="B")))
+    refusal = refused(journal, taken)
+    assert (type(refusal), refusal.code) == (Conflict, "letter-used")
+    assert [error.field for error in refusal.errors] == ["services[2].letter"]
+    change(journal, NO_GIGI)
+    assert refused(journal, taken).code == "letter-used", "also when the service that used it has gone"
+    journal.do(CloseDay)
+    assert refused(journal, taken).code == "letter-used", "also when the day was closed early"
+    journal.later(days=1)
+    change(journal, taken)
+    assert journal.add("anak").number == "B-001"
+
+
+def test_a_service_may_change_its_own_letter(journal: Journal) -> None:
+    journal.add("umum")
+    renamed = replace(PREMISES, services=(replace(PREMISES.services[0], letter="U"), *PREMISES.services[1:]))
+    change(journal, renamed)
+    assert journal.add("umum").number == "U-001"
+    change(journal, PREMISES)
+    assert journal.add("umum").number == "A-002", "and back, without a repeat"
+
+
+def test_the_zone_changes_between_days(journal: Journal) -> None:
+    east = replace(PREMISES, timezone="Asia/Jayapura")
+    journal.add()
+    assert refused(journal, east).code == "day-open"
+    journal.do(CloseDay)
+    change(journal, east)
+    assert (
+        clinic_view(journal.queue, journal.clinic_now, journal.at).at.utcoffset()
+        == journal.clinic.changed(east).local(journal.at).utcoffset()
+    )
+    assert journal.add().number == "A-002"
+
+
+def test_the_first_thing_of_a_day_may_be_another_zone(journal: Journal) -> None:
+    journal.add()
+    journal.later(days=1)
+    change(journal, replace(PREMISES, timezone="Asia/Jakarta"))
+    assert journal.queue.day is None
+    assert journal.add().number == "A-001"
+
+
+def test_opening_hours_hold_at_once(journal: Journal) -> None:
+    closed = replace(PREMISES.services[0], opens=time(10), closes=time(12))  # it is nine
+    change(journal, replace(PREMISES, services=(closed, *PREMISES.services[1:])))
+    with pytest.raises(Conflict) as refusal:
+        journal.add("umum")
+    assert refusal.value.code == "closed"
+    assert [service.open for service in clinic_view(journal.queue, journal.clinic_now, journal.at).services] == [
+        False,
+        True,
+        True,
+    ]
+
+
+def test_a_repeated_key_is_one_change(journal: Journal) -> None:
+    change(journal, NO_GIGI, key="k")
+    change(journal, PREMISES)
+    change(journal, NO_GIGI, key="k")
+    assert journal.queue.configuration == PREMISES
+    with pytest.raises(Conflict) as refusal:
+        change(journal, PREMISES, key="k")
+    assert refusal.value.code == "key-reused"
+
+
+def test_a_log_and_a_snapshot_from_before_there_were_changes_still_fold(journal: Journal) -> None:
+    journal.add()
+    journal.add()
+    journal.serve("1")
+    old = msgspec.msgpack.decode(dump(journal.queue))
+    del old["premises"], old["at"]
+    queue = load(msgspec.msgpack.encode(old | {"format": 1}))
+    assert msgspec.structs.replace(queue, at=journal.at) == journal.queue == replayed(journal.log)
+    assert (queue.configuration, queue.at) == (None, None)
+    assert journal.call("2").number == "A-002"
+
+
+SERVICES = st.lists(
+    st.sampled_from([*CLINIC.services, ANAK, replace(CLINIC.services[0], letter="U"), replace(ANAK, id="mata")]),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda service: service.id,
+)
+STEPS = st.lists(
+    st.one_of(
+        SERVICES,
+        st.tuples(st.just("add"), st.sampled_from(["umum", "gigi", "farmasi", "anak", "mata"])),
+        st.tuples(st.just("serve"), st.sampled_from(["1", "2", "3", "8", "9"])),
+        st.tuples(st.just("sleep"), st.just("")),
+    ),
+    max_size=25,
+)
+
+
+@given(STEPS)
+def test_whatever_is_changed_and_done_a_replay_is_the_same_clinic_and_nobody_is_left_behind(steps: list[Any]) -> None:
+    journal = Journal()
+    snapshots = [dump(EMPTY)]
+    for n, step in enumerate(steps):
+        try:
+            match step:
+                case ("add", service):
+                    journal.add(service)
+                case ("serve", counter):
+                    journal.serve(counter)
+                case ("sleep", _):
+                    journal.later(days=1)
+                case services:
+                    counters = (Counter(id="3", name="Loket 3"), Counter(id=f"{8 + n % 2}", name="Loket"))
+                    change(journal, ClinicConfiguration(name=f"K{n}", services=tuple(services), counters=counters))
+        except DomainError:
+            pass
+        snapshots.append(dump(journal.queue))
+        clinic = journal.clinic_now
+        offered = {service.id for service in clinic.services}
+        assert {ticket.service for ticket in journal.queue.tickets.values()} <= offered
+        assert {c for c, desk in journal.queue.desks.items() if desk.open} <= {each.id for each in clinic.counters}
+        kept = chain(journal.queue.tickets.values(), journal.queue.finished.values())
+        numbers = [(ticket.day, ticket.number) for ticket in kept]
+        assert len(numbers) == len(set(numbers))
+    assert replayed(journal.log) == journal.queue
+    for data in snapshots:
+        assert replayed(journal.log, load(data)) == journal.queue
+
+
+def test_the_event_says_what_is_other_than_before(journal: Journal) -> None:
+    other = replace(PREMISES, timezone="Asia/Jayapura", counters=PREMISES.counters[1:])
+    change(journal, other)
+    change(journal, replace(other, services=other.services[::-1]))
+    told = [each.event.changed for each in journal.log if isinstance(each.event, ClinicChanged)]
+    assert told == [("timezone", f"counters.{PREMISES.counters[0].id}"), ("services",)]
+
+
+def test_the_event_is_read_back_as_it_was_written() -> None:
+    event = ClinicChanged(
+        configuration=replace(PREMISES, services=(replace(ANAK, opens=time(7, 30)),)), changed=("services.anak",)
+    )
+    command = Configure(at=Journal().at, actor="sari", configuration=event.configuration)
+    recorded = Recorded(version=1, at=command.at, actor="sari", event=event)
+    again = msgspec.msgpack.decode(msgspec.msgpack.encode(recorded), type=Recorded)
+    assert again == recorded
+    assert evolve(EMPTY, again).configuration == event.configuration
+    shown = msgspec.json.decode(msgspec.json.encode(again), type=Recorded)
+    assert shown == recorded
+    assert asdict(event.configuration)["services"][0].opens == time(7, 30)
+
+
+def test_a_decision_sees_the_clinic_as_it_is(journal: Journal) -> None:
+    change(journal, NO_GIGI)
+    command = AddPatient(at=journal.at, actor="a", ticket_id="t", token="k", user_id="u", service="gigi")
+    with pytest.raises(Invalid):
+        decide(journal.queue, command, CLINIC)
+
+
+def test_whoever_saw_an_older_clinic_does_not_undo_what_another_has_changed(journal: Journal) -> None:
+    seen = CLINIC.revision
+    change(journal, NO_GIGI)
+    assert journal.clinic_now.revision == NO_GIGI.revision != seen
+    stale = Configure(at=journal.at, actor="sari", configuration=PREMISES, revision=seen)
+    with pytest.raises(Conflict) as refused:
+        decide(journal.queue, stale, CLINIC)
+    assert refused.value.code == "clinic-changed"
+    fresh = Configure(at=journal.at, actor="sari", configuration=PREMISES, revision=NO_GIGI.revision)
+    assert decide(journal.queue, fresh, CLINIC).events
+    again = Configure(at=journal.at, actor="sari", configuration=NO_GIGI, revision=seen)
+    assert decide(journal.queue, again, CLINIC).events == (), "what is so already may be asked for once more"

@@ -1,0 +1,220 @@
+"""What the queue learns about patients from a user service that the test plays: one look for all who ask together."""
+
+import asyncio
+import gc
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date
+from typing import Any
+
+import pytest
+import uvloop
+
+from mediq.actors.queue.patients import SHARED_SECONDS, Patients
+from mediq.actors.users.messages import FindPeople, Person
+from mediq.messages.errors import BreakerOpen, Expired, Invalid, NotFound, Unavailable
+from mediq.runtime.actor import Actor, handles
+from mediq.runtime.bus import Bus
+from mediq.runtime.cell import ActorCell
+from mediq.runtime.context import Context, current
+from mediq.runtime.retry import RetryPolicy
+from mediq.transport.memory import MemoryTransport
+
+BORN = date(1948, 5, 17)
+
+
+class People(Actor):
+    """A user service of whom the test knows everyone, and everything that is asked; it answers when `open`."""
+
+    name = "user"
+
+    def __init__(self, bus: Bus) -> None:
+        super().__init__(bus)
+        self.known = {"siti": Person(id="siti", patient=True, born=BORN)}
+        self.asked: list[tuple[set[str], Context]] = []
+        self.begun = asyncio.Semaphore(0)
+        self.open = asyncio.Event()
+        self.open.set()
+        self.fault: Exception | None = None
+        self.hung = 0
+        """So many asks to come are never answered."""
+
+    @handles(FindPeople)
+    async def find(self, message: FindPeople, context: Context) -> tuple[Person, ...]:
+        self.asked.append((set(message.ids), context))
+        found = tuple(self.known[each] for each in message.ids if each in self.known)
+        self.begun.release()
+        if self.hung:
+            self.hung -= 1
+            await asyncio.Event().wait()
+        await self.open.wait()
+        if self.fault is not None:
+            raise self.fault
+        return found
+
+
+@asynccontextmanager
+async def service(timeout: float = 5.0) -> AsyncIterator[tuple[Patients, People]]:
+    transport = MemoryTransport()
+    await transport.start()
+    bus = Bus(transport, {"user": "user"}, timeout=timeout, retry=RetryPolicy(initial=0.001))
+    await bus.start()
+    people = People(bus)
+    cell = ActorCell(people, transport, "user")
+    await cell.start()
+    running = asyncio.create_task(cell.run())
+    try:
+        yield Patients(bus), people
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await bus.stop()
+        await transport.stop()
+
+
+async def asked_in(context: Context, patients: Patients, user_id: str) -> date | None:
+    current.set(context)
+    return await patients.born(user_id)
+
+
+async def test_who_asks_together_is_answered_by_one_look() -> None:
+    async with service() as (patients, people):
+        people.known |= {f"p{n}": Person(id=f"p{n}", patient=True, born=date(1990, 1, 1 + n)) for n in range(20)}
+        ids = [*(f"p{n}" for n in range(20)), "p0"]
+        born = await asyncio.gather(*map(patients.born, ids))
+        assert born == [*(date(1990, 1, 1 + n) for n in range(20)), date(1990, 1, 1)]
+        assert [ids for ids, _ in people.asked] == [set(ids)]
+
+
+async def test_who_comes_while_a_look_is_under_way_shares_the_next() -> None:
+    async with service() as (patients, people):
+        people.open.clear()
+        first = asyncio.create_task(patients.born("siti"))
+        await people.begun.acquire()
+        others = [asyncio.create_task(patients.born(each)) for each in ("siti", "budi", "siti")]
+        people.open.set()
+        born = await asyncio.gather(first, *others, return_exceptions=True)
+        assert [born[0], born[1], born[3]] == [BORN] * 3
+        assert isinstance(born[2], NotFound)
+        assert [ids for ids, _ in people.asked] == [{"siti"}, {"siti", "budi"}]
+
+
+async def test_each_gets_an_answer_of_their_own() -> None:
+    async with service() as (patients, people):
+        people.known["tablet"] = Person(id="tablet", patient=False, born=None)
+        people.known["budi"] = Person(id="budi", patient=True, born=None)
+        siti, budi, tablet, nobody = await asyncio.gather(
+            *map(patients.born, ("siti", "budi", "tablet", "nobody")), return_exceptions=True
+        )
+        assert (siti, budi) == (BORN, None)
+        assert isinstance(tablet, Invalid)
+        assert [error.field for error in tablet.errors] == ["user_id"]
+        assert isinstance(nobody, NotFound)
+        assert nobody.code == "user-not-found"
+
+
+async def test_a_change_is_seen_by_whoever_asks_after_it() -> None:
+    """Also while a look from before it is still under way."""
+    async with service() as (patients, people):
+        people.open.clear()
+        before = asyncio.create_task(patients.born("siti"))
+        await people.begun.acquire()
+        del people.known["siti"]
+        after = asyncio.create_task(patients.born("siti"))
+        people.open.set()
+        assert await before == BORN
+        with pytest.raises(NotFound):
+            await after
+
+
+@pytest.mark.parametrize("fault", [Unavailable(), NotFound("no")])
+async def test_a_fault_is_told_to_all_and_the_next_look_is_anew(fault: Exception) -> None:
+    async with service() as (patients, people):
+        people.fault = fault
+        failed = await asyncio.gather(patients.born("siti"), patients.born("siti"), return_exceptions=True)
+        assert [type(error) for error in failed] == [type(fault)] * 2
+        people.fault = None
+        assert await patients.born("siti") == BORN
+
+
+async def test_a_look_that_hangs_holds_nobody_else_up() -> None:
+    async with service() as (patients, people):
+        people.hung = 1
+        first = asyncio.create_task(patients.born("siti"))
+        await people.begun.acquire()
+        assert await asyncio.gather(*(patients.born("siti") for _ in range(5))) == [BORN] * 5
+        assert not first.done()
+        assert len(people.asked) == 2, "they shared one"
+        first.cancel()
+
+
+def test_a_loop_that_is_held_up_begins_no_look_for_nobody() -> None:
+    """uvloop rings its timers before it goes on with what is ready."""
+
+    async def hold_up() -> list[dict[str, Any]]:
+        loop, failed = asyncio.get_running_loop(), list[dict[str, Any]]()
+        loop.set_exception_handler(lambda _, told: failed.append(told))
+        async with service() as (patients, people):
+            first = asyncio.create_task(patients.born("siti"))
+            loop.call_soon(time.sleep, 2 * SHARED_SECONDS)  # such as a collection of garbage, before the look begins
+            assert await first == BORN
+            assert [ids for ids, _ in people.asked] == [{"siti"}]
+        gc.collect()
+        return failed
+
+    assert uvloop.run(hold_up()) == []
+
+
+async def test_the_circuit_opens_on_a_service_that_hangs() -> None:
+    async with service(timeout=0.6) as (patients, people):
+        people.hung = 12
+        asked = []
+        for _ in range(people.hung):
+            asked.append(asyncio.create_task(patients.born("siti")))
+            await people.begun.acquire()  # none waits for the one before
+        failed = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(error) for error in failed] == [Expired] * 12
+        with pytest.raises(BreakerOpen):
+            await patients.born("siti")
+
+
+async def test_what_the_ask_waited_for_is_cancelled() -> None:
+    async with service() as (patients, people):
+        people.open.clear()
+        asked = asyncio.create_task(patients.born("siti"))
+        await people.begun.acquire()
+        for look in patients._looks:
+            look.cancel()
+        with pytest.raises(Unavailable):
+            await asked
+
+
+async def test_who_goes_away_takes_nobody_along() -> None:
+    async with service() as (patients, people):
+        people.open.clear()
+        first, second = (asyncio.create_task(patients.born("siti")) for _ in range(2))
+        await people.begun.acquire()
+        first.cancel()
+        people.open.set()
+        assert await second == BORN
+        assert first.cancelled()
+        assert len(people.asked) == 1
+
+
+async def test_a_look_has_as_long_as_the_most_patient_and_the_trace_of_the_first() -> None:
+    async with service() as (patients, people):
+        now = patients._bus.clock()
+        contexts = [Context(deadline=now + 1, headers={"request_id": "first"}), Context(deadline=now + 3)]
+        await asyncio.gather(*(asked_in(context, patients, "siti") for context in contexts))
+        [(_, seen)] = people.asked
+        assert seen.deadline == now + 3
+        assert seen.headers == {"request_id": "first"}
+        assert seen.principal is None, "it is asked on behalf of the application"
+
+
+async def test_a_service_that_does_not_answer_is_a_fault() -> None:
+    async with service() as (patients, people):
+        people.open.clear()
+        with pytest.raises((Expired, Unavailable)):
+            await asked_in(Context(deadline=patients._bus.clock() + 0.05), patients, "siti")

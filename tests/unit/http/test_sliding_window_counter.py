@@ -1,0 +1,90 @@
+"""Calls in a window count in full, those of the window before by what is still covered of it."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mediq.http.sliding_window_counter import CallWindows
+
+LENGTH = 60.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000 * LENGTH
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_so_many_in_a_window_and_no_more(clock: Clock) -> None:
+    windows = CallWindows(LENGTH, clock)
+    found = [windows.count("a", 3) for _ in range(4)]
+    assert [(each.allowed, each.left) for each in found] == [(True, 2), (True, 1), (True, 0), (False, 0)]
+    assert windows.count("b", 3).left == 2, "each for themselves"
+
+
+def test_looking_counts_nothing(clock: Clock) -> None:
+    windows = CallWindows(LENGTH, clock)
+    assert windows.count("a", 1, hit=False) == windows.count("a", 1, hit=False)
+    assert windows.count("a", 1, hit=False).allowed
+    assert windows.count("a", 1).allowed
+    assert not windows.count("a", 1, hit=False).allowed
+
+
+def test_the_window_before_fades(clock: Clock) -> None:
+    windows = CallWindows(LENGTH, clock)
+    for _ in range(4):
+        windows.count("a", 4)
+    clock.now += LENGTH
+    assert not windows.count("a", 4).allowed, "nobody doubles the limit at the turn of a window"
+    clock.now += LENGTH / 2
+    assert [windows.count("a", 4).allowed for _ in range(3)] == [True, True, False]
+    clock.now += 2 * LENGTH
+    assert windows.count("a", 4).left == 3, "two windows later nothing is left of it"
+
+
+def test_refused_calls_do_not_count(clock: Clock) -> None:
+    windows = CallWindows(LENGTH, clock)
+    for _ in range(100):
+        windows.count("a", 4)
+    clock.now += 1.5 * LENGTH
+    assert windows.count("a", 4).left == 1
+
+
+def test_what_is_over_is_forgotten(clock: Clock) -> None:
+    windows = CallWindows(LENGTH, clock)
+    for number in range(1000):
+        windows.count(f"caller {number}", 1)
+    clock.now += LENGTH
+    windows.count("a", 2)
+    clock.now += LENGTH
+    windows.count("a", 2)
+    assert sum(map(len, (windows._calls, windows._before))) == 2
+
+
+@given(
+    limit=st.integers(1, 20),
+    steps=st.lists(st.tuples(st.floats(0.0, LENGTH), st.integers(1, 30)), min_size=1, max_size=8),
+)
+def test_whoever_waits_as_told_is_let_through(limit: int, steps: list[tuple[float, int]]) -> None:
+    clock = Clock()
+    windows = CallWindows(LENGTH, clock)
+    for seconds, calls in steps:
+        clock.now += seconds
+        found = [windows.count("a", limit) for _ in range(calls)][-1]
+        if not found.allowed:
+            assert 0 <= found.seconds <= LENGTH
+            clock.now += found.seconds + 1e-6
+            assert windows.count("a", limit, hit=False).allowed
+        else:
+            assert found.left < limit
+            clock.now += math.ceil(found.seconds) + 1e-6
+            assert windows.count("a", limit, hit=False).left > found.left

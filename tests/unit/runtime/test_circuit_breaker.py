@@ -1,0 +1,386 @@
+"""The circuit breaker: every transition, and against a naive model of it."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from mediq.domain.errors import Conflict, NotFound
+from mediq.messages.errors import BreakerOpen, Expired, Internal, MailboxFull, StorageFull, Unavailable
+from mediq.observability import metrics
+from mediq.runtime.circuit_breaker import Breaker, BreakerPolicy, State
+from tests.fixtures.runtime import Clock
+
+POLICY = BreakerPolicy(window=30.0, calls=10, rate=0.5, failures=5, rest=10.0)
+
+
+class Bench:
+    def __init__(self, policy: BreakerPolicy = POLICY) -> None:
+        self.clock = Clock()
+        self.breaker = Breaker("test", policy, self.clock)
+
+    @contextmanager
+    def calling(self, *, patient: bool = True) -> Iterator[None]:
+        """A call under the breaker, which may raise."""
+        probe = self.breaker.enter()
+        try:
+            yield
+        except BaseException as error:
+            self.breaker.raised(error, probe, patient=patient)
+            raise
+        self.breaker.succeeded(probe)
+
+    def call(self, error: BaseException | None = None) -> None:
+        with suppress(type(error) if error else NotFound), self.calling():
+            if error is not None:
+                raise error
+
+    def calls(self, pattern: str) -> None:
+        """One call for each letter: `+` succeeds, `-` fails."""
+        for letter in pattern:
+            self.call(None if letter == "+" else Unavailable())
+
+    def opened(self) -> "Bench":
+        self.calls("-" * 11)
+        assert self.breaker.state is State.OPEN
+        return self
+
+    def half_open(self) -> AbstractContextManager[None]:
+        """Rested, and its probe under way; leave the context to end the probe."""
+        self.opened().clock.advance(POLICY.rest)
+        probe = self.calling()
+        probe.__enter__()
+        assert self.breaker.state is State.HALF_OPEN
+        return probe
+
+    @property
+    def gauge(self) -> float:
+        value = metrics.registry.get_sample_value("mediq_breaker_open", {"service": "test"})
+        assert value is not None
+        return value
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "state"),
+    [
+        ("", State.CLOSED),
+        ("-" * 10, State.CLOSED),  # not more than ten calls
+        ("-" * 11, State.OPEN),
+        ("+" * 6 + "-" * 6, State.CLOSED),  # half of them is not more than half
+        ("+" * 6 + "-" * 7, State.OPEN),
+        ("+-" * 20, State.CLOSED),
+        ("--+--+--+--", State.OPEN),  # the rate counts, though there are never three in a row
+        ("+" * 100 + "-" * 99, State.CLOSED),  # many in a row do not count
+    ],
+)
+def test_it_opens_on_the_rate_of_failures_among_enough_calls(bench: Bench, pattern: str, state: State) -> None:
+    bench.calls(pattern)
+    assert bench.breaker.state is state
+    assert bench.gauge == (state is State.OPEN)
+
+
+def test_it_opens_only_after_enough_failures() -> None:
+    bench = Bench(BreakerPolicy(calls=2, rate=0.1, failures=5))
+    bench.calls("-" * 4)
+    assert bench.breaker.state is State.CLOSED
+    bench.calls("-")
+    assert bench.breaker.state is State.OPEN
+
+
+def test_it_opens_on_a_failure_and_never_on_a_success() -> None:
+    bench = Bench(BreakerPolicy(calls=3, failures=1))
+    bench.calls("---")
+    bench.calls("+")  # four calls, three of them failures
+    assert bench.breaker.state is State.CLOSED
+    bench.calls("-")
+    assert bench.breaker.state is State.OPEN
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(30.0, State.OPEN), (30.1, State.CLOSED)])
+def test_what_lies_before_the_window_is_forgotten(bench: Bench, seconds: float, state: State) -> None:
+    bench.calls("-" * 10)
+    bench.clock.advance(seconds)
+    bench.calls("-")
+    assert bench.breaker.state is state
+
+
+@pytest.mark.parametrize("fault", [Expired(), Unavailable(), Internal()])
+def test_faults_of_the_service_count(bench: Bench, fault: Exception) -> None:
+    for _ in range(11):
+        bench.call(fault)
+    assert bench.breaker.state is State.OPEN
+
+
+@pytest.mark.parametrize("error", [NotFound("x"), Conflict("x"), StorageFull(), ValueError(), asyncio.CancelledError()])
+def test_refusals_and_what_says_nothing_of_the_service_do_not(bench: Bench, error: BaseException) -> None:
+    for _ in range(50):
+        bench.call(error)
+    assert bench.breaker.state is State.CLOSED
+
+
+def test_what_a_service_asks_in_vain_is_no_failure_of_its_own(bench: Bench) -> None:
+    for _ in range(20):
+        bench.call(Unavailable(service="another"))
+    assert bench.breaker.state is State.CLOSED
+    for _ in range(21):
+        bench.call(Unavailable(service="test"))
+    assert bench.breaker.state is State.OPEN
+
+
+def test_a_full_mailbox_says_nothing_of_a_service_that_works(bench: Bench) -> None:
+    for _ in range(50):
+        bench.call(MailboxFull())
+    bench.calls("-" * 10)
+    assert bench.breaker.state is State.CLOSED
+    end(bench.half_open(), MailboxFull())
+    assert bench.breaker.state is State.OPEN, "but of one that did not, that it still does not"
+
+
+def test_running_out_of_little_time_says_nothing_of_the_service(bench: Bench) -> None:
+    for _ in range(50):
+        with suppress(Expired), bench.calling(patient=False):
+            raise Expired
+    bench.calls("-" * 10)
+    assert bench.breaker.state is State.CLOSED, "they are no calls at all"
+    for _ in range(11):
+        with suppress(Unavailable), bench.calling(patient=False):
+            raise Unavailable
+    assert bench.breaker.state is State.OPEN, "to be away takes no time"
+
+
+def test_an_impatient_probe_that_runs_out_leaves_the_turn_to_the_next(bench: Bench) -> None:
+    bench.opened().clock.advance(POLICY.rest)
+    with suppress(Expired), bench.calling(patient=False):
+        raise Expired
+    assert bench.breaker.state is State.HALF_OPEN
+    bench.calls("+")
+    assert bench.breaker.state is State.CLOSED
+
+
+def test_a_refusal_is_a_success_of_the_service(bench: Bench) -> None:
+    for _ in range(10):
+        bench.call(NotFound("x"))
+    bench.calls("-" * 10)
+    assert bench.breaker.state is State.CLOSED
+
+
+def test_what_was_cancelled_is_no_call_at_all(bench: Bench) -> None:
+    for _ in range(10):
+        bench.call(asyncio.CancelledError())
+    bench.calls("-" * 10)
+    assert bench.breaker.state is State.CLOSED
+    bench.calls("-")
+    assert bench.breaker.state is State.OPEN
+
+
+def test_while_open_no_call_is_made_and_the_refusal_says_until_when(bench: Bench) -> None:
+    bench.opened().clock.advance(3.0)
+    with pytest.raises(BreakerOpen) as refusal, bench.calling():
+        pytest.fail("the call was made")
+    assert (refusal.value.retry_after, refusal.value.service) == (7.0, "test")
+    bench.clock.advance(6.5)
+    with pytest.raises(BreakerOpen) as refusal, bench.calling():
+        pytest.fail("the call was made")
+    assert refusal.value.retry_after == 1.0
+    assert bench.breaker.state is State.OPEN
+
+
+def test_refusals_do_not_lengthen_the_rest(bench: Bench) -> None:
+    bench.opened()
+    for _ in range(10):
+        with pytest.raises(BreakerOpen), bench.calling():
+            pytest.fail("the call was made")
+        bench.clock.advance(POLICY.rest / 10)
+    bench.calls("+")
+    assert bench.breaker.state is State.CLOSED
+
+
+def test_after_its_rest_exactly_one_probe_gets_in(bench: Bench) -> None:
+    probe = bench.half_open()
+    for _ in range(3):
+        with pytest.raises(BreakerOpen) as refusal, bench.calling():
+            pytest.fail("a second probe")
+        assert refusal.value.retry_after == 1.0
+    assert bench.gauge == 1
+    probe.__exit__(None, None, None)
+
+
+def test_a_probe_that_succeeds_closes_it_with_a_clean_slate(bench: Bench) -> None:
+    bench.half_open().__exit__(None, None, None)
+    assert bench.breaker.state is State.CLOSED
+    assert bench.gauge == 0
+    bench.calls("-" * 10)
+    assert bench.breaker.state is State.CLOSED
+    bench.calls("-")
+    assert bench.breaker.state is State.OPEN
+
+
+def test_a_probe_that_is_refused_closes_it(bench: Bench) -> None:
+    end(bench.half_open(), NotFound("x"))
+    assert bench.breaker.state is State.CLOSED
+
+
+def test_a_probe_that_fails_opens_it_for_another_rest(bench: Bench) -> None:
+    probe = bench.half_open()
+    bench.clock.advance(4.0)  # the rest counts from the end of the probe
+    end(probe, Expired())
+    assert bench.breaker.state is State.OPEN
+    bench.clock.advance(POLICY.rest - 0.1)
+    with pytest.raises(BreakerOpen), bench.calling():
+        pytest.fail("the call was made")
+    bench.clock.advance(0.1)
+    bench.calls("+")
+    assert bench.breaker.state is State.CLOSED
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), StorageFull()])
+def test_a_probe_that_says_nothing_leaves_the_turn_to_the_next(bench: Bench, error: BaseException) -> None:
+    end(bench.half_open(), error)
+    assert bench.breaker.state is State.HALF_OPEN
+    with bench.calling():
+        with pytest.raises(BreakerOpen), bench.calling():
+            pytest.fail("a second probe")
+        assert bench.breaker.state is State.HALF_OPEN
+    assert bench.breaker.state is State.CLOSED
+
+
+@pytest.mark.parametrize("error", [None, Unavailable(), asyncio.CancelledError()])
+def test_a_call_from_before_it_opened_decides_nothing_when_it_ends(bench: Bench, error: BaseException | None) -> None:
+    early, late = bench.calling(), bench.calling()
+    early.__enter__()
+    late.__enter__()
+    bench.opened()
+    end(early, error)
+    assert bench.breaker.state is State.OPEN
+    bench.clock.advance(POLICY.rest)
+    with bench.calling():
+        end(late, error)
+        assert bench.breaker.state is State.HALF_OPEN
+        with pytest.raises(BreakerOpen), bench.calling():
+            pytest.fail("a second probe")
+    assert bench.breaker.state is State.CLOSED
+
+
+def end(call: AbstractContextManager[None], error: BaseException | None) -> None:
+    """End a call that is under way."""
+    if error is None:
+        call.__exit__(None, None, None)
+    else:
+        assert not call.__exit__(type(error), error, None), "the error was swallowed"
+
+
+class Model:
+    """The breaker as one would write it down without a thought for speed: everything that ever happened, in a list."""
+
+    def __init__(self, policy: BreakerPolicy) -> None:
+        self.policy = policy
+        self.outcomes: list[tuple[float, bool]] = []
+        self.opened_at: float | None = None
+        self.probe: int | None = None
+
+    def admits(self, now: float) -> bool:
+        if self.opened_at is None:
+            return True
+        return self.probe is None and now >= self.opened_at + self.policy.rest
+
+    def ended(self, call: int, ok: bool | None, now: float) -> None:
+        if self.probe == call:
+            self.probe = None
+            if ok is not None:
+                self.outcomes = []
+                self.opened_at = None if ok else now
+        elif self.opened_at is None and ok is not None:
+            self.outcomes.append((now, ok))
+            recent = [fine for when, fine in self.outcomes if when >= now - self.policy.window]
+            failures = recent.count(False)
+            if (
+                not ok
+                and len(recent) > self.policy.calls
+                and failures >= self.policy.failures
+                and failures / len(recent) > self.policy.rate
+            ):
+                self.opened_at = now
+
+
+OUTCOMES: dict[str, tuple[bool | None, Callable[[], BaseException | None]]] = {
+    "ok": (True, lambda: None),
+    "refused": (True, lambda: NotFound("x")),
+    "fault": (False, Unavailable),
+    "late": (False, Expired),
+    "cancelled": (None, asyncio.CancelledError),
+}
+
+
+class BreakerAgainstModel(RuleBasedStateMachine):
+    """Any interleaving of calls that begin, end in any way, and time that passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        policy = BreakerPolicy(window=8.0, calls=3, rate=0.5, failures=2, rest=4.0)
+        self.bench = Bench(policy)
+        self.model = Model(policy)
+        self.under_way: dict[int, AbstractContextManager[None]] = {}
+        self.begun = 0
+
+    @rule()
+    def begin(self) -> None:
+        call = self.bench.calling()
+        if self.model.admits(self.bench.clock()):
+            call.__enter__()
+            self.begun += 1
+            self.under_way[self.begun] = call
+            if self.model.opened_at is not None:
+                self.model.probe = self.begun
+        else:
+            with pytest.raises(BreakerOpen):
+                call.__enter__()
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data(), outcome=st.sampled_from(sorted(OUTCOMES)))
+    def end(self, data: st.DataObject, outcome: str) -> None:
+        number = data.draw(st.sampled_from(sorted(self.under_way)))
+        ok, error = OUTCOMES[outcome]
+        end(self.under_way.pop(number), error())
+        self.model.ended(number, ok, self.bench.clock())
+
+    @rule(outcome=st.sampled_from(["ok", "fault", "fault"]), times=st.integers(1, 5))
+    def calls(self, outcome: str, times: int) -> None:
+        for _ in range(times):
+            if not self.model.admits(self.bench.clock()):
+                return
+            self.begin()
+            ok, error = OUTCOMES[outcome]
+            end(self.under_way.pop(self.begun), error())
+            self.model.ended(self.begun, ok, self.bench.clock())
+
+    @rule(seconds=st.sampled_from([0.5, 1.0, 4.0, 8.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.bench.clock.advance(seconds)
+
+    @invariant()
+    def agrees(self) -> None:
+        state = self.bench.breaker.state
+        if self.model.opened_at is None:
+            assert state is State.CLOSED
+        elif self.model.probe is not None:
+            assert state is State.HALF_OPEN
+        else:
+            assert state in (State.OPEN, State.HALF_OPEN)
+        assert self.bench.gauge == (self.model.opened_at is not None)
+
+    def teardown(self) -> None:
+        for call in self.under_way.values():
+            end(call, asyncio.CancelledError())
+
+
+BreakerAgainstModel.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestBreakerAgainstModel = BreakerAgainstModel.TestCase

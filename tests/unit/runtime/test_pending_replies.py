@@ -1,0 +1,92 @@
+"""Replies that are waited for: each until its own deadline, over one timer."""
+
+import asyncio
+import time
+
+import pytest
+
+from mediq.messages.errors import Expired, Unavailable
+from mediq.runtime.pending_replies import Replies
+from mediq.transport.envelope import Envelope, Kind
+from tests.fixtures.runtime import StubDelivery
+
+LONG = 3600.0
+
+
+def answer(ask: str | None, body: bytes = b"") -> StubDelivery:
+    return StubDelivery(Envelope(id="id", pattern="p", kind=Kind.REPLY, body=body, correlation_id=ask))
+
+
+@pytest.mark.parametrize("order", [["soon", "later", "long"], ["long", "later", "soon"], ["later", "long", "soon"]])
+async def test_each_ends_at_its_own_deadline_in_whatever_order_they_came(order: list[str]) -> None:
+    seconds = {"soon": 0.03, "later": 0.09, "long": LONG}
+    began = time.monotonic()
+    replies = Replies()
+    waiting = {ask: replies.expect(ask, seconds[ask]) for ask in order}
+    for ask in ("soon", "later"):
+        with pytest.raises(Expired):
+            await waiting[ask]
+        assert time.monotonic() - began >= seconds[ask] - 0.002, "a loop may count in milliseconds"
+        assert not waiting["long"].done()
+    replies.take(answer("long", b"x"))
+    assert (await waiting["long"]).body == b"x"
+
+
+async def test_deadlines_go_on_being_met_after_a_time_in_which_nobody_waited() -> None:
+    replies = Replies()
+    for _ in range(3):
+        with pytest.raises(Expired):
+            await replies.expect("ask", 0.01)
+        replies.forget("ask")
+        assert len(replies) == 0
+
+
+async def test_a_deadline_that_has_passed_already_ends_the_wait() -> None:
+    with pytest.raises(Expired):
+        await Replies().expect("ask", -1.0)
+
+
+async def test_an_answer_is_not_undone_by_the_deadline() -> None:
+    replies = Replies()
+    reply = replies.expect("ask", 0.01)
+    replies.take(answer("ask", b"x"))
+    replies.take(answer("ask", b"a second"))
+    with pytest.raises(Expired):
+        await replies.expect("another", 0.05)
+    assert (await reply).body == b"x"
+
+
+@pytest.mark.parametrize("ask", [None, "", "unknown", "forgotten"])
+async def test_an_answer_that_nobody_waits_for_is_dropped(ask: str | None) -> None:
+    replies = Replies()
+    replies.expect("forgotten", LONG)
+    replies.forget("forgotten")
+    replies.take(answer(ask))
+
+
+async def test_one_timer_serves_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    timers: list[asyncio.TimerHandle] = []
+    call_later = loop.call_later
+    monkeypatch.setattr(loop, "call_later", lambda *given: timers.append(call_later(*given)) or timers[-1])
+    replies = Replies()
+    for number in range(1000):
+        replies.expect(str(number), LONG + number)
+        replies.forget(str(number))
+    assert len(timers) == 1
+    replies.expect("sooner", LONG / 2)
+    assert [timer.cancelled() for timer in timers] == [True, False]
+    replies.fail(Unavailable)
+    assert timers[-1].cancelled()
+
+
+async def test_whoever_waits_when_it_all_ends_is_told_so() -> None:
+    replies = Replies()
+    answered, waiting = replies.expect("answered", LONG), replies.expect("waiting", LONG)
+    replies.take(answer("answered", b"x"))
+    replies.fail(Unavailable)
+    assert (await answered).body == b"x"
+    with pytest.raises(Unavailable):
+        await waiting
+    with pytest.raises(Expired):
+        await replies.expect("anew", 0.01)
