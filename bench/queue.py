@@ -31,12 +31,12 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 import uvloop
-from mediq.actors.queue.actor.actor import QueueActor
-from mediq.actors.queue.actor.event_store.redis import RedisEventLog
-from mediq.actors.queue.actor.event_store.sqlite import EventLog, SqliteEventLog
-from mediq.actors.queue.actor.messages import AddPatient, CallNext, Complete, GetSnapshot, GetStatistics
-from mediq.actors.queue.actor.rules import commands, queue
-from mediq.actors.queue.actor.rules.events import DayClosed, Recorded
+from mediq.actors.queue.actor import QueueActor
+from mediq.actors.queue.event_store.redis import RedisEventLog
+from mediq.actors.queue.event_store.sqlite import EventLog, SqliteEventLog
+from mediq.actors.queue.messages import AddPatient, CallNext, Complete, GetSnapshot, GetStatistics
+from mediq.actors.queue.rules import commands, queue
+from mediq.actors.queue.rules.events import DayClosed, Recorded
 
 from bench.measure import CONNECTIONS, machine, measured, number, quiet, report, resident, show
 from mediq.actors.users.messages import FindPeople, Person
