@@ -62,11 +62,11 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
     """The queue after event `version`. It is immutable: `evolve` makes the next state from it.
 
-    `at` is the time of that event. `day` is the open day, None between days. `tickets` holds the open day's tickets
-    that may still go on, no-shows included. `finished` holds tickets that are over, of the open and the last day.
-    `history` holds the visits of the days before by ISO date, packed because only statistics read them. `numbers`
-    holds the last number by ISO date and letter, `active` the ticket of a patient at a service, `hours` the service
-    seconds by service and hour of the day in UTC. `configuration` is the clinic as an administrator has changed it, None while it is as its
+    `at` is the time of that event. `day` is the open day, None between days. `tickets` holds the open day's
+    tickets that may still go on, no-shows included. `finished` holds tickets that are over, of the open and the last
+    day. `history` holds the visits of the days before by ISO date, packed because only statistics read them.
+    `numbers` holds the last number by ISO date and letter, `active` the ticket of a patient at a service, `hours` the
+    service seconds by service and hour of the day in UTC. `configuration` is the clinic as an administrator has changed it, None while it is as its
     settings say.
     """
 
