@@ -1,4 +1,4 @@
-"""A real Chromium at a real application: pages as people see them. Without Chromium these tests fail; they never skip."""
+"""A real Chromium and a real application. Without Chromium these tests fail; they never skip."""
 
 from collections.abc import AsyncIterator, Iterator
 

@@ -83,7 +83,7 @@ async def test_an_operator_is_created_signs_in_and_goes_again(
         await page.fill("[name=new_password]", "kata-sandi-yang-kedua")
         await page.get_by_role("button", name="Beri kata sandi baru").click()
         await expect(page.get_by_text("Kata sandi Sari diganti.")).to_be_visible()
-        await expect(other).to_have_url(re.compile("/signin")), "their session has ended, and the stream with it"
+        await expect(other).to_have_url(re.compile("/signin"))  # their session has ended, and the stream with it
         await other.fill("#email", mail)
         await other.fill("#password", "kata-sandi-yang-kedua")
         await other.click("#enter")

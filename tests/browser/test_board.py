@@ -188,7 +188,9 @@ async def test_a_board_has_no_names_and_an_unknown_board_is_said_to_be_one(page:
     content = await page.content()
     assert "RAHMAT" not in content
     assert nik not in content
-    assert (await page.goto("/display/kandungan")).status == 404
+    missing = await page.goto("/display/kandungan")
+    assert missing is not None
+    assert missing.status == 404
     await expect(page.locator("h1")).to_have_text("Halaman tidak ditemukan")
 
 
@@ -200,8 +202,8 @@ async def offer(staff: Client, *, laboratory: bool) -> None:
     if laboratory:
         services.append({"id": "lab", "name": "Laboratorium", "letter": "L"})
         counters.append({"id": "lab", "name": "Meja darah", "services": ["lab"]})
-    premises = {"name": clinic["name"], "timezone": clinic["timezone"], "services": services, "counters": counters}
-    changed = await staff.ask("PUT", "/clinic", json=premises)
+    configuration = {"name": clinic["name"], "timezone": clinic["timezone"], "services": services, "counters": counters}
+    changed = await staff.ask("PUT", "/clinic", json=configuration)
     assert changed.status == 200, changed
 
 
@@ -230,20 +232,20 @@ async def test_the_running_text_is_the_clinics_own(page: Page, staff: Client) ->
     await page.goto("/display/all")
     await expect(page.locator("#notice")).to_contain_text("Mohon siapkan e-KTP")
     clinic = (await staff.get("/clinic")).body
-    premises = {
+    configuration = {
         "name": clinic["name"],
         "timezone": clinic["timezone"],
         "services": [{key: each[key] for key in ("id", "name", "letter")} for each in clinic["services"]],
         "counters": [{key: each[key] for key in ("id", "name", "services")} for each in clinic["counters"]],
     }
     try:
-        saved = await staff.ask("PUT", "/clinic", json=premises | {"notice": "Poli Gigi libur hari Jumat."})
+        saved = await staff.ask("PUT", "/clinic", json=configuration | {"notice": "Poli Gigi libur hari Jumat."})
         assert saved.status == 200, saved
         await expect(page.locator("#notice")).to_have_text("Poli Gigi libur hari Jumat.")
         await page.reload()
         await expect(page.locator("#notice")).to_have_text("Poli Gigi libur hari Jumat.")
     finally:
-        await staff.ask("PUT", "/clinic", json=premises)
+        await staff.ask("PUT", "/clinic", json=configuration)
     await expect(page.locator("#notice")).to_contain_text("Mohon siapkan e-KTP")
 
 

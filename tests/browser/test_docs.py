@@ -8,7 +8,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 async def test_a_call_is_found_by_its_words(page: Page) -> None:
     await page.goto("/docs")
-    calls = page.locator(".call:visible")
+    calls = page.locator(".operation:visible")
     everything = await calls.count()
     await page.get_by_role("searchbox").fill("ktp upload")
     await expect(calls).to_have_count(0)

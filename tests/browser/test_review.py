@@ -262,7 +262,7 @@ async def test_a_patient_who_comes_back_and_one_without_card(client: Page, staff
     await client.keyboard.press("Enter")
     await expect(client.get_by_role("button", name="Ambil Antrean")).to_be_focused()
     await client.keyboard.press("Enter")
-    await expect(first).to_have_text(str(number)), "one number a patient, service and day"
+    await expect(first).to_have_text(str(number))  # one number a patient, service and day
 
 
 async def test_the_camera_guides_the_card_and_is_off_afterwards(clinic: Application) -> None:

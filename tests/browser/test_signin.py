@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.fixtures.application import Application
-from tests.fixtures.browser.rooms import ADMIN, DESKTOP, enter, fit_for_all, in_english, signed_in
+from tests.fixtures.application import ADMIN, Application
+from tests.fixtures.browser.rooms import DESKTOP, enter, fit_for_all, in_english, signed_in
 from tests.fixtures.browser.screen import intercept, watched
 from tests.fixtures.client import PASSWORD, Client
 

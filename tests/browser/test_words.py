@@ -4,12 +4,11 @@ import re
 from pathlib import Path
 from string import Formatter
 
-from mediq.http.pages import site
-from mediq.http.pages import translations as words
+from mediq.http.pages import translations, web_pages
 
-FOLDER = Path(site.__file__).parent
-SPOKEN = words.load()
-KEYS = SPOKEN[words.LANGUAGES[0]].keys()
+FOLDER = Path(web_pages.__file__).parent
+SPOKEN = translations.load()
+KEYS = SPOKEN[translations.LANGUAGES[0]].keys()
 
 
 def sources() -> list[tuple[Path, str]]:
@@ -49,7 +48,7 @@ def test_every_key_put_together_has_words_to_find() -> None:
 
 
 def test_no_word_is_left_over() -> None:
-    text = "\n".join(text for _, text in sources()) + (FOLDER / "site.py").read_text("utf-8")
+    text = "\n".join(text for _, text in sources()) + (FOLDER / "web_pages.py").read_text("utf-8")
     built = re.findall(r"[`\"']([a-z_0-9]+\.(?:[a-z_0-9-]+\.?)*)(?:\$\{|\{|[\"']\s*[+~])", text)
     left = {
         key

@@ -9,7 +9,7 @@ LANGUAGES: Final = ("id", "en")
 _FOLDER: Final = Path(__file__).parent / "words"
 
 
-class Words:
+class Translations:
     """One language's words, by key: `board.waiting` is the key `waiting` of the catalogue's table `board`."""
 
     def __init__(self, language: str) -> None:
@@ -37,9 +37,9 @@ class Words:
         return {key: words for key, words in self._words.items() if key.partition(".")[0] in names}
 
 
-def load() -> dict[str, Words]:
+def load() -> dict[str, Translations]:
     """The catalogues of all languages."""
-    return {language: Words(language) for language in LANGUAGES}
+    return {language: Translations(language) for language in LANGUAGES}
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:

@@ -2,8 +2,8 @@
 // or another day loses nothing but a password; what somebody else has changed meanwhile holds, whatever was typed here.
 // The link's token stands behind the #, which browsers send to nobody.
 import { get, post, put } from "./api.js";
+import { ConfigurationForms, configurationOf, markConfiguration } from "./clinic-configuration.js";
 import { at, field, fill, h } from "./dom.js";
-import { markPremises, Premises, premisesOf } from "./premises.js";
 import { testCard } from "./setup-card.js";
 import { busy, mark } from "./ui.js";
 import { t } from "./words.js";
@@ -107,12 +107,12 @@ function closed(words) {
 /** The clinic as it was left here, unless it was changed since. */
 async function begin() {
   const clinic = await get("/clinic");
-  if (!draft.premises || draft.revision !== clinic.revision) holds(clinic);
+  if (!draft.configuration || draft.revision !== clinic.revision) holds(clinic);
 }
 
 /** What MediQ has: nothing of it needs to be kept here. */
 function holds(clinic) {
-  draft = { premises: premisesOf(clinic), revision: clinic.revision };
+  draft = { configuration: configurationOf(clinic), revision: clinic.revision };
   localStorage.removeItem(DRAFT);
 }
 
@@ -127,7 +127,7 @@ function part(step, before, next) {
     busy(on, () => next(form), problem);
   });
   fill(at("step"), head(step), form);
-  const forms = new Premises(draft.premises, keep);
+  const forms = new ConfigurationForms(draft.configuration, keep);
   if (step === "clinic") forms.about(place);
   else forms[step](place);
 }
@@ -135,12 +135,12 @@ function part(step, before, next) {
 /** Store the clinic; what is wrong with it is said where it was asked. */
 async function store() {
   try {
-    holds(await put("/clinic", { ...draft.premises, revision: draft.revision }));
+    holds(await put("/clinic", { ...draft.configuration, revision: draft.revision }));
   } catch (error) {
     const [first = ""] = Object.keys(error.fields || {});
     const wrong = first.startsWith("services") && !first.endsWith(".id") ? "services" : /^(name|timezone)/.test(first) ? "clinic" : "counters";
     if (wrong !== step) go(wrong);
-    markPremises(at("step"), error.fields);
+    markConfiguration(at("step"), error.fields);
     at("step").querySelector("[role=alert]").textContent = error.message;
     return;
   }
@@ -173,7 +173,7 @@ const SHOWN = {
 
 addEventListener("popstate", ({ state }) => {
   if (state?.step) go(state.step, { remember: false });
-  else if (role !== "ADMIN_FASKES" && !draft.premises) draw();
+  else if (role !== "ADMIN_FASKES" && !draft.configuration) draw();
   else history.forward(); // the account is made: there is no way back to that
 });
 

@@ -19,7 +19,7 @@ from mediq.config import Http
 from mediq.domain.errors import NotFound
 from mediq.domain.roles import Role
 from mediq.http.auth import Doorman
-from mediq.http.pages import translations as words
+from mediq.http.pages import translations
 from mediq.http.pages.assets import Assets
 from mediq.http.rate_limits import RateLimiter
 from mediq.http.request_context import facts_of
@@ -33,7 +33,7 @@ _YEAR: Final = 365 * 86_400
 _HERE: Final = Path(__file__).parent
 
 
-class Page(msgspec.Struct, frozen=True):
+class PageRoute(msgspec.Struct, frozen=True):
     """A page that is the same for everyone `who` may open it; None for anyone."""
 
     path: str
@@ -41,19 +41,19 @@ class Page(msgspec.Struct, frozen=True):
     who: frozenset[Role] | None = None
 
 
-PAGES: Final = (
-    Page("/setup", "setup.html"),
-    Page("/signin", "signin.html"),
-    Page("/operator", "operator.html", STAFF),
-    Page("/admin", "report.html", ADMIN),
-    Page("/admin/users", "users.html", ADMIN),
-    Page("/admin/devices", "devices.html", ADMIN),
-    Page("/admin/clinic", "clinic.html", ADMIN),
-    Page("/admin/audit", "audit.html", ADMIN),
+PAGE_ROUTES: Final = (
+    PageRoute("/setup", "setup.html"),
+    PageRoute("/signin", "signin.html"),
+    PageRoute("/operator", "operator.html", STAFF),
+    PageRoute("/admin", "report.html", ADMIN),
+    PageRoute("/admin/users", "users.html", ADMIN),
+    PageRoute("/admin/devices", "devices.html", ADMIN),
+    PageRoute("/admin/clinic", "clinic.html", ADMIN),
+    PageRoute("/admin/audit", "audit.html", ADMIN),
 )
 
 
-class Pages:
+class WebPages:
     """Everything that a browser shows."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Pages:
         self._boards = boards
         self._public_url = settings.public_url.rstrip("/")
         self._open_registration = settings.registration == "open"
-        self._words = words.load()
+        self._translations = translations.load()
         self._assets = Assets(_HERE / "static")
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(_HERE / "templates"),
@@ -82,7 +82,7 @@ class Pages:
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
-        for page in PAGES:
+        for page in PAGE_ROUTES:
             app.router.add_get(page.path, self._counted(self._page(page)))
         app.router.add_get("/display/{board}", self._counted(self._board))
         app.router.add_get("/kiosk", self._counted(self._kiosk))
@@ -101,7 +101,7 @@ class Pages:
 
         return home
 
-    def dress(self, request: web.Request, answer: web.Response) -> web.Response:
+    def render_error(self, request: web.Request, answer: web.Response) -> web.Response:
         """A problem as a browser shows it to people; as it is to programs."""
         if not wants_page(request):
             return answer
@@ -114,16 +114,21 @@ class Pages:
 
     def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
         """A page in the language of whoever asks."""
-        spoken = self._words[language_of(request)]
+        translation = self._translations[language_of(request)]
         text = self._templates.get_template(template).render(
-            t=spoken, lang=spoken.language, clinic=self._boards.clinic, path=request.path_qs, role=None, **values
+            t=translation,
+            lang=translation.language,
+            clinic=self._boards.clinic,
+            path=request.path_qs,
+            role=None,
+            **values,
         )
         headers = {"Vary": "Cookie, Accept, Accept-Encoding"}
         response = web.Response(text=text, status=status, content_type="text/html", headers=headers)
         response.enable_compression()
         return response
 
-    def _page(self, page: Page) -> Handler:
+    def _page(self, page: PageRoute) -> Handler:
         async def show(request: web.Request) -> web.StreamResponse:
             principal = await self._identify(request)
             if page.who is not None and (principal is None or principal.role not in page.who):
@@ -194,7 +199,7 @@ class Pages:
     async def _choose(self, request: web.Request) -> web.Response:
         """Remember a language in this browser and go back to the page."""
         language = request.match_info["language"]
-        if language not in words.LANGUAGES:
+        if language not in translations.LANGUAGES:
             raise NotFound("Bahasa ini tidak ada.", code="no-language")
         response = see(local(request.query.get("next", "/")))
         response.set_cookie(LANGUAGE_COOKIE, language, max_age=_YEAR, path="/", httponly=True, samesite="Lax")
@@ -207,10 +212,10 @@ class Pages:
         return self.render(request, "home.html")
 
     def _error(self, request: web.Request, status: int, problem: dict[str, Any]) -> web.Response:
-        spoken = self._words[language_of(request)]
-        known = f"error.{status}" in spoken
-        title = spoken(f"error.{status}") if known else problem.get("title", HTTPStatus(status).phrase)
-        detail = problem["detail"] if spoken.language == words.LANGUAGES[0] else spoken("error.detail")
+        translation = self._translations[language_of(request)]
+        known = f"error.{status}" in translation
+        title = translation(f"error.{status}") if known else problem.get("title", HTTPStatus(status).phrase)
+        detail = problem["detail"] if translation.language == translations.LANGUAGES[0] else translation("error.detail")
         return self.render(request, "error.html", status=status, code=status, title=title, detail=detail)
 
 
@@ -222,7 +227,7 @@ def see(address: str) -> web.Response:
 def language_of(request: web.Request) -> str:
     """The language that was chosen in this browser, or the clinic's own."""
     chosen = request.cookies.get(LANGUAGE_COOKIE)
-    return chosen if chosen in words.LANGUAGES else words.LANGUAGES[0]
+    return chosen if chosen in translations.LANGUAGES else translations.LANGUAGES[0]
 
 
 def wants_page(request: web.Request) -> bool:
