@@ -1,4 +1,4 @@
-// The form of a clinic: name, time zone, running text, services with letters and hours, counters and what they serve.
+// The forms of the clinic's configuration: name, time zone, running text, services with letters and hours, counters.
 import { field, fill, h, newId } from "./dom.js";
 import { t } from "./words.js";
 
@@ -7,7 +7,7 @@ const LETTERS = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZ"];
 const NAME = 60;
 const NOTICE = 300;
 
-/** What an administrator may change of a clinic, out of what MediQ tells of it. */
+/** The part of a clinic that an administrator may change. */
 export const configurationOf = ({ name, timezone, notice, services, counters }) => ({
   name,
   timezone,
@@ -16,7 +16,7 @@ export const configurationOf = ({ name, timezone, notice, services, counters }) 
   counters: counters.map(({ id, name: called, services: takes }) => ({ id, name: called, services: takes })),
 });
 
-/** Forms over one clinic: they write into `configuration` as people type, and `changed()` hears of it. */
+/** Forms over one `configuration`: they write into it as people type, and call `changed()`. */
 export class ConfigurationForms {
   constructor(configuration, changed = () => {}) {
     this.configuration = configuration;
@@ -24,7 +24,7 @@ export class ConfigurationForms {
     this.refresh = () => {};
   }
 
-  /** An input for one value of `object`; `path` is how MediQ's errors name it. */
+  /** An input for one value of `object`. `path` is the name of the value in MediQ's errors. */
   input(object, name, path, attributes, { read = (value) => value, write = (value) => value ?? "" } = {}) {
     const made = h("input", { name: path, autocomplete: "off", value: write(object[name]), ...attributes });
     made.addEventListener("input", () => {
@@ -115,7 +115,7 @@ export class ConfigurationForms {
     draw();
   }
 
-  /** What a counter serves: everything, or the services that are chosen. */
+  /** The services of a counter: all of them, or those that are chosen. */
   takes(counter, path) {
     const group = h("div", { class: "choices", role: "group", "aria-label": t("configuration.takes") });
     const draw = () => fill(group, [null, ...this.configuration.services].map((service) => {
@@ -143,7 +143,7 @@ export class ConfigurationForms {
   }
 }
 
-/** Say beside each part of the forms in `root` what a Problem's `fields` say of it; resolves to what was left unsaid. */
+/** Show the errors in a problem's `fields` beside the inputs in `root`. Returns the errors that belong to no input. */
 export function markConfiguration(root, fields = {}) {
   for (const wrong of root.querySelectorAll(".wrong")) wrong.textContent = "";
   for (const input of root.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
@@ -163,7 +163,7 @@ export function markConfiguration(root, fields = {}) {
   return unsaid;
 }
 
-/** An id that none of them has: a number, behind a word if there is one. */
+/** An id that none of the things has: a number, after a word if one is given. */
 function unused(word, things) {
   for (let number = things.length + 1; ; number += 1) {
     const id = word ? `${word}-${number}` : String(number);

@@ -1,4 +1,4 @@
-// The clinic's own page: what it offers and where, changed while it works.
+// The page of the clinic's configuration, which may change while the clinic works.
 import { get, post, put } from "./api.js";
 import { ConfigurationForms, configurationOf, markConfiguration } from "./clinic-configuration.js";
 import { at, dialog, field, h } from "./dom.js";
@@ -32,7 +32,7 @@ get("/clinic").then((clinic) => {
   });
 }, (error) => (told.textContent = error.message));
 
-/** Why the day is closed before its time; who still waits is sent away with it. */
+/** Ask for the reason to close the day early, which ends the tickets of all who still wait. */
 function askToClose() {
   const problem = h("p", { class: "notice bad", role: "alert" });
   const why = h("input", { name: "why", required: true, maxlength: 200, autocomplete: "off" });
