@@ -1,4 +1,4 @@
-"""Setting a clinic up in the browser, from the link that the first start prints to the first board."""
+"""Setting up a clinic in the browser, from the link that the first start prints to the first board."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    """An application that nobody has set up."""
+    """An application that has not been set up."""
     with running(tmp_path_factory.mktemp("empty"), GENEROUS) as application:
         yield application
         assert application.stop() == 0, application.log
@@ -27,7 +27,7 @@ async def go_on(page: Page) -> None:
     await page.locator("#step .row.end .primary").click()
 
 
-async def test_a_link_that_is_missing_or_wrong_says_so(chromium: Browser, empty: Application) -> None:
+async def test_a_missing_or_wrong_link_is_explained(chromium: Browser, empty: Application) -> None:
     async with watched(chromium, empty.address, **DESKTOP) as page:
         await page.goto("/setup")
         await expect(page.get_by_role("alert")).to_contain_text("tautan yang dicetak MediQ")
@@ -49,7 +49,7 @@ async def tell_who(page: Page) -> None:
     await page.fill("[name=again]", ADMIN[1])
 
 
-async def test_the_whole_way(chromium: Browser, empty: Application) -> None:
+async def test_a_clinic_is_set_up_from_the_link_to_the_first_board(chromium: Browser, empty: Application) -> None:
     title = "#step h2"
     async with watched(chromium, empty.address, **DESKTOP) as page:
         await page.goto(f"/setup#{empty.setup_token}")
@@ -68,7 +68,7 @@ async def test_the_whole_way(chromium: Browser, empty: Application) -> None:
         await go_on(page)
 
         await expect(page.locator(title)).to_have_text("Klinik Anda")
-        assert "#" not in page.url, "the token is gone from the address"
+        assert "#" not in page.url, "the address no longer holds the token"
         await page.fill("[name=name]", "Klinik Melati")
         await page.get_by_role("radio", name="WITA").check()
         await fit_for_all(page)
@@ -122,7 +122,7 @@ async def test_the_whole_way(chromium: Browser, empty: Application) -> None:
         assert (clinic["name"], clinic["timezone"]) == ("Klinik Melati", "Asia/Makassar")
         assert [(each["name"], each["letter"]) for each in clinic["services"]] == [("Poli Umum", "A"), ("KIA", "K")]
         assert [each["name"] for each in clinic["counters"]] == ["Meja 1", "Loket 2", "Loket 3"]
-        assert (await admin.get("/users?role=PASIEN")).body["data"] == [], "nobody is left of the test card"
+        assert (await admin.get("/users?role=PASIEN")).body["data"] == [], "the patient of the test card is deleted"
         assert (await admin.get("/queue")).body["data"] == []
 
     async with watched(chromium, empty.address, **DESKTOP) as page:
@@ -132,9 +132,7 @@ async def test_the_whole_way(chromium: Browser, empty: Application) -> None:
         await expect(page.get_by_role("alert")).to_contain_text("sudah dipakai atau tidak berlaku lagi")
 
 
-async def test_what_was_left_half_done_does_not_undo_what_was_changed_since(
-    chromium: Browser, empty: Application
-) -> None:
+async def test_an_old_draft_does_not_overwrite_newer_changes(chromium: Browser, empty: Application) -> None:
     async with signed_in(chromium, empty.address) as page, client_at(empty) as client:
         await page.goto("/setup")
         await page.fill("[name=name]", "Klinik Setengah Jadi")
@@ -162,10 +160,12 @@ async def test_what_was_left_half_done_does_not_undo_what_was_changed_since(
         await expect(page.locator("[name='counters[3].name']")).to_have_value("Loket 7")
         await go_on(page)
         await expect(page.locator("#step h2")).to_have_text("Uji kartu")
-        assert await page.evaluate("localStorage.getItem('mediq.setup')") is None, "what is stored is kept there alone"
+        assert await page.evaluate("localStorage.getItem('mediq.setup')") is None, (
+            "the draft is removed once the clinic is stored"
+        )
 
 
-async def test_a_card_on_trial_leaves_its_holders_number_alone(chromium: Browser, empty: Application) -> None:
+async def test_the_test_card_keeps_a_number_that_its_holder_already_had(chromium: Browser, empty: Application) -> None:
     async with signed_in(chromium, empty.address) as page, client_at(empty) as client:
         admin = await client.sign_in()
         sent = await admin.upload(card(CLEAN[1]), wait=30)
