@@ -10,8 +10,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.fixtures.application import GENEROUS, Application, made_with_admin, running
-from tests.fixtures.browser.rooms import fit_for_all, in_english, signed_in
 from tests.fixtures.browser.screen import watched
+from tests.fixtures.browser.staff_window import check_accessibility, in_english, signed_in
 from tests.fixtures.client import Client, client_at
 from tests.fixtures.visitors import new_nik
 
@@ -227,13 +227,13 @@ async def test_each_page_is_accessible_in_both_languages(
     async with signed_in(chromium, office.address, color_scheme="dark") as dark:
         for path in paths:
             await dark.goto(path, wait_until="networkidle")
-            await fit_for_all(dark)
+            await check_accessibility(dark)
     await page.goto("/admin")
     await in_english(page)
     for path in paths:
         await page.goto(path, wait_until="networkidle")
         await expect(page.get_by_role("link", name="Audit trail")).to_be_visible()
-        await fit_for_all(page)
+        await check_accessibility(page)
 
 
 async def test_the_day_must_be_closed_before_the_time_zone_is_changed(
@@ -252,7 +252,7 @@ async def test_the_day_must_be_closed_before_the_time_zone_is_changed(
         await expect(page.get_by_text("setelah hari ini ditutup").first).to_be_visible()
 
         await page.get_by_role("button", name="Tutup hari ini").click()
-        await fit_for_all(page)
+        await check_accessibility(page)
         await page.get_by_role("dialog").get_by_label("Alasan").fill("Pindah zona waktu")
         await page.get_by_role("dialog").get_by_role("button", name="Tutup hari ini").click()
         await expect(page.get_by_text(f"Hari ditutup. {waiting} nomor diakhiri.")).to_be_visible()

@@ -9,8 +9,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.fixtures.application import Application
-from tests.fixtures.browser.rooms import fit_for_all
 from tests.fixtures.browser.screen import watched
+from tests.fixtures.browser.staff_window import check_accessibility
 from tests.fixtures.client import Client
 from tests.fixtures.visitors import new_nik
 
@@ -65,13 +65,13 @@ async def test_a_page_is_light_and_accessible(page: Page, clinic: Application, t
             sizes = await response.request.sizes()
             weight += sizes["responseBodySize"] + sizes["responseHeadersSize"]
     assert 1000 < weight < WEIGHT
-    await fit_for_all(page)
+    await check_accessibility(page)
 
 
 async def test_axe_finds_no_violation_in_dark_mode(dark: Page, token: str) -> None:
     for path in ("/", "/kiosk", "/display/all", "/t/{token}"):
         await dark.goto(path.format(token=token))
-        await fit_for_all(dark)
+        await check_accessibility(dark)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -9,8 +9,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.fixtures.application import GENEROUS, Application, made_with_admin, running
-from tests.fixtures.browser.rooms import fit_for_all, in_english, signed_in
 from tests.fixtures.browser.screen import intercept
+from tests.fixtures.browser.staff_window import check_accessibility, in_english, signed_in
 from tests.fixtures.client import PASSWORD, Client, client_at
 from tests.fixtures.visitors import new_nik
 
@@ -337,18 +337,18 @@ async def test_the_page_is_accessible_in_both_languages(chromium: Browser, hall:
     async with signed_in(chromium, hall.address, color_scheme="dark") as page:
         await page.goto("/operator")
         await expect(page.locator("#counters button").first).to_be_visible()
-        await fit_for_all(page)
+        await check_accessibility(page)
         await sit_down(page, "Loket 2")
         await call(page)
         await expect(page.locator(NUMBER)).to_be_visible()
-        await fit_for_all(page)
+        await check_accessibility(page)
     async with signed_in(chromium, hall.address) as page:
         await sit_down(page)
         await expect(page.locator(".tickets li").first).to_be_visible()
-        await fit_for_all(page)
+        await check_accessibility(page)
         await in_english(page)
         await call(page)
         await expect(page.get_by_role("button", name="Start service")).to_be_visible()
-        await fit_for_all(page)
+        await check_accessibility(page)
         await page.locator(".ticket").first.click()
-        await fit_for_all(page)
+        await check_accessibility(page)

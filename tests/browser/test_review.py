@@ -12,8 +12,8 @@ from PIL import Image, ImageFilter
 from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
 from tests.fixtures.application import ADMIN, HANG, Application
-from tests.fixtures.browser.rooms import fit_for_all, in_english, signed_in
 from tests.fixtures.browser.screen import CHROMIUM, FLAGS, Paper, intercept
+from tests.fixtures.browser.staff_window import check_accessibility, in_english, signed_in
 from tests.fixtures.client import Client, browser_at
 from tests.fixtures.specimens.cards import draw, jpeg, person
 from tests.fixtures.visitors import CLEAN, card, new_nik
@@ -124,7 +124,7 @@ async def test_uncertain_fields_are_reviewed_beside_the_photo(client: Page, staf
       return data.some((value, place) => place % 4 === 3 && value > 0);
     }""")
     assert drawn, "the field is enlarged"
-    await fit_for_all(client)
+    await check_accessibility(client)
 
     # Errors are shown beside their fields, and no value is lost.
     nik, name_now = new_nik(), "SITI YANG DIPERIKSA"
@@ -313,10 +313,10 @@ async def test_without_a_camera_a_file_can_be_chosen(client: Page) -> None:
 async def test_every_way_to_register_is_accessible_in_both_languages(client: Page) -> None:
     for tab in ("Kamera", "Berkas", "NIK", "Tanpa kartu"):
         await client.get_by_role("tab", name=tab).click()
-        await fit_for_all(client)
+        await check_accessibility(client)
     await client.keyboard.press("Escape")
     await in_english(client)
     await expect(client.locator("#link")).to_have_text("Connected")
     await client.keyboard.press("d")
     await expect(client.get_by_role("tab", name="Without card")).to_be_visible()
-    await fit_for_all(client)
+    await check_accessibility(client)

@@ -7,8 +7,8 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.fixtures.application import ADMIN, GENEROUS, HANG, Application, running
-from tests.fixtures.browser.rooms import DESKTOP, fit_for_all, in_english, signed_in
 from tests.fixtures.browser.screen import watched
+from tests.fixtures.browser.staff_window import DESKTOP, check_accessibility, in_english, signed_in
 from tests.fixtures.client import client_at
 from tests.fixtures.visitors import CLEAN, card
 
@@ -31,7 +31,7 @@ async def test_a_missing_or_wrong_link_is_explained(chromium: Browser, empty: Ap
     async with watched(chromium, empty.address, **DESKTOP) as page:
         await page.goto("/setup")
         await expect(page.get_by_role("alert")).to_contain_text("tautan yang dicetak MediQ")
-        await fit_for_all(page)
+        await check_accessibility(page)
         await page.goto("/setup#made-up")
         await page.reload()
         await tell_who(page)
@@ -56,7 +56,7 @@ async def test_a_clinic_is_set_up_from_the_link_to_the_first_board(chromium: Bro
         await page.fill("[name=nama]", "Ibu Kepala")
         await in_english(page)
         await expect(page.locator(title)).to_have_text("First administrator")
-        await fit_for_all(page)
+        await check_accessibility(page)
         await page.get_by_role("link", name="Indonesia").click()
         await expect(page.locator(title)).to_have_text("Administrator pertama")
         await expect(page.locator("[name=nama]")).to_have_value("Ibu Kepala")
@@ -71,7 +71,7 @@ async def test_a_clinic_is_set_up_from_the_link_to_the_first_board(chromium: Bro
         assert "#" not in page.url, "the address no longer holds the token"
         await page.fill("[name=name]", "Klinik Melati")
         await page.get_by_role("radio", name="WITA").check()
-        await fit_for_all(page)
+        await check_accessibility(page)
         await page.reload()
         await expect(page.locator("[name=name]")).to_have_value("Klinik Melati")
         await expect(page.get_by_role("radio", name="WITA")).to_be_checked()
@@ -84,7 +84,7 @@ async def test_a_clinic_is_set_up_from_the_link_to_the_first_board(chromium: Bro
         await page.fill("[name='services[1].letter']", "k")
         await page.fill("[name='services[1].opens']", "07:30")
         await page.fill("[name='services[1].closes']", "07:30")
-        await fit_for_all(page)
+        await check_accessibility(page)
         await go_on(page)
         await expect(page.locator(title)).to_have_text("Loket")
         await page.go_back()
@@ -92,7 +92,7 @@ async def test_a_clinic_is_set_up_from_the_link_to_the_first_board(chromium: Bro
         await go_on(page)
         await expect(page.locator(title)).to_have_text("Loket")
         await page.fill("[name='counters[0].name']", "Meja 1")
-        await fit_for_all(page)
+        await check_accessibility(page)
         await go_on(page)
 
         await expect(page.locator(title)).to_have_text("Poli")
@@ -108,11 +108,11 @@ async def test_a_clinic_is_set_up_from_the_link_to_the_first_board(chromium: Bro
         await expect(page.get_by_text(re.compile("Terbaca dalam"))).to_be_visible(timeout=HANG * 1000)
         await expect(page.locator(".facts")).to_contain_text("NUR HALIM")
         await expect(page.get_by_text("Uji ini sudah dibersihkan")).to_be_visible()
-        await fit_for_all(page)
+        await check_accessibility(page)
         await go_on(page)
 
         await expect(page.locator(title)).to_have_text("MediQ siap")
-        await fit_for_all(page)
+        await check_accessibility(page)
         await page.get_by_role("link", name="Papan antrean").click()
         await expect(page.locator("#clinic")).to_have_text("Klinik Melati")
 

@@ -6,8 +6,8 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.fixtures.application import ADMIN, Application
-from tests.fixtures.browser.rooms import DESKTOP, enter, fit_for_all, in_english, signed_in
 from tests.fixtures.browser.screen import intercept, watched
+from tests.fixtures.browser.staff_window import DESKTOP, check_accessibility, enter, in_english, signed_in
 from tests.fixtures.client import PASSWORD, Client
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -100,10 +100,10 @@ async def test_users_change_their_own_password(chromium: Browser, staff: Client,
 async def test_the_page_is_accessible_in_both_languages(chromium: Browser, clinic: Application) -> None:
     async with watched(chromium, clinic.address, color_scheme="dark", **DESKTOP) as page:
         await page.goto("/signin")
-        await fit_for_all(page)
+        await check_accessibility(page)
     async with watched(chromium, clinic.address, **DESKTOP) as page:
         await page.goto("/signin?next=/operator")
         await in_english(page)
         await expect(page).to_have_url("/signin?next=/operator")
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
-        await fit_for_all(page)
+        await check_accessibility(page)

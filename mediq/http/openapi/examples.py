@@ -22,6 +22,7 @@ _OF_QUEUE: Final[dict[str, Any]] = {
     "letter": "A",
     "opens": "07:30:00",
     "closes": "14:00:00",
+    "revision": "5f0c1d2e3a4b5c6d",
     "notice": "Siapkan e-KTP dan kartu BPJS Anda.",
     "why": "diminta pasien",
     "status": "WAITING",
