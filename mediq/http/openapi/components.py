@@ -39,7 +39,7 @@ PARAMETERS: Final = {
     "Last-Event-ID": {
         "name": "Last-Event-ID",
         "in": "header",
-        "description": "The last event that the client has seen. The stream begins with the missed events or a snapshot.",
+        "description": "The last event that the client has seen. The stream begins with what it missed, or a snapshot.",
         "schema": TEXT,
         "example": "128",
     },
