@@ -70,9 +70,9 @@ class Week:
         agenda += [(at, next(self._order), "comes", service) for service, at in self._arrivals(begins, ends)]
         heapq.heapify(agenda)
         while agenda and agenda[0][0] < ends:
-            at, _, what, whom = heapq.heappop(agenda)
-            for when, next_what, next_whom in self._happens(at, what, whom):
-                heapq.heappush(agenda, (when, next(self._order), next_what, next_whom))
+            at, _, what, target = heapq.heappop(agenda)
+            for when, next_what, next_target in self._happens(at, what, target):
+                heapq.heappush(agenda, (when, next(self._order), next_what, next_target))
 
     def _arrivals(self, begins: datetime, ends: datetime) -> Iterator[tuple[str, datetime]]:
         for service, (gap, _) in PACE.items():
@@ -80,7 +80,7 @@ class Week:
             while (at := at + timedelta(minutes=self._rng.expovariate(1 / gap))) < ends:
                 yield service, max(at, begins)
 
-    def _happens(self, at: datetime, what: str, whom: str) -> Iterator[tuple[datetime, str, str]]:
+    def _happens(self, at: datetime, what: str, target: str) -> Iterator[tuple[datetime, str, str]]:
         rng = self._rng
         if what == "comes":
             command = commands.AddPatient(
@@ -89,27 +89,27 @@ class Week:
                 ticket_id=secrets.token_urlsafe(16),
                 token=secrets.token_urlsafe(16),
                 user_id=secrets.token_urlsafe(16),
-                service=whom,
+                service=target,
                 priority_reason=rng.choice(REASONS),
                 by_staff=True,
             )
             self.tell(command)
         elif what == "free":
-            ticket = self.tell(commands.CallNext(at=at, actor="petugas", counter=whom))
+            ticket = self.tell(commands.CallNext(at=at, actor="petugas", counter=target))
             if ticket is None:
-                yield at + timedelta(seconds=20), "free", whom
+                yield at + timedelta(seconds=20), "free", target
             elif rng.random() < NO_SHOW:
                 yield at + timedelta(minutes=2), "missed", ticket
             else:
                 yield at + timedelta(seconds=rng.uniform(15, 60)), "starts", ticket
         elif what == "starts":
-            self.tell(commands.Start(at=at, actor="petugas", ticket_id=whom))
-            _, minutes = PACE[self.state.tickets[whom].service]
-            yield at + timedelta(minutes=minutes * rng.lognormvariate(-0.1, 0.45)), "done", whom
+            self.tell(commands.Start(at=at, actor="petugas", ticket_id=target))
+            _, minutes = PACE[self.state.tickets[target].service]
+            yield at + timedelta(minutes=minutes * rng.lognormvariate(-0.1, 0.45)), "done", target
         else:
-            counter = self.state.tickets[whom].counter
+            counter = self.state.tickets[target].counter
             verb = commands.Skip if what == "missed" else commands.Complete
-            self.tell(verb(at=at, actor="petugas", ticket_id=whom))
+            self.tell(verb(at=at, actor="petugas", ticket_id=target))
             yield at + timedelta(seconds=rng.uniform(5, 40)), "free", str(counter)
 
 

@@ -83,7 +83,7 @@ async def test_an_operator_is_created_signs_in_and_is_deleted(
         await page.fill("[name=new_password]", "kata-sandi-yang-kedua")
         await page.get_by_role("button", name="Beri kata sandi baru").click()
         await expect(page.get_by_text("Kata sandi Sari diganti.")).to_be_visible()
-        await expect(other).to_have_url(re.compile("/signin"))  # their session has ended, and the stream with it
+        await expect(other).to_have_url(re.compile("/signin"))  # the session has ended, and so has its stream
         await other.fill("#email", mail)
         await other.fill("#password", "kata-sandi-yang-kedua")
         await other.click("#enter")
@@ -143,7 +143,7 @@ async def test_a_change_of_the_clinic_shows_on_every_page_without_a_restart(
         await expect(board.locator("#clinic")).to_have_text("Klinik Sehat Selalu")
         await expect(board.locator("#waiting")).to_contain_text("Poli Anak")
 
-        # a service with people in it cannot go; the counter that is in use neither
+        # A service with waiting patients and an open counter cannot be removed.
         await page.reload()
         await page.get_by_role("button", name="Hapus Poli Anak").click()
         await page.get_by_role("button", name="Simpan perubahan").click()
@@ -260,7 +260,7 @@ async def test_the_day_must_be_closed_before_the_time_zone_is_changed(
         await save.click()
         await expect(page.get_by_text("Perubahan berlaku di semua layar")).to_be_visible()
 
-        # a counter that was open before shows the clinic's new time
+        # A page that was open before shows the clinic's new time.
         ticket = await admin.queue(await admin.register(new_nik()))
         at = datetime.fromisoformat(ticket["issued_at"]).astimezone(ZoneInfo("Asia/Jayapura"))
         await expect(counter.locator(".tickets .wait").first).to_have_attribute("title", re.compile(f"{at:%H:%M}"))

@@ -53,7 +53,7 @@ async def test_five_calls_within_a_second_are_each_announced_once_and_in_order(s
     await wait_in_line(staff, "umum", 3)
     await wait_in_line(staff, "gigi", 2)
     await with_sound(page)
-    for counter in ("1", "2", "3"):  # nobody is left over from another test
+    for counter in ("1", "2", "3"):  # no patient is left from another test
         await staff.post(f"/queue/counters/{counter}/open")
     called = [(await call(staff, counter), f"Loket {counter}") for counter in ("1", "2", "3", "1", "3")]
     await expect(page.locator("#number")).to_have_text(called[0][0])
@@ -136,7 +136,7 @@ async def test_a_call_during_an_interruption_is_announced_afterwards(page: Page,
     await expect(page.locator("#number")).to_have_text(first)
     assert await page.evaluate("window.heard.calls") == []
     await page.context.set_offline(True)
-    await page.evaluate("window.dispatchEvent(new Event('online'))")  # the stream ends, as when the cable is pulled
+    await page.evaluate("window.dispatchEvent(new Event('online'))")  # ends the stream, as a pulled cable does
     await expect(page.locator("#link")).to_have_text("Terputus")
     missed = await call(staff, "3")
     await page.context.set_offline(False)
@@ -146,7 +146,7 @@ async def test_a_call_during_an_interruption_is_announced_afterwards(page: Page,
     assert (await staff.patch(f"/queue/{recalled['id']}/recall")).status == 200
     await page.wait_for_function("() => window.heard.calls.length === 2")
     assert await page.evaluate("window.heard.calls") == [missed, missed]
-    await page.goto("about:blank")  # as while the page loads itself anew
+    await page.goto("about:blank")  # as while the page reloads
     assert (await staff.patch(f"/queue/{recalled['id']}/recall")).status == 200
     await page.goto("/display/gigi")
     await page.wait_for_function("() => window.heard.calls.length === 1")

@@ -110,7 +110,7 @@ async def test_an_abandoned_kiosk_resets_itself_to_the_clinics_language(kiosk: P
     await expect(kiosk.get_by_role("heading", name="Place your e-KTP inside the frame")).to_be_visible()
     await kiosk.wait_for_function("() => document.getElementById('video').videoWidth > 0")
     await kiosk.clock.run_for(50_000)
-    await kiosk.keyboard.press("Shift")  # someone is still there
+    await kiosk.keyboard.press("Shift")  # a patient is still there
     await kiosk.clock.run_for(50_000)
     await expect(kiosk.get_by_role("heading", name="Place your e-KTP inside the frame")).to_be_visible()
     await kiosk.clock.run_for(11_000)
@@ -145,7 +145,7 @@ async def test_without_a_camera_a_file_is_chosen_and_an_uncertain_card_goes_to_t
 async def test_a_card_without_a_result_does_not_block_the_kiosk(kiosk: Page) -> None:
     await kiosk.clock.install()
     await kiosk.goto("/kiosk")
-    await intercept(kiosk, "**/ocr/process-ktp", lambda _: None)  # sent, and nothing comes back
+    await intercept(kiosk, "**/ocr/process-ktp", lambda _: None)  # the request never gets an answer
     await kiosk.get_by_role("button", name="Poli Umum").click()
     await kiosk.wait_for_function("() => document.getElementById('video').videoWidth > 0")
     async with kiosk.expect_request("**/ocr/process-ktp"):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.fixtures.application import GENEROUS, Application, made_with_admin, running
 from tests.fixtures.browser.screen import intercept
@@ -111,7 +111,7 @@ async def test_a_counters_day_by_keyboard_alone(chromium: Browser, hall: Applica
         await press(page, "l")  # skip
         await expect(page.locator(".now.idle")).to_be_visible()
         assert (await status(admin, two))[0] == "NO_SHOW"
-        await page.keyboard.press("Control+k")  # find the one who came back
+        await page.keyboard.press("Control+k")  # search for the patient who came back
         await expect(page.locator("#search")).to_be_focused()
         await page.keyboard.type(two.lower())
         await expect(page.locator(".tickets .number")).to_have_text([two])
@@ -173,7 +173,7 @@ async def test_a_counter_never_calls_twice(chromium: Browser, hall: Application,
         await expect(page.locator(".tickets li")).to_have_count(5)
         release = asyncio.Event()
 
-        async def slow(route) -> None:  # type: ignore[no-untyped-def]
+        async def slow(route: Route) -> None:
             asked.append(route.request.headers["idempotency-key"])
             await release.wait()
             await route.continue_()
@@ -181,7 +181,7 @@ async def test_a_counter_never_calls_twice(chromium: Browser, hall: Application,
         await intercept(page, "**/queue/call-next", slow)
         await page.keyboard.down("Space")
         for _ in range(5):
-            await page.keyboard.down("Space")  # repeats, since it was never let go
+            await page.keyboard.down("Space")  # a key held down repeats
         await page.keyboard.up("Space")
         await page.keyboard.press("Space")
         call = page.locator("[data-act=call]")
@@ -206,7 +206,7 @@ async def test_a_request_whose_answer_is_lost_is_sent_again(
     async with signed_in(chromium, hall.address) as page:
         await sit_down(page)
 
-        async def lose_first(route) -> None:  # type: ignore[no-untyped-def]
+        async def lose_first(route: Route) -> None:
             keys.append(route.request.headers["idempotency-key"])
             await route.fetch()
             await (route.abort() if len(keys) == 1 else route.continue_())
@@ -291,7 +291,7 @@ async def test_a_key_that_is_pressed_twice_acts_once(chromium: Browser, hall: Ap
         await page.keyboard.press("Enter")
         await expect(page.locator(".now .state")).to_contain_text("Sedang Dilayani")
         await page.clock.run_for(150)
-        await page.keyboard.press("Enter")  # which is the same press once more
+        await page.keyboard.press("Enter")  # the second press of the same key
         await page.clock.run_for(400)
         assert (await status(admin, number))[0] == "IN_PROGRESS"
         await page.keyboard.press("Enter")

@@ -262,7 +262,7 @@ async def test_a_known_patient_and_one_without_a_card_are_registered(client: Pag
     await client.keyboard.press("Enter")
     await expect(client.get_by_role("button", name="Ambil Antrean")).to_be_focused()
     await client.keyboard.press("Enter")
-    await expect(first).to_have_text(str(number))  # one number a patient, service and day
+    await expect(first).to_have_text(str(number))  # a patient has one number a service and day
 
 
 async def test_the_camera_frames_the_card_and_is_off_afterwards(clinic: Application) -> None:
@@ -288,7 +288,7 @@ async def test_the_camera_frames_the_card_and_is_off_afterwards(clinic: Applicat
             off = "window.stream.getTracks().every((track) => track.readyState === 'ended')"
             assert await page.evaluate(off)
 
-            # and off as well where its picture is taken off the page before it has begun to play
+            # The camera is also off if its video is removed from the page before it plays.
             await page.evaluate("""() => {
               HTMLMediaElement.prototype.play = function () {
                 window.stream = this.srcObject;

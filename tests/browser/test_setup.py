@@ -143,7 +143,7 @@ async def test_an_old_draft_does_not_overwrite_newer_changes(chromium: Browser, 
         await page.goto("/setup")
         await expect(page.locator("[name=name]")).to_have_value("Klinik Kenanga")
 
-        # and what is changed while the forms are open is not overwritten either
+        # A change that is made while the forms are open is not overwritten either.
         await page.fill("[name=name]", "Klinik Tertinggal")
         admin = await client.sign_in()
         before = (await admin.get("/clinic")).body
@@ -171,7 +171,9 @@ async def test_the_test_card_keeps_a_number_that_its_holder_already_had(chromium
         sent = await admin.upload(card(CLEAN[1]), wait=30)
         assert sent.body["status"] == "REGISTERED", sent
         await page.goto("/setup")
-        await expect(page.locator("#step h2")).to_have_text("Klinik Anda")  # else it would store this step after ours
+        await expect(page.locator("#step h2")).to_have_text(
+            "Klinik Anda"
+        )  # without this wait the page would store this step after the one below
         await page.evaluate("sessionStorage.setItem('mediq.setup.step', 'card')")
         await page.reload()
         await page.set_input_files("#own-card", {"name": "ktp.jpg", "mimeType": "image/jpeg", "buffer": card(CLEAN[1])})

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.fixtures.application import ADMIN, Application
 from tests.fixtures.browser.screen import intercept, watched
@@ -62,7 +62,7 @@ async def test_a_role_without_access_is_told_so_and_may_sign_in_as_another_user(
 async def test_too_many_wrong_passwords_give_a_text(page: Page) -> None:
     """The limit here is one attempt; the limits themselves have their own tests."""
 
-    async def refuse(route) -> None:  # type: ignore[no-untyped-def]
+    async def refuse(route: Route) -> None:
         problem = {"type": "urn:mediq:too-many", "detail": "Terlalu banyak permintaan. Tunggu sebentar."}
         await route.fulfill(status=429, headers={"Retry-After": "30"}, json=problem)
 

@@ -1,7 +1,7 @@
 """Examples of JSON bodies, made of their schemas. All people in them are fictitious.
 
-A message gives the example of a field beside its type: `Annotated[str, msgspec.Meta(examples=["SITI CONTOH"])]`. What
-has none gets an example from this module's table of the queue's fields, or one that fits its type.
+A message declares an example with the type of a field: `Annotated[str, msgspec.Meta(examples=["SITI CONTOH"])]`. For
+other fields the example comes from the table of the queue's fields below, or is made to fit the type.
 """
 
 from typing import Any, Final

@@ -28,7 +28,7 @@ class DescribedStream(msgspec.Struct, frozen=True, kw_only=True):
     """An event stream. `events` maps the name of each event to the type of its data.
 
     `parameter` is the name of the path's parameter and an example. `who` are the roles that may follow the stream, None
-    for anyone. `codes` are the errors beside `unavailable`, which every stream may answer.
+    for anyone. `codes` are its errors; every stream may also answer `unavailable`.
     """
 
     path: str
