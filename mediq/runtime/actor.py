@@ -1,4 +1,4 @@
-"""An actor: a name, a mailbox, and a method for each message that it handles."""
+"""An actor: a name, a mailbox, and one method for each message that it handles."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, TypeVar
@@ -14,7 +14,7 @@ Handler = Callable[[A, M, Context], Awaitable[R]]
 
 
 def handles(message: type[M]) -> Callable[[Handler[A, M, R]], Handler[A, M, R]]:
-    """Mark the method of an actor that answers `message`."""
+    """Mark the method of an actor that handles `message`; the method returns the reply."""
 
     def mark(method: Handler[A, M, R]) -> Handler[A, M, R]:
         method.__handles__ = message  # type: ignore[attr-defined]
@@ -24,14 +24,28 @@ def handles(message: type[M]) -> Callable[[Handler[A, M, R]], Handler[A, M, R]]:
 
 
 class Actor:
-    """Base of every service. It touches other actors through `self.bus` alone.
+    """Base class of every service. An actor reaches other actors only through `self.bus`.
 
-    `concurrency` is how many of its messages are handled at once; with 1 they are handled strictly in order.
+    `concurrency` is the number of messages handled at once; with 1, messages are handled strictly in order.
+
+    Example::
+
+        class ClockActor(Actor):
+            name = "clock"
+            concurrency = 4
+
+            @handles(WhatTime)
+            async def what_time(self, message: WhatTime, context: Context) -> Time:
+                return Time(now=time.time())
+
+    A handler raises a :class:`mediq.messages.errors.DomainError` to refuse. Any other exception counts as a crash:
+    the message is retried, then becomes a dead letter.
     """
 
     name: ClassVar[str]
     concurrency: int = 16
     handlers: ClassVar[dict[str, tuple[Spec[Any], str]]] = {}
+    """For each message pattern, its specification and the name of the method that handles it."""
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
@@ -45,13 +59,13 @@ class Actor:
         cls.handlers = found
 
     async def on_start(self) -> None:
-        """Make ready, before the first message. An exception here makes the supervisor try again."""
+        """Prepare, before the first message arrives. If this raises, the supervisor starts the actor again."""
 
     async def run(self) -> None:
-        """What the actor does beside its messages, such as sweeping; an exception makes the supervisor restart it.
+        """Do the actor's background work, such as periodic sweeps. If this raises, the supervisor restarts the actor.
 
-        The base has nothing to do and returns at once.
+        The base class has no background work and returns at once.
         """
 
     async def on_stop(self) -> None:
-        """Give back what `on_start` took, after the last message; also called when `on_start` failed half-way."""
+        """Release what `on_start` acquired, after the last message; also called when `on_start` failed half-way."""

@@ -165,7 +165,7 @@ class _Settled(Delivery):
     async def retry(self, delay: float) -> None:
         pass
 
-    async def dead(self, reason: str) -> None:
+    async def dead_letter(self, reason: str) -> None:
         pass
 
     async def requeue(self) -> None:

@@ -179,11 +179,11 @@ class Intake:
 
     async def retry(self, delivery: "_Delivery", delay: float) -> None:
         if delivery.envelope.attempt >= MAX_ATTEMPTS:
-            await self.dead(delivery, "attempts")
+            await self.dead_letter(delivery, "attempts")
         else:
             await self.settle(delivery, lambda: self._send_again([delivery.envelope.again()], delay))
 
-    async def dead(self, delivery: "_Delivery", reason: str) -> None:
+    async def dead_letter(self, delivery: "_Delivery", reason: str) -> None:
         await self.settle(delivery, lambda: self._bury(encode_frame([delivery.envelope]), reason))
 
     async def requeue(self, delivery: "_Delivery") -> None:
@@ -351,8 +351,8 @@ class _Delivery(Delivery):
     async def retry(self, delay: float) -> None:
         await self._intake.retry(self, delay)
 
-    async def dead(self, reason: str) -> None:
-        await self._intake.dead(self, reason)
+    async def dead_letter(self, reason: str) -> None:
+        await self._intake.dead_letter(self, reason)
 
     async def requeue(self) -> None:
         await self._intake.requeue(self)

@@ -14,7 +14,7 @@ from mediq.transport.envelope import encode_frame
 from mediq.transport.rabbitmq.topology import DELIVERIES
 from mediq.transport.rabbitmq.transport import RabbitTransport
 from tests.fixtures.servers import RabbitMQ
-from tests.fixtures.transport.harness import PATIENCE, consume, letter, listen, named, send_all
+from tests.fixtures.transport.harness import PATIENCE, consume, make_envelope, listen, named, send_all
 from tests.fixtures.transport.rabbit_harness import RabbitBackend, RecordedTransport
 
 RECOVERY = 40.0
@@ -43,7 +43,7 @@ async def test_what_is_sent_in_one_turn_travels_together_and_in_order(
 ) -> None:
     inbox = await consume(transport, "box")
     await inbox.binding.close()
-    await asyncio.gather(*(transport.send("box", letter(body)) for body in named(64)))
+    await asyncio.gather(*(transport.send("box", make_envelope(body)) for body in named(64)))
     assert await backend.depth("box") < 10
     assert await (await consume(transport, "box")).bodies(64) == named(64)
 
@@ -54,7 +54,7 @@ async def test_an_envelope_without_a_deadline_keeps_its_batch_from_expiring(
     inbox = await consume(transport, "box")
     await inbox.binding.close()
     await asyncio.gather(
-        transport.send("box", letter("short", deadline=backend.now() + 0.2)), transport.send("box", letter("ever"))
+        transport.send("box", make_envelope("short", deadline=backend.now() + 0.2)), transport.send("box", make_envelope("ever"))
     )
     await backend.pass_time(0.3)
     assert await (await consume(transport, "box")).bodies(1) == [b"ever"]
@@ -64,11 +64,11 @@ async def test_the_envelopes_of_a_batch_are_settled_each_for_itself(
     backend: RabbitBackend, transport: Transport
 ) -> None:
     inbox = await consume(transport, "box")
-    await backend.inject("box", encode_frame([letter(body) for body in ("ack", "retry", "dead", "requeue")]))
+    await backend.inject("box", encode_frame([make_envelope(body) for body in ("ack", "retry", "dead", "requeue")]))
     ack, retry, dead, requeue = await inbox.take(4)
     await ack.ack()
     await retry.retry(0.0)
-    await dead.dead("no")
+    await dead.dead_letter("no")
     await requeue.requeue()
     got = await inbox.take(2)
     assert [(d.envelope.body, d.envelope.attempt) for d in got] == [(b"retry", 2), (b"requeue", 1)]
@@ -84,7 +84,7 @@ async def test_of_a_batch_a_stop_gives_back_only_what_was_not_settled(
 ) -> None:
     dying = await backend.transport()
     inbox = await consume(dying, "box")
-    await backend.inject("box", encode_frame([letter(body) for body in named(5)]))
+    await backend.inject("box", encode_frame([make_envelope(body) for body in named(5)]))
     for delivery in (await inbox.take(5))[1:3]:
         await delivery.ack()
     await dying.stop()
@@ -98,8 +98,8 @@ async def test_a_closing_binding_gives_back_what_of_a_batch_it_has_not_handed_ov
     backend: RabbitBackend, transport: Transport
 ) -> None:
     inbox = await consume(transport, "box", prefetch=3)
-    await backend.inject("box", encode_frame([letter(body) for body in named(2)]))
-    await backend.inject("box", encode_frame([letter(body) for body in named(3, start=2)]))
+    await backend.inject("box", encode_frame([make_envelope(body) for body in named(2)]))
+    await backend.inject("box", encode_frame([make_envelope(body) for body in named(3, start=2)]))
     held = await inbox.take(3)
     await inbox.binding.close()
     for delivery in held:
@@ -112,7 +112,7 @@ async def test_a_closing_binding_gives_back_what_of_a_batch_it_has_not_handed_ov
 
 async def test_a_batch_beyond_a_consumers_share_is_spread(backend: RabbitBackend, transport: Transport) -> None:
     slow = await consume(transport, "box", prefetch=1)
-    await backend.inject("box", encode_frame([letter(body) for body in named(6)]))
+    await backend.inject("box", encode_frame([make_envelope(body) for body in named(6)]))
     kept = await slow.next()
     free = await consume(await backend.transport(), "box", prefetch=1)
     assert sorted([kept.envelope.body, *await free.bodies(5)]) == named(6)
@@ -122,7 +122,7 @@ async def test_a_batch_beyond_a_consumers_share_is_spread(backend: RabbitBackend
 async def test_a_batch_that_came_back_is_taken_apart(backend: RabbitBackend, transport: Transport) -> None:
     dying = await backend.transport()
     inbox = await consume(dying, "box")
-    await backend.inject("box", encode_frame([letter(body) for body in named(3)]))
+    await backend.inject("box", encode_frame([make_envelope(body) for body in named(3)]))
     await inbox.take(3)
     await dying.stop()
     later = await consume(transport, "box", prefetch=10)
@@ -135,10 +135,10 @@ async def test_what_kills_its_consumers_again_and_again_is_a_dead_letter(
     backend: RabbitBackend, transport: Transport
 ) -> None:
     inbox = await consume(transport, "box")
-    await transport.send("box", letter("poison"))
+    await transport.send("box", make_envelope("poison"))
     for _ in range(DELIVERIES):
         await (await inbox.next()).requeue()
-    await transport.send("box", letter("good"))
+    await transport.send("box", make_envelope("good"))
     assert await inbox.bodies(1) == [b"good"]
     (dead,) = await backend.dead_letters("box")
     assert dead.reason == "deliveries"
@@ -152,7 +152,7 @@ async def test_the_broker_itself_gives_up_what_no_consumer_lives_to_see_and_keep
     await (await consume(transport, "box")).binding.close()
     for body in ("plain", "retried"):
         inbox = await consume(transport, "box")
-        await transport.send("box", letter(body))
+        await transport.send("box", make_envelope(body))
         delivery = await inbox.next()
         if body == "retried":
             await delivery.retry(0.01)
@@ -205,8 +205,8 @@ async def test_after_a_lost_connection_everything_is_bound_again(
     await until(transport.ping)
     assert await inbox.bodies(2) == [b"1", b"2"]
     other = await backend.transport()
-    await other.send("mine", letter("reply"))
-    await other.publish("a.b", letter("event"))
+    await other.send("mine", make_envelope("reply"))
+    await other.publish("a.b", make_envelope("event"))
     assert (await private.next()).envelope.body == b"reply"
     assert await events.bodies(1) == [b"event"]
 
@@ -216,7 +216,7 @@ async def test_a_deleted_queue_is_made_again(backend: RabbitBackend, transport: 
     await backend.delete("box")
 
     async def arrives() -> None:
-        await transport.send("box", letter("x"))
+        await transport.send("box", make_envelope("x"))
 
     await until(arrives)
     assert await inbox.bodies(1) == [b"x"]
@@ -237,7 +237,7 @@ async def test_nothing_acknowledged_is_lost_by_a_restart_of_the_broker(
 
     async def send(body: bytes) -> None:
         async def once() -> None:
-            await transport.send("box", letter(body, deadline=time.time() + 60.0))
+            await transport.send("box", make_envelope(body, deadline=time.time() + 60.0))
 
         await until(once)
         confirmed.add(body)
@@ -270,26 +270,26 @@ async def test_a_broker_cut_off_is_noticed_and_its_return_too(
     backend: RabbitBackend, transport: Transport, rabbitmq: RabbitMQ
 ) -> None:
     inbox = await consume(await backend.transport(), "box")
-    await transport.send("box", letter("before"))
+    await transport.send("box", make_envelope("before"))
     rabbitmq.freeze()
     try:
         begun = time.monotonic()
         with pytest.raises(Unavailable):
-            await transport.send("box", letter("cut off", deadline=backend.now() + 3.0))
+            await transport.send("box", make_envelope("cut off", deadline=backend.now() + 3.0))
         assert time.monotonic() - begun < 3.5
         begun = time.monotonic()
         for _ in range(10):
             with pytest.raises(Unavailable):
-                await transport.send("box", letter("refused", deadline=backend.now() + 3.0))
+                await transport.send("box", make_envelope("refused", deadline=backend.now() + 3.0))
             with pytest.raises(Unavailable):
-                await transport.publish("a.b", letter("refused"))
+                await transport.publish("a.b", make_envelope("refused"))
         with pytest.raises(Unavailable):
             await transport.ping()
         assert time.monotonic() - begun < 0.5  # it does not wait again for what does not come
     finally:
         rabbitmq.thaw()
     await until(transport.ping)
-    await transport.send("box", letter("after", deadline=backend.now() + PATIENCE))
+    await transport.send("box", make_envelope("after", deadline=backend.now() + PATIENCE))
     got = await inbox.bodies(2)
     if got[-1] == b"cut off":  # the sender was told that it does not know
         got[-1:] = await inbox.bodies(1)
@@ -362,7 +362,7 @@ async def test_nothing_is_lost_whatever_consumers_do_and_whoever_goes(
             case "q":
                 await delivery.requeue()
             case "d":
-                await delivery.dead("chance")
+                await delivery.dead_letter("chance")
 
     async def come_and_go(cuts: int) -> None:
         for _ in range(cuts):
@@ -373,7 +373,7 @@ async def test_nothing_is_lost_whatever_consumers_do_and_whoever_goes(
             await consumer.stop()
 
     async def send(body: bytes) -> None:
-        await until(lambda: transport.send("box", letter(body)))
+        await until(lambda: transport.send("box", make_envelope(body)))
         confirmed.add(body)
 
     await transport.bind("box", take, 5)
@@ -399,11 +399,11 @@ async def test_nothing_is_lost_whatever_consumers_do_and_whoever_goes(
 async def test_a_retry_into_a_full_mailbox_waits_for_room(backend: RabbitBackend, transport: Transport) -> None:
     await backend.shrink(capacity=2)
     inbox = await consume(transport, "box", prefetch=1)
-    await transport.send("box", letter("held"))
+    await transport.send("box", make_envelope("held"))
     held = await inbox.next()
     await send_all(transport, "box", named(2))
     with pytest.raises(MailboxFull):
-        await transport.send("box", letter("refused", deadline=backend.now() + 0.2))
+        await transport.send("box", make_envelope("refused", deadline=backend.now() + 0.2))
     await held.retry(0.0)
     assert sorted(await inbox.bodies(3)) == [b"0", b"1", b"held"]
 
@@ -412,10 +412,10 @@ async def test_a_process_that_went_is_unroutable_for_its_replies(backend: Rabbit
     other = await backend.transport()
     assert isinstance(other, RabbitTransport)
     await consume(other, "mine", private=True)
-    await transport.send("mine", letter())
+    await transport.send("mine", make_envelope())
     await other.stop()
     with pytest.raises(Unroutable):
-        await transport.send("mine", letter())
+        await transport.send("mine", make_envelope())
 
 
 async def until(works: Callable[[], Awaitable[None]]) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from mediq.transport.base import MAX_ATTEMPTS, Delivery, Transport
 from mediq.transport.envelope import encode_frame
-from tests.fixtures.transport.harness import Backend, consume, letter, named, send_all
+from tests.fixtures.transport.harness import Backend, consume, make_envelope, named, send_all
 
 
 async def test_acknowledged_means_forgotten(backend: Backend, transport: Transport) -> None:
@@ -16,7 +16,7 @@ async def test_acknowledged_means_forgotten(backend: Backend, transport: Transpo
     await inbox.bodies(3)
     await other.stop()
     later = await consume(transport, "box")
-    await transport.send("box", letter("next"))
+    await transport.send("box", make_envelope("next"))
     assert await later.bodies(1) == [b"next"]
     assert await backend.dead_letters("box") == []
 
@@ -51,7 +51,7 @@ async def test_a_settlement_after_the_stop_is_too_late_and_does_no_harm(backend:
     await dying.stop()
     await ack.ack()
     await retry.retry(0.0)
-    await dead.dead("too late")
+    await dead.dead_letter("too late")
     await requeue.requeue()
     later = await consume(transport, "box")
     assert await later.bodies(4) == named(4)
@@ -66,7 +66,7 @@ async def test_only_the_first_settlement_counts(
     backend: Backend, transport: Transport, first: str, second: str
 ) -> None:
     inbox = await consume(transport, "box")
-    await transport.send("box", letter("x"))
+    await transport.send("box", make_envelope("x"))
     delivery = await inbox.next()
     await inbox.binding.close()
     for how in (first, second):
@@ -82,7 +82,7 @@ async def test_only_the_first_settlement_counts(
 
 async def test_a_retry_raises_the_attempt_and_nothing_else(transport: Transport) -> None:
     inbox = await consume(transport, "box")
-    sent = letter("x", idempotency_key="k", headers={"request_id": "r"})
+    sent = make_envelope("x", idempotency_key="k", headers={"request_id": "r"})
     await transport.send("box", sent)
     await (await inbox.next()).retry(0.0)
     assert (await inbox.next()).envelope == sent.again()
@@ -90,7 +90,7 @@ async def test_a_retry_raises_the_attempt_and_nothing_else(transport: Transport)
 
 async def test_after_the_last_attempt_a_retry_makes_a_dead_letter(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
-    await transport.send("box", letter("x"))
+    await transport.send("box", make_envelope("x"))
     for attempt in range(1, MAX_ATTEMPTS + 1):
         delivery = await inbox.next()
         assert delivery.envelope.attempt == attempt
@@ -104,11 +104,11 @@ async def test_after_the_last_attempt_a_retry_makes_a_dead_letter(backend: Backe
 
 async def test_a_retry_waits_its_delay(transport: Transport) -> None:
     inbox = await consume(transport, "box")
-    await transport.send("box", letter("slow"))
+    await transport.send("box", make_envelope("slow"))
     loop = asyncio.get_running_loop()
     asked = loop.time()
     await (await inbox.next()).retry(0.05)
-    await transport.send("box", letter("quick"))
+    await transport.send("box", make_envelope("quick"))
     assert await inbox.bodies(2) == [b"quick", b"slow"]
     assert loop.time() - asked >= 0.05
 
@@ -116,7 +116,7 @@ async def test_a_retry_waits_its_delay(transport: Transport) -> None:
 async def test_a_retry_comes_although_its_consumer_has_gone(backend: Backend, transport: Transport) -> None:
     dying = await backend.transport()
     inbox = await consume(dying, "box")
-    await transport.send("box", letter("x"))
+    await transport.send("box", make_envelope("x"))
     await (await inbox.next()).retry(0.01)
     await dying.stop()
     delivery = await (await consume(transport, "box")).next()
@@ -125,9 +125,9 @@ async def test_a_retry_comes_although_its_consumer_has_gone(backend: Backend, tr
 
 async def test_a_dead_letter_keeps_envelope_bytes_and_reason(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
-    sent = letter("x", headers={"request_id": "r"})
+    sent = make_envelope("x", headers={"request_id": "r"})
     await transport.send("box", sent)
-    await (await inbox.next()).dead("crash: ValueError")
+    await (await inbox.next()).dead_letter("crash: ValueError")
     (dead,) = await backend.dead_letters("box")
     assert (dead.mailbox, dead.reason, dead.envelope, dead.raw) == (
         "box",
@@ -143,7 +143,7 @@ async def test_what_cannot_be_decoded_is_a_dead_letter_and_holds_up_nothing(
 ) -> None:
     inbox = await consume(transport, "box", prefetch=1)
     await backend.inject("box", raw)
-    await transport.send("box", letter("good"))
+    await transport.send("box", make_envelope("good"))
     assert await inbox.bodies(1) == [b"good"]
     (dead,) = await backend.dead_letters("box")
     assert (dead.envelope, dead.raw) == (None, raw)
@@ -153,14 +153,14 @@ async def test_what_cannot_be_decoded_is_a_dead_letter_and_holds_up_nothing(
 async def test_a_frame_may_hold_several_envelopes_or_none(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
     await backend.inject("box", encode_frame([]))
-    await backend.inject("box", encode_frame([letter("0"), letter("1")]))
-    await transport.send("box", letter("2"))
+    await backend.inject("box", encode_frame([make_envelope("0"), make_envelope("1")]))
+    await transport.send("box", make_envelope("2"))
     assert await inbox.bodies(3) == named(3)
 
 
 async def test_a_requeue_keeps_the_attempt(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
-    await transport.send("box", letter("x", attempt=2))
+    await transport.send("box", make_envelope("x", attempt=2))
     for _ in range(MAX_ATTEMPTS + 2):
         delivery = await inbox.next()
         assert delivery.envelope.attempt == 2
@@ -183,12 +183,12 @@ async def test_a_closed_binding_takes_nothing_more_but_may_settle(backend: Backe
     await send_all(transport, "box", named(4))
     ack, retry, dead, requeue = await inbox.take(4)
     await inbox.binding.close()
-    await transport.send("box", letter("new"))
+    await transport.send("box", make_envelope("new"))
     await backend.quiet()
     assert inbox.size == 0
     await ack.ack()
     await retry.retry(0.0)
-    await dead.dead("no")
+    await dead.dead_letter("no")
     await requeue.requeue()
     other = await consume(await backend.transport(), "box")
     got = await other.take(3)
@@ -203,7 +203,7 @@ async def test_unsettled_deliveries_of_a_closed_binding_come_back_at_the_stop(
 ) -> None:
     dying = await backend.transport()
     inbox = await consume(dying, "box")
-    await transport.send("box", letter("x"))
+    await transport.send("box", make_envelope("x"))
     await inbox.next()
     await inbox.binding.close()
     await dying.stop()
@@ -215,7 +215,7 @@ async def test_closing_a_binding_twice_does_no_harm(backend: Backend, transport:
     await inbox.binding.close()
     await inbox.binding.close()
     other = await consume(transport, "box")
-    await transport.send("box", letter("x"))
+    await transport.send("box", make_envelope("x"))
     assert await other.bodies(1) == [b"x"]
 
 
@@ -226,6 +226,6 @@ async def settle(delivery: Delivery, how: str) -> None:
         case "retry":
             await delivery.retry(0.0)
         case "dead":
-            await delivery.dead("given up")
+            await delivery.dead_letter("given up")
         case "requeue":
             await delivery.requeue()

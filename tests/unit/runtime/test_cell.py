@@ -185,19 +185,19 @@ async def test_a_crash_is_retried_with_backoff_then_given_up_and_answered(bench:
     assert (await bench.handle(asked(attempt=1))).settled == [("retry", 0.5)]
     assert (await bench.handle(asked(attempt=2))).settled == [("retry", 1.0)]
     assert bench.answers == []
-    assert (await bench.handle(asked(attempt=3))).settled == [("dead", "crash: ZeroDivisionError")]
+    assert (await bench.handle(asked(attempt=3))).settled == [("dead_letter", "crash: ZeroDivisionError")]
     assert isinstance(bench.error, Internal)
     assert "3171" not in bench.error.detail
-    assert (await bench.handle(told(attempt=3))).settled == [("dead", "crash: ZeroDivisionError")]
+    assert (await bench.handle(told(attempt=3))).settled == [("dead_letter", "crash: ZeroDivisionError")]
     assert len(bench.answers) == 1
 
 
-@pytest.mark.parametrize(("left", "expected"), [(0.4, "dead"), (0.5, "dead"), (0.6, "retry")])
+@pytest.mark.parametrize(("left", "expected"), [(0.4, "dead_letter"), (0.5, "dead_letter"), (0.6, "retry")])
 async def test_a_crash_is_not_retried_beyond_the_deadline(bench: Bench, left: float, expected: str) -> None:
     await bench.follow(fail)
     delivery = await bench.handle(asked(deadline=bench.clock() + left))
     assert delivery.settled[0][0] == expected
-    assert len(bench.answers) == (1 if expected == "dead" else 0)
+    assert len(bench.answers) == (1 if expected == "dead_letter" else 0)
 
 
 async def test_a_crash_over_a_private_mailbox_is_answered_at_once_for_it_cannot_come_again(bench: Bench) -> None:
@@ -217,7 +217,7 @@ async def test_a_handler_that_awaits_something_cancelled_has_crashed(bench: Benc
 
     await bench.follow(script)
     assert (await bench.handle(asked(Echo(text="bad")))).settled == [("retry", 0.5)]
-    assert (await bench.handle(asked(Echo(text="bad"), attempt=3))).settled == [("dead", "crash: CancelledError")]
+    assert (await bench.handle(asked(Echo(text="bad"), attempt=3))).settled == [("dead_letter", "crash: CancelledError")]
     assert (await bench.handle(asked())).settled == [("ack",)]
     assert not bench.task.done()
 
@@ -227,7 +227,7 @@ async def test_a_reply_that_cannot_be_encoded_is_a_crash(bench: Bench) -> None:
         return object() if message.text == "bad" else Echoed("")
 
     await bench.follow(script)
-    assert (await bench.handle(asked(Echo(text="bad"), attempt=3))).settled == [("dead", "crash: TypeError")]
+    assert (await bench.handle(asked(Echo(text="bad"), attempt=3))).settled == [("dead_letter", "crash: TypeError")]
     assert isinstance(bench.error, Internal)
     assert (await bench.handle(asked())).settled == [("ack",)]
 
@@ -261,7 +261,7 @@ async def test_an_ask_that_expires_while_it_waits_for_a_worker_is_not_run(bench:
 
 async def test_an_unknown_pattern_is_malformed_and_dead(bench: Bench) -> None:
     await bench.follow(echo)
-    assert (await bench.handle(asked(pattern="test.nonsense"))).settled == [("dead", "unknown pattern")]
+    assert (await bench.handle(asked(pattern="test.nonsense"))).settled == [("dead_letter", "unknown pattern")]
     assert bench.error.kind == "malformed"
 
 
@@ -281,7 +281,7 @@ async def test_an_unknown_pattern_is_malformed_and_dead(bench: Bench) -> None:
 async def test_a_body_that_cannot_be_read_is_malformed_and_dead_and_the_cell_lives(bench: Bench, body: bytes) -> None:
     await bench.follow(echo)
     ((how, reason),) = (await bench.handle(asked(body=body))).settled
-    assert how == "dead"
+    assert how == "dead_letter"
     assert reason.startswith("undecodable: ")
     assert bench.error.kind == "malformed"
     assert (await bench.handle(asked())).settled == [("ack",)]

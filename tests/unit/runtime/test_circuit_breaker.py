@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from mediq.domain.errors import Conflict, NotFound
 from mediq.messages.errors import BreakerOpen, Expired, Internal, MailboxFull, StorageFull, Unavailable
 from mediq.observability import metrics
-from mediq.runtime.circuit_breaker import Breaker, BreakerPolicy, State
+from mediq.runtime.circuit_breaker import BreakerPolicy, CircuitBreaker, State
 from tests.fixtures.runtime import Clock
 
 POLICY = BreakerPolicy(window=30.0, calls=10, rate=0.5, failures=5, rest=10.0)
@@ -21,7 +21,7 @@ POLICY = BreakerPolicy(window=30.0, calls=10, rate=0.5, failures=5, rest=10.0)
 class Bench:
     def __init__(self, policy: BreakerPolicy = POLICY) -> None:
         self.clock = Clock()
-        self.breaker = Breaker("test", policy, self.clock)
+        self.breaker = CircuitBreaker("test", policy, self.clock)
 
     @contextmanager
     def calling(self, *, patient: bool = True) -> Iterator[None]:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from mediq.messages.errors import Expired, Unavailable
-from mediq.runtime.pending_replies import Replies
+from mediq.runtime.pending_replies import PendingReplies
 from mediq.transport.envelope import Envelope, Kind
 from tests.fixtures.runtime import StubDelivery
 
@@ -21,19 +21,19 @@ def answer(ask: str | None, body: bytes = b"") -> StubDelivery:
 async def test_each_ends_at_its_own_deadline_in_whatever_order_they_came(order: list[str]) -> None:
     seconds = {"soon": 0.03, "later": 0.09, "long": LONG}
     began = time.monotonic()
-    replies = Replies()
+    replies = PendingReplies()
     waiting = {ask: replies.expect(ask, seconds[ask]) for ask in order}
     for ask in ("soon", "later"):
         with pytest.raises(Expired):
             await waiting[ask]
         assert time.monotonic() - began >= seconds[ask] - 0.002, "a loop may count in milliseconds"
         assert not waiting["long"].done()
-    replies.take(answer("long", b"x"))
+    replies.receive(answer("long", b"x"))
     assert (await waiting["long"]).body == b"x"
 
 
 async def test_deadlines_go_on_being_met_after_a_time_in_which_nobody_waited() -> None:
-    replies = Replies()
+    replies = PendingReplies()
     for _ in range(3):
         with pytest.raises(Expired):
             await replies.expect("ask", 0.01)
@@ -43,14 +43,14 @@ async def test_deadlines_go_on_being_met_after_a_time_in_which_nobody_waited() -
 
 async def test_a_deadline_that_has_passed_already_ends_the_wait() -> None:
     with pytest.raises(Expired):
-        await Replies().expect("ask", -1.0)
+        await PendingReplies().expect("ask", -1.0)
 
 
 async def test_an_answer_is_not_undone_by_the_deadline() -> None:
-    replies = Replies()
+    replies = PendingReplies()
     reply = replies.expect("ask", 0.01)
-    replies.take(answer("ask", b"x"))
-    replies.take(answer("ask", b"a second"))
+    replies.receive(answer("ask", b"x"))
+    replies.receive(answer("ask", b"a second"))
     with pytest.raises(Expired):
         await replies.expect("another", 0.05)
     assert (await reply).body == b"x"
@@ -58,10 +58,10 @@ async def test_an_answer_is_not_undone_by_the_deadline() -> None:
 
 @pytest.mark.parametrize("ask", [None, "", "unknown", "forgotten"])
 async def test_an_answer_that_nobody_waits_for_is_dropped(ask: str | None) -> None:
-    replies = Replies()
+    replies = PendingReplies()
     replies.expect("forgotten", LONG)
     replies.forget("forgotten")
-    replies.take(answer(ask))
+    replies.receive(answer(ask))
 
 
 async def test_one_timer_serves_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +69,7 @@ async def test_one_timer_serves_them_all(monkeypatch: pytest.MonkeyPatch) -> Non
     timers: list[asyncio.TimerHandle] = []
     call_later = loop.call_later
     monkeypatch.setattr(loop, "call_later", lambda *given: timers.append(call_later(*given)) or timers[-1])
-    replies = Replies()
+    replies = PendingReplies()
     for number in range(1000):
         replies.expect(str(number), LONG + number)
         replies.forget(str(number))
@@ -81,9 +81,9 @@ async def test_one_timer_serves_them_all(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 async def test_whoever_waits_when_it_all_ends_is_told_so() -> None:
-    replies = Replies()
+    replies = PendingReplies()
     answered, waiting = replies.expect("answered", LONG), replies.expect("waiting", LONG)
-    replies.take(answer("answered", b"x"))
+    replies.receive(answer("answered", b"x"))
     replies.fail(Unavailable)
     assert (await answered).body == b"x"
     with pytest.raises(Unavailable):

@@ -18,7 +18,7 @@ from mediq.messages.errors import (
     Unavailable,
     Unroutable,
 )
-from mediq.runtime.retry import RetryPolicy, passing
+from mediq.runtime.retry import RetryPolicy, temporary
 from tests.fixtures.runtime import AT_ONCE
 
 LONG = 3600.0
@@ -61,7 +61,7 @@ def test_what_does_not_pass_is_the_end_of_it(error: Fault) -> None:
     ],
 )
 def test_which_errors_may_pass(error: Any, passes: bool) -> None:
-    assert passing(error) is passes
+    assert temporary(error) is passes
 
 
 @settings(deadline=None)

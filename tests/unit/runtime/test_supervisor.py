@@ -196,15 +196,18 @@ async def test_rest_for_one_restarts_those_that_were_started_after_it_as_well(nu
     assert nursery.told()[0::2] == ["stop d", "stop c", "stop b", "stop a"]
 
 
-async def test_every_restart_is_a_fresh_instance_that_can_be_found(nursery: Nursery) -> None:
-    supervisor = nursery.supervisor("a", "b")
-    await nursery.run(supervisor)
-    first = supervisor.child("a")
-    nursery.now("a").fail()
+async def test_every_restart_makes_a_new_instance(nursery: Nursery) -> None:
+    await nursery.run(nursery.supervisor("a", "b"))
+    first = nursery.now("a")
+    first.fail()
     second = await nursery.replaced("a", 2)
-    assert supervisor.child("a") is second is not first
-    with pytest.raises(KeyError):
-        supervisor.child("nobody")
+    assert second is not first
+    assert not first.running
+
+
+def test_two_children_of_one_name_are_refused(nursery: Nursery) -> None:
+    with pytest.raises(ValueError, match="two children have the same name"):
+        nursery.supervisor("a", "b", "a")
 
 
 @pytest.mark.parametrize("strategy", Strategy)
