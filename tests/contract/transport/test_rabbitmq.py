@@ -54,7 +54,8 @@ async def test_an_envelope_without_a_deadline_keeps_its_batch_from_expiring(
     inbox = await consume(transport, "box")
     await inbox.binding.close()
     await asyncio.gather(
-        transport.send("box", make_envelope("short", deadline=backend.now() + 0.2)), transport.send("box", make_envelope("ever"))
+        transport.send("box", make_envelope("short", deadline=backend.now() + 0.2)),
+        transport.send("box", make_envelope("ever")),
     )
     await backend.pass_time(0.3)
     assert await (await consume(transport, "box")).bodies(1) == [b"ever"]

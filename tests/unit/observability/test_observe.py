@@ -138,7 +138,9 @@ def test_a_latency_histogram_keeps_its_name_labels_and_buckets(
 ) -> None:
     histogram.labels(**dict.fromkeys(labels, "test")).observe(0.0011)
     (family,) = histogram.collect()
-    buckets = [sample for sample in family.samples if sample.name == f"{name}_bucket" and "test" in sample.labels.values()]
+    buckets = [
+        sample for sample in family.samples if sample.name == f"{name}_bucket" and "test" in sample.labels.values()
+    ]
     assert {*buckets[0].labels} == labels | {"le"}
     assert [(sample.labels["le"], sample.value) for sample in buckets] == [
         *(("0.001", 0), ("0.0025", 1), ("0.005", 1), ("0.01", 1), ("0.025", 1), ("0.05", 1), ("0.1", 1)),

@@ -217,7 +217,9 @@ async def test_a_handler_that_awaits_something_cancelled_has_crashed(bench: Benc
 
     await bench.follow(script)
     assert (await bench.handle(asked(Echo(text="bad")))).settled == [("retry", 0.5)]
-    assert (await bench.handle(asked(Echo(text="bad"), attempt=3))).settled == [("dead_letter", "crash: CancelledError")]
+    assert (await bench.handle(asked(Echo(text="bad"), attempt=3))).settled == [
+        ("dead_letter", "crash: CancelledError")
+    ]
     assert (await bench.handle(asked())).settled == [("ack",)]
     assert not bench.task.done()
 
