@@ -26,7 +26,7 @@ import aio_pika
 import msgspec
 import uvloop
 from aio_pika.abc import AbstractIncomingMessage
-from mediq.transport.rabbitmq.transport.transport import RabbitTransport
+from mediq.transport.rabbitmq.transport import RabbitTransport
 
 from bench.measure import quiet
 from bench.work import MAILBOXES, PREFETCH, Ask, BenchActor, View, answer

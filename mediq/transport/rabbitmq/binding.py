@@ -3,7 +3,6 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel, AbstractRobustQueue
@@ -25,6 +24,8 @@ class ReconnectingBinding(Binding):
     def __init__(self) -> None:
         self.open = True
         self.connection: WatchedConnection
+        self.channel: AbstractRobustChannel | None = None
+        """The channel that the queue is consumed on."""
 
     @property
     def unsettled(self) -> bool:
@@ -47,9 +48,11 @@ class ReconnectingBinding(Binding):
         if not self.open:
             return
         self.open = False
-        with suppress(Unavailable):
+        try:
             async with self.connection.alive(), asyncio.timeout(CLOSING):
                 await self._cancel()
+        except Unavailable:
+            await self._release()  # else aio-pika would restore the consumer
 
     async def end(self) -> None:
         """The transport stops, after all bindings are closed: return unsettled deliveries."""
@@ -62,9 +65,10 @@ class ReconnectingBinding(Binding):
     async def _cancel(self) -> None:
         """Stop to consume the queue."""
 
-    @abstractmethod
     async def _release(self) -> None:
         """Close the channels that are open."""
+        if self.channel is not None:
+            await close_channel(self.channel)
 
 
 class ExclusiveQueue(ReconnectingBinding):
@@ -73,21 +77,16 @@ class ExclusiveQueue(ReconnectingBinding):
     def __init__(self, name: str) -> None:
         super().__init__()
         self._name = name
-        self._channel: AbstractRobustChannel | None = None
         self._queue: AbstractRobustQueue
 
     async def _consume(self) -> None:
-        self._channel = await self.connection.channel()
-        self._queue = await self._declare(self._channel)
+        self.channel = await self.connection.channel()
+        self._queue = await self._declare(self.channel)
         await self._queue.consume(self._receive, no_ack=True)
 
     async def _cancel(self) -> None:
         await self._queue.delete(if_unused=False, if_empty=False)
         await self._release()
-
-    async def _release(self) -> None:
-        if self._channel is not None:
-            await close_channel(self._channel)
 
     async def _receive(self, message: AbstractIncomingMessage) -> None:
         try:

@@ -1,20 +1,17 @@
 """Consumes a shared mailbox at RabbitMQ."""
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
-from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel, AbstractRobustQueue
+from aio_pika.abc import AbstractIncomingMessage, AbstractRobustQueue
 
-from mediq.observability import logging
 from mediq.transport.base import OnDelivery
 from mediq.transport.rabbitmq.binding import Clock, ReconnectingBinding
-from mediq.transport.rabbitmq.connection import Connection, close_channel
+from mediq.transport.rabbitmq.connection import Connection
 from mediq.transport.rabbitmq.delivery_tracker import DeliveryTracker
 from mediq.transport.rabbitmq.redelivery import Redelivery
 from mediq.transport.rabbitmq.relay import Relay
 from mediq.transport.rabbitmq.topology import declare_mailbox
-
-_log: Final = logging.logger("rabbitmq")
 
 
 class Consumer(ReconnectingBinding):
@@ -38,7 +35,6 @@ class Consumer(ReconnectingBinding):
         self._redelivery = Redelivery(mailbox, connection)
         self._relay = Relay(mailbox, connection)
         self._tracker: DeliveryTracker
-        self._channel: AbstractRobustChannel | None = None
         self._queue: AbstractRobustQueue
         self._tag: str | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -52,12 +48,12 @@ class Consumer(ReconnectingBinding):
 
     async def _consume(self) -> None:
         await self._relay.start(consume=self._prefetch > 0)
-        self._channel = await self.connection.channel()
-        self._new_tracker()
-        self._channel.close_callbacks.add(self._new_tracker)
-        self._queue = await declare_mailbox(self._channel, self._mailbox, self._capacity)
+        self.channel = await self.connection.channel()
+        self._tracker = self._make_tracker()
+        self.channel.close_callbacks.add(self._replace_tracker)
+        self._queue = await declare_mailbox(self.channel, self._mailbox, self._capacity)
         if self._prefetch > 0:  # for the broker, 0 would mean no limit
-            await self._channel.set_qos(self._prefetch)
+            await self.channel.set_qos(self._prefetch)
             self._tag = await self._queue.consume(self._receive)
 
     async def _receive(self, message: AbstractIncomingMessage) -> None:
@@ -76,15 +72,16 @@ class Consumer(ReconnectingBinding):
 
     async def _release(self) -> None:
         await self._relay.release()
-        if self._channel is not None:
-            await close_channel(self._channel)
+        await super()._release()
 
-    def _new_tracker(self, *_: Any) -> None:
-        """Forget the deliveries of the channel that is lost."""
-        if self._channel is None:
-            return
-        if hasattr(self, "_tracker"):
-            self._tracker.lose()
-        self._tracker = DeliveryTracker(
+    def _replace_tracker(self, *_: Any) -> None:
+        """The channel is lost: forget its deliveries, and track those of the next."""
+        self._tracker.lose()
+        self._tracker = self._make_tracker()
+
+    def _make_tracker(self) -> DeliveryTracker:
+        tracker = DeliveryTracker(
             self._mailbox, self._on_delivery, self._prefetch, self._clock, self.connection, self._redelivery
         )
+        tracker.open = self.open
+        return tracker

@@ -54,7 +54,7 @@ def retry_name(mailbox: str, step: int) -> str:
 
 
 def retry_step(delay: float) -> int:
-    """Return the delay in milliseconds of the retry queue for `delay` seconds: the next longer step, at most an hour."""
+    """Return the retry queue's delay in milliseconds for `delay` seconds: the next longer step, at most an hour."""
     return next((step for step in STEPS_MS if step > delay * 1000), STEPS_MS[-1])
 
 

@@ -1,4 +1,4 @@
-"""What every transport promises of mailboxes: order, bounds, sharing, refusals, expiry."""
+"""Mailboxes of every transport: order, limits, sharing, refusals, expiry."""
 
 import asyncio
 
@@ -12,13 +12,13 @@ from mediq.transport.envelope import Envelope, Kind
 from tests.fixtures.transport.harness import PATIENCE, Backend, consume, make_envelope, named, send_all
 
 
-async def test_messages_come_in_the_order_in_which_they_were_sent(transport: Transport) -> None:
+async def test_messages_arrive_in_the_order_of_their_sends(transport: Transport) -> None:
     inbox = await consume(transport, "box")
     await send_all(transport, "box", named(50))
     assert await inbox.bodies(50) == named(50)
 
 
-async def test_what_was_sent_while_nobody_consumed_is_kept_in_order(backend: Backend, transport: Transport) -> None:
+async def test_messages_sent_without_a_consumer_are_kept_in_order(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
     await inbox.binding.close()
     await send_all(transport, "box", named(5))
@@ -27,7 +27,7 @@ async def test_what_was_sent_while_nobody_consumed_is_kept_in_order(backend: Bac
     assert inbox.size == 0
 
 
-async def test_every_field_of_an_envelope_arrives_as_it_was_sent(backend: Backend, transport: Transport) -> None:
+async def test_every_field_of_an_envelope_arrives_unchanged(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
     sent = Envelope(
         id="id-1",
@@ -55,7 +55,7 @@ async def test_an_envelope_without_extras_arrives_without_extras(transport: Tran
     assert (got.principal, got.deadline, got.idempotency_key, got.headers) == (None, None, None, {})
 
 
-async def test_no_more_than_prefetch_are_out_unsettled(backend: Backend, transport: Transport) -> None:
+async def test_no_more_than_prefetch_deliveries_are_unsettled(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box", prefetch=2)
     await send_all(transport, "box", named(5))
     first, second = await inbox.take(2)
@@ -90,7 +90,7 @@ async def test_two_consumers_share_a_mailbox(backend: Backend, transport: Transp
     assert (one.size, two.size) == (0, 0)
 
 
-async def test_a_busy_consumer_does_not_hold_up_a_free_one(backend: Backend, transport: Transport) -> None:
+async def test_a_busy_consumer_does_not_delay_a_free_one(backend: Backend, transport: Transport) -> None:
     busy = await consume(transport, "box", prefetch=1)
     await transport.send("box", make_envelope(b"long"))
     await busy.next()
@@ -108,7 +108,7 @@ async def test_mailboxes_do_not_mix(transport: Transport) -> None:
     assert await right.bodies(1) == [b"R"]
 
 
-async def test_a_mailbox_that_never_was_is_unroutable(transport: Transport) -> None:
+async def test_a_missing_mailbox_is_unroutable(transport: Transport) -> None:
     with pytest.raises(Unroutable):
         await transport.send("nowhere", make_envelope())
 
@@ -128,7 +128,7 @@ async def test_a_full_mailbox_refuses_by_the_deadline(backend: Backend, transpor
     assert later.size == 0
 
 
-async def test_whether_or_not_they_wait_senders_keep_their_order(transport: Transport) -> None:
+async def test_send_and_send_nowait_keep_their_common_order(transport: Transport) -> None:
     inbox = await consume(transport, "box")
     for number, body in enumerate(named(20)):
         if number % 3 == 0 or not transport.send_nowait("box", make_envelope(body)):
@@ -136,7 +136,7 @@ async def test_whether_or_not_they_wait_senders_keep_their_order(transport: Tran
     assert await inbox.bodies(20) == named(20)
 
 
-async def test_what_there_is_no_room_for_is_not_sent_without_a_wait(backend: Backend, transport: Transport) -> None:
+async def test_send_nowait_to_a_full_mailbox_sends_nothing(backend: Backend, transport: Transport) -> None:
     await backend.shrink(capacity=3)
     inbox = await consume(transport, "box")
     await inbox.binding.close()
@@ -148,7 +148,7 @@ async def test_what_there_is_no_room_for_is_not_sent_without_a_wait(backend: Bac
     assert later.size == 0
 
 
-async def test_a_sender_who_waits_gets_in_when_there_is_room(backend: Backend, transport: Transport) -> None:
+async def test_a_waiting_send_succeeds_when_there_is_room(backend: Backend, transport: Transport) -> None:
     await backend.shrink(capacity=3)
     inbox = await consume(transport, "box")
     await inbox.binding.close()
@@ -161,7 +161,7 @@ async def test_a_sender_who_waits_gets_in_when_there_is_room(backend: Backend, t
     assert await later.bodies(4) == named(4)
 
 
-async def test_what_is_out_unsettled_comes_back_into_a_full_mailbox(backend: Backend, transport: Transport) -> None:
+async def test_an_unsettled_message_can_be_requeued_into_a_full_mailbox(backend: Backend, transport: Transport) -> None:
     await backend.shrink(capacity=2)
     inbox = await consume(transport, "box", prefetch=1)
     await transport.send("box", make_envelope("0"))
@@ -227,7 +227,7 @@ async def test_settling_a_private_delivery_does_nothing(backend: Backend, transp
     assert await backend.dead_letters("mine") == []
 
 
-async def test_a_private_mailbox_ends_with_its_transport(backend: Backend, transport: Transport) -> None:
+async def test_a_private_mailbox_is_deleted_with_its_transport(backend: Backend, transport: Transport) -> None:
     other = await backend.transport()
     await consume(other, "mine", prefetch=0, private=True)
     await transport.send("mine", make_envelope())
@@ -236,7 +236,7 @@ async def test_a_private_mailbox_ends_with_its_transport(backend: Backend, trans
         await transport.send("mine", make_envelope())
 
 
-async def test_a_mailbox_outlives_its_consumers(backend: Backend, transport: Transport) -> None:
+async def test_a_mailbox_survives_its_consumers(backend: Backend, transport: Transport) -> None:
     other = await backend.transport()
     await consume(other, "box")
     await other.stop()
@@ -268,7 +268,7 @@ async def test_after_it_stopped_a_transport_refuses(backend: Backend, transport:
         await transport.subscribe("a.b", lambda envelope: None)
 
 
-async def test_stopping_twice_does_no_harm(backend: Backend, transport: Transport) -> None:
+async def test_a_transport_can_be_stopped_twice(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
     other = await consume(await backend.transport(), "box", prefetch=0)
     await transport.send("box", make_envelope("once"))
@@ -282,9 +282,7 @@ async def test_stopping_twice_does_no_harm(backend: Backend, transport: Transpor
     assert third.size == 0
 
 
-async def test_a_sender_who_waits_for_room_is_not_left_waiting_by_a_stop(
-    backend: Backend, transport: Transport
-) -> None:
+async def test_a_stop_fails_the_sends_that_wait_for_room(backend: Backend, transport: Transport) -> None:
     await backend.shrink(capacity=1)
     inbox = await consume(await backend.transport(), "box")
     await inbox.binding.close()

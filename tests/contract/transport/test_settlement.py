@@ -1,4 +1,4 @@
-"""What every transport promises of deliveries: at least once, attempts, dead letters, giving back."""
+"""Deliveries of every transport: at least once, attempts, dead letters, requeueing."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from mediq.transport.envelope import encode_frame
 from tests.fixtures.transport.harness import Backend, consume, make_envelope, named, send_all
 
 
-async def test_acknowledged_means_forgotten(backend: Backend, transport: Transport) -> None:
+async def test_an_acknowledged_message_is_not_delivered_again(backend: Backend, transport: Transport) -> None:
     other = await backend.transport()
     inbox = await consume(other, "box")
     await send_all(transport, "box", named(3))
@@ -21,7 +21,9 @@ async def test_acknowledged_means_forgotten(backend: Backend, transport: Transpo
     assert await backend.dead_letters("box") == []
 
 
-async def test_what_a_dead_consumer_had_not_settled_comes_to_another(backend: Backend, transport: Transport) -> None:
+async def test_another_consumer_receives_what_a_dead_one_had_not_settled(
+    backend: Backend, transport: Transport
+) -> None:
     dying = await backend.transport()
     inbox = await consume(dying, "box")
     await send_all(transport, "box", named(4))
@@ -34,7 +36,7 @@ async def test_what_a_dead_consumer_had_not_settled_comes_to_another(backend: Ba
     assert [d.envelope.attempt for d in again] == [1, 1, 1]
 
 
-async def test_what_comes_back_comes_before_what_was_never_out(backend: Backend, transport: Transport) -> None:
+async def test_a_requeued_message_is_delivered_before_later_ones(backend: Backend, transport: Transport) -> None:
     dying = await backend.transport()
     inbox = await consume(dying, "box", prefetch=3)
     await send_all(transport, "box", named(6))
@@ -43,7 +45,7 @@ async def test_what_comes_back_comes_before_what_was_never_out(backend: Backend,
     assert await (await consume(transport, "box")).bodies(6) == named(6)
 
 
-async def test_a_settlement_after_the_stop_is_too_late_and_does_no_harm(backend: Backend, transport: Transport) -> None:
+async def test_a_settlement_after_the_stop_has_no_effect(backend: Backend, transport: Transport) -> None:
     dying = await backend.transport()
     inbox = await consume(dying, "box")
     await send_all(transport, "box", named(4))
@@ -113,7 +115,7 @@ async def test_a_retry_waits_its_delay(transport: Transport) -> None:
     assert loop.time() - asked >= 0.05
 
 
-async def test_a_retry_comes_although_its_consumer_has_gone(backend: Backend, transport: Transport) -> None:
+async def test_a_retry_is_delivered_after_its_consumer_stopped(backend: Backend, transport: Transport) -> None:
     dying = await backend.transport()
     inbox = await consume(dying, "box")
     await transport.send("box", make_envelope("x"))
@@ -138,7 +140,7 @@ async def test_a_dead_letter_keeps_envelope_bytes_and_reason(backend: Backend, t
 
 
 @pytest.mark.parametrize("raw", [b"", b"\x00", b"not a frame", b"\xc1", b"\x91\x01", b"\x91" * 2000, b"\xff" * 64])
-async def test_what_cannot_be_decoded_is_a_dead_letter_and_holds_up_nothing(
+async def test_an_undecodable_message_becomes_a_dead_letter_and_delays_nothing(
     backend: Backend, transport: Transport, raw: bytes
 ) -> None:
     inbox = await consume(transport, "box", prefetch=1)
@@ -178,7 +180,7 @@ async def test_requeued_messages_keep_their_order(backend: Backend, transport: T
     assert await (await consume(transport, "box")).bodies(6) == named(6)
 
 
-async def test_a_closed_binding_takes_nothing_more_but_may_settle(backend: Backend, transport: Transport) -> None:
+async def test_a_closed_binding_receives_nothing_more_but_may_settle(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box", prefetch=10)
     await send_all(transport, "box", named(4))
     ack, retry, dead, requeue = await inbox.take(4)
@@ -198,7 +200,7 @@ async def test_a_closed_binding_takes_nothing_more_but_may_settle(backend: Backe
     assert len(await backend.dead_letters("box")) == 1
 
 
-async def test_unsettled_deliveries_of_a_closed_binding_come_back_at_the_stop(
+async def test_unsettled_deliveries_of_a_closed_binding_return_at_the_stop(
     backend: Backend, transport: Transport
 ) -> None:
     dying = await backend.transport()
@@ -210,7 +212,7 @@ async def test_unsettled_deliveries_of_a_closed_binding_come_back_at_the_stop(
     assert await (await consume(transport, "box")).bodies(1) == [b"x"]
 
 
-async def test_closing_a_binding_twice_does_no_harm(backend: Backend, transport: Transport) -> None:
+async def test_a_binding_can_be_closed_twice(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
     await inbox.binding.close()
     await inbox.binding.close()

@@ -1,4 +1,4 @@
-"""What every transport promises of events: fan-out, patterns, order, a bound for whoever is slow."""
+"""Events of every transport: fan-out, patterns, order, a limit for slow subscribers."""
 
 import pytest
 
@@ -6,10 +6,10 @@ from mediq.domain.roles import Role
 from mediq.messages.principal import Principal
 from mediq.transport.base import Transport
 from mediq.transport.envelope import Kind
-from tests.fixtures.transport.harness import Backend, make_envelope, listen, named
+from tests.fixtures.transport.harness import Backend, listen, make_envelope, named
 
 
-async def test_nobody_listening_is_no_error(transport: Transport) -> None:
+async def test_publishing_without_a_subscriber_is_no_error(transport: Transport) -> None:
     await transport.publish("queue.ticket-called", make_envelope())
 
 
@@ -44,7 +44,7 @@ async def test_headers_and_principal_arrive(transport: Transport) -> None:
     assert await inbox.next() == sent
 
 
-async def test_events_of_one_publisher_come_in_order(backend: Backend, transport: Transport) -> None:
+async def test_events_of_one_publisher_arrive_in_order(backend: Backend, transport: Transport) -> None:
     inbox = await listen(await backend.transport(), "a.*")
     for number, body in enumerate(named(50)):
         await transport.publish(f"a.{number % 3}", make_envelope(body))
@@ -90,7 +90,7 @@ MATCHES = [
     ("#.a.#", "b.a.b", True),
     ("#.a.#", "b.c", False),
     ("a.#.#.b", "a.b", True),
-    # what means something in a regular expression means itself in a topic
+    # characters that are special in a regular expression are ordinary in a topic
     ("a+.b", "aa.b", False),
     ("a+.b", "a+.b", True),
     ("a?.b", "a.b", False),
@@ -113,7 +113,9 @@ async def test_topic_patterns(backend: Backend, transport: Transport, pattern: s
     assert inbox.size == (1 if matches else 0)
 
 
-async def test_a_slow_subscriber_loses_the_oldest_and_no_order(backend: Backend, transport: Transport) -> None:
+async def test_a_slow_subscriber_loses_the_oldest_events_and_keeps_the_order(
+    backend: Backend, transport: Transport
+) -> None:
     await backend.shrink(event_capacity=3)
     inbox = await listen(await backend.transport(), "#")
     for body in named(10):
@@ -127,7 +129,7 @@ async def test_a_slow_subscriber_loses_the_oldest_and_no_order(backend: Backend,
     assert inbox.size == 0
 
 
-async def test_a_slow_subscriber_does_not_hold_up_nor_starve_another(backend: Backend, transport: Transport) -> None:
+async def test_a_slow_subscriber_does_not_delay_another(backend: Backend, transport: Transport) -> None:
     await backend.shrink(event_capacity=3)
     slow = await listen(transport, "flood")
     other = await listen(transport, "calm")
@@ -135,7 +137,7 @@ async def test_a_slow_subscriber_does_not_hold_up_nor_starve_another(backend: Ba
         await transport.publish("flood", make_envelope(body))
     await transport.publish("calm", make_envelope("x"))
     assert await other.bodies(1) == [b"x"]
-    while (await slow.next()).body != b"9":  # whatever of the flood it lost, not the end of it
+    while (await slow.next()).body != b"9":  # it lost some events, but not the last
         pass
 
 
@@ -161,7 +163,7 @@ async def test_subscriptions_end_with_their_transport(backend: Backend, transpor
     assert inbox.size == 0
 
 
-async def test_events_are_no_messages_and_messages_no_events(backend: Backend, transport: Transport) -> None:
+async def test_events_and_messages_of_one_name_do_not_mix(backend: Backend, transport: Transport) -> None:
     events = await listen(transport, "#")
     mailbox: list[object] = []
     await transport.bind("a.b", mailbox.append, 10)

@@ -1,4 +1,4 @@
-"""What holds of the in-memory transport beyond the contract."""
+"""The in-memory transport, beyond the contract of all transports."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ async def turns(count: int = 20) -> None:
 
 
 async def full(capacity: int) -> tuple[MemoryBroker, MemoryTransport]:
-    """A mailbox `box` that is full of 0, 1, ... and has no consumer."""
+    """A mailbox `box` without a consumer, full of the messages 0, 1, ..."""
     broker = MemoryBroker(capacity=capacity, clock=lambda: 0.0)
     transport = MemoryTransport(broker)
     await transport.start()
@@ -34,7 +34,7 @@ async def full(capacity: int) -> tuple[MemoryBroker, MemoryTransport]:
 
 
 async def consume(transport: MemoryTransport, prefetch: int) -> list[bytes]:
-    """The bodies of what `box` hands over, now and later; nothing is settled."""
+    """The bodies of the messages that `box` delivers, now and later; none is settled."""
     got: list[bytes] = []
     await transport.bind("box", lambda delivery: got.append(delivery.envelope.body), prefetch)
     return got
@@ -46,7 +46,7 @@ async def drain(transport: MemoryTransport) -> list[bytes]:
     return got
 
 
-async def test_senders_get_in_as_they_came_and_nobody_overtakes() -> None:
+async def test_waiting_senders_get_in_in_the_order_of_their_sends() -> None:
     _, transport = await full(1)
     async with asyncio.TaskGroup() as senders:
         for number in range(1, 5):
@@ -57,7 +57,7 @@ async def test_senders_get_in_as_they_came_and_nobody_overtakes() -> None:
     assert draining.result() == [b"0", b"1", b"2", b"3", b"4", b"5"]
 
 
-async def test_room_given_to_a_sender_who_gave_up_goes_to_the_next() -> None:
+async def test_room_for_a_cancelled_sender_goes_to_the_next() -> None:
     _, transport = await full(1)
     first = asyncio.create_task(transport.send("box", envelope(b"first")))
     second = asyncio.create_task(transport.send("box", envelope(b"second")))
@@ -93,14 +93,14 @@ async def test_a_sender_cancelled_in_the_turn_in_which_room_appears_loses_no_roo
     assert rest == ([b"second"] if cancelled == "before it is let in" else [b"first", b"second"])
 
 
-async def test_nothing_takes_a_wait_as_long_as_there_is_room() -> None:
+async def test_send_nowait_succeeds_exactly_when_there_is_room() -> None:
     _, transport = await full(2)
     assert not transport.send_nowait("box", envelope(b"2"))
     assert await drain(transport) == [b"0", b"1"]
     assert transport.send_nowait("box", envelope(b"3"))
 
 
-async def test_a_sender_who_does_not_wait_is_refused_as_one_who_does() -> None:
+async def test_send_nowait_raises_the_errors_of_send() -> None:
     transport = MemoryTransport()
     with pytest.raises(Unavailable):
         transport.send_nowait("box", envelope(b"x"))
@@ -109,7 +109,7 @@ async def test_a_sender_who_does_not_wait_is_refused_as_one_who_does() -> None:
         transport.send_nowait("box", envelope(b"x"))
 
 
-async def test_a_refused_sender_leaves_nothing_behind() -> None:
+async def test_a_refused_send_leaves_nothing_in_the_mailbox() -> None:
     broker, transport = await full(2)
     with pytest.raises(MailboxFull):
         await transport.send("box", envelope(b"x", deadline=0.0))
@@ -117,11 +117,11 @@ async def test_a_refused_sender_leaves_nothing_behind() -> None:
     assert await drain(transport) == [b"0", b"1"]
 
 
-async def test_whoever_waits_for_room_in_a_private_mailbox_hears_of_its_end() -> None:
+async def test_a_sender_waiting_for_room_fails_when_the_private_mailbox_ends() -> None:
     broker, sender = await full(1)
     owner = MemoryTransport(broker)
     await owner.start()
-    broker.capacity = 0  # nothing gets in
+    broker.capacity = 0  # no message gets in
     await owner.bind("mine", print, 0, private=True)
     waiting = asyncio.create_task(sender.send("mine", envelope(b"x")))
     await turns()
@@ -130,7 +130,7 @@ async def test_whoever_waits_for_room_in_a_private_mailbox_hears_of_its_end() ->
         await waiting
 
 
-async def test_a_slow_subscriber_keeps_exactly_its_bound() -> None:
+async def test_a_slow_subscriber_keeps_exactly_its_capacity() -> None:
     broker = MemoryBroker(event_capacity=3)
     transport = MemoryTransport(broker)
     await transport.start()
@@ -163,7 +163,7 @@ async def test_dead_letters_are_bounded_and_lose_the_oldest() -> None:
     assert broker.dead_letters[0] == DeadLetter(mailbox="box", reason="reason 5", envelope=None, raw=b"")
 
 
-async def test_transports_without_a_common_broker_do_not_meet() -> None:
+async def test_transports_of_two_brokers_do_not_reach_each_other() -> None:
     one, two = MemoryTransport(), MemoryTransport()
     await one.start()
     await two.start()
