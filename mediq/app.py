@@ -187,17 +187,17 @@ class Application:
         return self._bus
 
     def _make_actors(self) -> Child:
-        makers: dict[str, list[Callable[[], Actor]]] = {
-            "user": [self._make_audit, self._make_user],
-            "queue": [self._make_queue],
-            "ocr": [self._make_reader, self._make_ocr],  # the desk tells the reader as soon as it starts
-            "gateway": [lambda: GatewayActor(self._bus)],
+        makers: dict[str, dict[str, Callable[[], Actor]]] = {
+            "user": {"audit": self._make_audit, "user": self._make_user},
+            "queue": {"queue": self._make_queue},
+            "ocr": {"reader": self._make_reader, "ocr": self._make_ocr},  # `ocr` tells `reader` as soon as it starts
+            "gateway": {"gateway": lambda: GatewayActor(self._bus)},
         }
         specs = [
-            ChildSpec(name=role, factory=partial(self._cell, make), shutdown=self._settings.http.grace_seconds)
+            ChildSpec(name=name, factory=partial(self._cell, make), shutdown=self._settings.http.grace_seconds)
             for role, of_role in makers.items()
             if role in self._roles
-            for make in of_role
+            for name, make in of_role.items()
         ]
         return Supervisor("actors", specs)
 

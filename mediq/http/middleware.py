@@ -112,7 +112,7 @@ class Reception:
         route = resource.canonical if resource is not None else "unknown"  # never the path, which may name a patient
         if response is None or response.headers.get(hdrs.CONTENT_TYPE) != EVENT_STREAM:  # whose time says nothing
             method = request.method if request.method in _METHODS else "other"
-            metrics.http_seconds.observe((method, route, str(status)), seconds)
+            metrics.http_seconds_for(method, route, str(status)).observe(seconds)
         role = facts.principal.role.value if facts.principal else None
         line: dict[str, Any] = {"method": request.method, "route": route, "status": status, "role": role}
         if route in _ASKED_ALL_THE_TIME:

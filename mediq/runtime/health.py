@@ -1,4 +1,4 @@
-"""Asking a part of the house whether it stands."""
+"""Health checks of the parts of the application."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,7 +14,7 @@ VERSION: Final = version("mediq")
 
 
 async def probe(ask: Callable[[], Awaitable[object]]) -> Part:
-    """Put one question to a part; it is up if it answers, and down, with the reason, if it does not."""
+    """Check one part: "up" if `ask` answers, "down" with the reason if it raises a DomainError or Fault."""
     began = time.perf_counter()
     try:
         answer = await ask()
@@ -27,7 +27,7 @@ async def probe(ask: Callable[[], Awaitable[object]]) -> Part:
 
 
 def circuits(bus: Bus) -> dict[str, Part]:
-    """The services that this process does not ask at present, or only by way of trial."""
+    """Return one degraded part for each service whose circuit breaker is not closed."""
     return {
         f"circuit:{service}": Part(status="degraded", detail=circuit.state)
         for service, circuit in bus.breakers.items()
@@ -36,7 +36,7 @@ def circuits(bus: Bus) -> dict[str, Part]:
 
 
 def overall(parts: Mapping[str, Part], *needed: str) -> State:
-    """The state of a whole: down if a `needed` part is, degraded if any part is not up."""
+    """Return the overall state: "down" if a needed part is down, "degraded" if any part is not up, else "up"."""
     if any(parts[name].status == "down" for name in needed):
         return "down"
     return "up" if all(part.status == "up" for part in parts.values()) else "degraded"
