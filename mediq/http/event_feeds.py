@@ -14,7 +14,7 @@ from mediq.actors.queue.rules import views
 from mediq.actors.queue.rules.events import ClinicChanged, Recorded, kind
 from mediq.actors.queue.rules.state import Queue
 from mediq.domain.clinic import Clinic
-from mediq.http.sse import Channel, frame
+from mediq.http.feed import Feed, encode_event
 from mediq.messages.errors import NotFound, Unavailable
 from mediq.runtime.bus import Bus
 
@@ -52,10 +52,10 @@ class EventFeeds:
         self._settings = self._clinic = clinic
         self._clock = clock
         self._projection = QueueProjection(bus, on_event=self._happened, on_snapshot=self._jumped)
-        self._boards: dict[str, Channel] = {}
+        self._boards: dict[str, Feed] = {}
         self._services: dict[str, frozenset[str]] = {}
-        self._operators = Channel(self._operator_frame, ring=0)
-        self._tickets: dict[str, Channel] = {}
+        self._operators = Feed(self._operator_frame, ring=0)
+        self._tickets: dict[str, Feed] = {}
         self._shown: dict[str, bytes] = {}
         self._changed = asyncio.Event()
 
@@ -79,7 +79,7 @@ class EventFeeds:
         """The clinic as it is now; as the settings have it until the copy of the queue is there."""
         return self._clinic
 
-    def board(self, name: str) -> Channel:
+    def board(self, name: str) -> Feed:
         """The stream of a board.
 
         Raises:
@@ -92,16 +92,16 @@ class EventFeeds:
             raise NotFound("Papan ini tidak ada.", code="no-board")
         return channel
 
-    def operators(self) -> Channel:
+    def operators(self) -> Feed:
         """The stream of all counters."""
         self._state()
         return self._operators
 
-    def ticket(self, token: str) -> Channel:
+    def ticket(self, token: str) -> Feed:
         """The stream of the ticket behind a patient's link; raises as :meth:`board`."""
         views.by_token(self._state(), token)
         if token not in self._tickets:
-            self._tickets[token] = Channel(lambda: self._ticket_frame(token), ring=0)
+            self._tickets[token] = Feed(lambda: self._ticket_frame(token), ring=0)
         return self._tickets[token]
 
     def _state(self) -> Queue:
@@ -117,7 +117,7 @@ class EventFeeds:
             self._boards.pop(name).close()
         for name in names:
             if name not in self._boards:
-                self._boards[name] = Channel(lambda name=name: self._board(name))  # type: ignore[misc]
+                self._boards[name] = Feed(lambda name=name: self._board(name))  # type: ignore[misc]
         self._services = {
             name: frozenset(service.id for service in public.board_services(name, clinic)) for name in names
         }
@@ -127,20 +127,20 @@ class EventFeeds:
         if isinstance(event, ClinicChanged):
             self._fit_out()
             view = public.clinic_view(self._state(), self._clinic, self._clock())
-            self._operators.publish(recorded.version, frame(kind(event), recorded.version, view))
+            self._operators.publish(recorded.version, encode_event(kind(event), recorded.version, view))
         seen = public.public_event(recorded)
         touched = {getattr(event, "service", None), getattr(event, "from_service", None)} - {None}
         for name, channel in self._boards.items():
             if not touched or touched & self._services[name]:
                 board = public.board_view(self._state(), name, self._clinic, self._clock())
                 told = BoardEvent(event=seen, board=board)
-                channel.publish(recorded.version, frame(kind(event), recorded.version, told))
+                channel.publish(recorded.version, encode_event(kind(event), recorded.version, told))
         self._changed.set()
 
     def _card_moved(self, event: CardStatusChanged) -> None:
-        if self._operators.streams and self._projection.state is not None:
+        if self._operators.subscribers and self._projection.state is not None:
             version = self._projection.state.version
-            self._operators.publish(version, frame("card", version, event))
+            self._operators.publish(version, encode_event("card", version, event))
 
     def _jumped(self) -> None:
         self._fit_out()
@@ -153,10 +153,10 @@ class EventFeeds:
             await asyncio.sleep(_GATHER)
             self._changed.clear()
             version = self._state().version
-            if self._operators.streams:
+            if self._operators.subscribers:
                 self._operators.publish(version, self._operator_frame())
             for token, channel in list(self._tickets.items()):
-                if not channel.streams:
+                if not channel.subscribers:
                     del self._tickets[token]
                     self._shown.pop(token, None)
                     continue
@@ -168,20 +168,20 @@ class EventFeeds:
 
     def _board(self, name: str) -> bytes:
         view = public.board_view(self._state(), name, self._clinic, self._clock())
-        return frame("snapshot", view.version, BoardEvent(board=view))
+        return encode_event("snapshot", view.version, BoardEvent(board=view))
 
     def _operator_frame(self) -> bytes:
         state = self._state()
         tickets = views.listing(state, self._clinic, self._clock(), views.Filters())
-        return frame("snapshot", state.version, OperatorList(version=state.version, tickets=tickets))
+        return encode_event("snapshot", state.version, OperatorList(version=state.version, tickets=tickets))
 
     def _ticket_frame(self, token: str) -> bytes:
         state = self._state()
         try:
             view = views.ticket_view(state, views.by_token(state, token).id, self._clinic, self._clock())
         except NotFound as error:
-            return frame("gone", state.version, {"detail": error.detail})
-        return frame("ticket", state.version, self._own(view))
+            return encode_event("gone", state.version, {"detail": error.detail})
+        return encode_event("ticket", state.version, self._own(view))
 
     def _own(self, view: views.TicketView) -> OwnTicket:
         services = {service.id: service.name for service in self._clinic.services}

@@ -15,13 +15,13 @@ from mediq.http.cors import Cors
 from mediq.http.dispatch import Dispatcher
 from mediq.http.event_feeds import EventFeeds
 from mediq.http.idempotency_keys import IdempotencyKeys
+from mediq.http.open_streams import OpenStreams
 from mediq.http.openapi import Api
 from mediq.http.origin import Proxies
 from mediq.http.pages import Pages
 from mediq.http.rate_limits import RateLimiter
 from mediq.http.routes import STAFF, Limit, table
 from mediq.http.server import Site
-from mediq.http.sse import Streams
 from mediq.http.uploads import UploadHandler
 from mediq.messages.errors import Unavailable
 from mediq.runtime.bus import Bus
@@ -50,7 +50,7 @@ class Gateway(Site):
         self.accepting = True
         self._settings = settings
         self._tokens = tokens
-        self._streams = Streams(settings.limits.streams)
+        self._streams = OpenStreams(settings.limits.streams)
         self._authenticator = Authenticator(tokens, bus, on_ended=self._streams.end_session)
         self._cards = UploadHandler(bus, max_size=upload_max_size, check=check_image)
         self._limiter = RateLimiter(settings.limits, redis_url)

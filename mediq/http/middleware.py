@@ -13,7 +13,7 @@ from prometheus_client import exposition
 from mediq.http import problem
 from mediq.http.origin import Proxies
 from mediq.http.request_context import REQUEST_CONTEXT, RequestContext, request_context
-from mediq.http.sse import EVENT_STREAM
+
 from mediq.messages.errors import DomainError, Fault, Internal
 from mediq.observability import logging, metrics, tracing
 from mediq.runtime.context import Context, current
@@ -21,6 +21,7 @@ from mediq.runtime.context import Context, current
 _log = logging.logger("http")
 _REQUEST_ID: Final = re.compile(r"(?!.*\d{16})[A-Za-z0-9._-]{8,64}")
 """What a caller may name a request; so many digits may be a NIK, which no log may hold."""
+_EVENT_STREAM: Final = "text/event-stream"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"})
 """What metrics tell apart; a caller can make up any other."""
 _ASKED_ALL_THE_TIME: Final = frozenset({"/ready", "/metrics"})
@@ -53,7 +54,7 @@ _HEADERS_OF_DATA: Final = CIMultiDict(
     }
 )
 """The same for data, which open nothing and are opened in nothing, whoever shows them."""
-_DATA: Final = frozenset({"application/json", "application/problem+json", EVENT_STREAM})
+_DATA: Final = frozenset({"application/json", "application/problem+json", _EVENT_STREAM})
 
 
 class RequestMiddleware:
@@ -117,7 +118,7 @@ class RequestMiddleware:
     ) -> None:
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "unknown"  # never the path, which may name a patient
-        if response is None or response.headers.get(hdrs.CONTENT_TYPE) != EVENT_STREAM:  # whose time says nothing
+        if response is None or response.headers.get(hdrs.CONTENT_TYPE) != _EVENT_STREAM:  # whose time says nothing
             method = request.method if request.method in _METHODS else "other"
             metrics.http_seconds.observe((method, route, str(status)), seconds)
         role = context.principal.role.value if context.principal else None
