@@ -12,6 +12,7 @@ from mediq.domain.roles import Role
 from mediq.http import cookie
 from mediq.http.auth import Authenticator, authorise, bearer, refuse_other_sites
 from mediq.http.file_responses import send
+from mediq.http.health import GatewayHealth
 from mediq.http.idempotency_keys import IdempotencyKeys
 from mediq.http.rate_limits import RateLimiter
 from mediq.http.request_context import request_context
@@ -20,6 +21,7 @@ from mediq.http.uploads import UploadHandler, wanted_wait
 from mediq.http.validation import convert
 from mediq.messages.document import Document
 from mediq.messages.errors import Forbidden, Invalid, Malformed, Unauthenticated, Unsupported
+from mediq.messages.health import CheckHealth, CheckHealthInDetail
 from mediq.messages.principal import Principal
 from mediq.runtime.bus import Bus
 from mediq.runtime.context import Context, current
@@ -33,13 +35,23 @@ class Dispatcher:
     """Turns the rows of the route table into handlers."""
 
     def __init__(
-        self, bus: Bus, authenticator: Authenticator, limiter: RateLimiter, cards: UploadHandler, keys: IdempotencyKeys
+        self,
+        bus: Bus,
+        authenticator: Authenticator,
+        limiter: RateLimiter,
+        uploads: UploadHandler,
+        keys: IdempotencyKeys,
+        health: GatewayHealth,
     ) -> None:
         self._bus = bus
         self._authenticator = authenticator
         self._limiter = limiter
-        self._cards = cards
+        self._uploads = uploads
         self._keys = keys
+        self._answers: dict[type, Callable[[], Awaitable[Any]]] = {
+            CheckHealth: health.check,
+            CheckHealthInDetail: health.check_in_detail,
+        }
 
     def handler(self, route: Route) -> Handler:
         """The aiohttp handler of one route."""
@@ -47,6 +59,7 @@ class Dispatcher:
         keyed, harmless, gives = route.keyed, route.harmless, route.cookie is Cookie.GIVE
         is_card, strict = route.body is Body.CARD, route.body is not Body.QUERY
         read = self._reader(route.body)
+        answer = self._answers.get(route.message)
 
         async def handle(request: web.Request) -> web.StreamResponse:
             began = self._bus.clock()
@@ -70,7 +83,9 @@ class Dispatcher:
             if not _owns(principal, route, message):
                 raise Forbidden("Pasien hanya boleh mengurus antreannya sendiri.")
             key = self._keys.key(request, principal, message) if keyed else None
-            if route.account is None:
+            if answer is not None:
+                reply = await answer()
+            elif route.account is None:
                 reply = await self._bus.ask(message, key=key, timeout=left)
             else:
                 reply = await self._attempt(request, message, route.account(message), left)
@@ -145,14 +160,14 @@ class Dispatcher:
         return {
             Body.QUERY: _query,
             Body.JSON: _json_object,
-            Body.CARD: self._cards.read,
+            Body.CARD: self._uploads.read,
             Body.REFRESH_TOKEN: _refresh_token,
         }[body]
 
     async def _card(self, request: web.Request, job_id: str) -> web.Response:
         seconds = wanted_wait(request)
         headers = {"Location": f"/ocr/result/{job_id}"}
-        if seconds and (result := await self._cards.result(job_id, seconds)) is not None:
+        if seconds and (result := await self._uploads.result(job_id, seconds)) is not None:
             return _json(result, 200, headers | {"Preference-Applied": f"wait={seconds:.0f}"})
         return _json({"id": job_id, "status": "PENDING"}, 202, headers)
 

@@ -13,7 +13,6 @@ from prometheus_client import exposition
 from mediq.http import problem
 from mediq.http.origin import Proxies
 from mediq.http.request_context import REQUEST_CONTEXT, RequestContext, request_context
-
 from mediq.messages.errors import DomainError, Fault, Internal
 from mediq.observability import logging, metrics, tracing
 from mediq.runtime.context import Context, current

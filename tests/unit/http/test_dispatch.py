@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient
+from pytest_aiohttp.plugin import AiohttpClient
 
-from mediq.actors.gateway.actor import GatewayActor
 from mediq.actors.users import auth_messages as auth
 from mediq.actors.users import messages as user
 from mediq.actors.users.tokens import Tokens
@@ -26,6 +26,7 @@ from mediq.runtime.circuit_breaker import Breaker
 from mediq.runtime.context import Context
 from tests.fixtures.runtime import AT_ONCE, Application
 
+Client = TestClient[web.Request, web.Application]
 TOKENS = Tokens("a" * 32, "b" * 32)
 SITI = Principal("siti", Role.ADMIN_FASKES, "s-1")
 BEARER = {"Authorization": f"Bearer {TOKENS.access(SITI)}"}
@@ -77,16 +78,15 @@ class SlowUsers(Actor):
 @pytest.fixture
 async def application() -> AsyncIterator[Application]:
     application = Application()
-    mailboxes = {name: name for name in ("user", "queue", "ocr", "gateway")}
+    mailboxes = {name: name for name in ("user", "queue", "ocr")}
     application.bus = Bus(application.transport, mailboxes, retry=AT_ONCE, clock=application.clock)
     application.bus.breakers["user"] = Breaker("user", clock=application.clock)
     async with application:
-        await application.employ(GatewayActor(application.bus))
         yield application
 
 
 @pytest.fixture
-async def client(application: Application) -> AsyncIterator[TestClient[Any, Any]]:
+async def client(application: Application, aiohttp_client: AiohttpClient) -> Client:
     gateway = Gateway(
         application.bus,
         Http(),
@@ -98,13 +98,10 @@ async def client(application: Application) -> AsyncIterator[TestClient[Any, Any]
         clock=now,
     )
     await gateway.start()
-    async with TestClient(TestServer(gateway.application())) as client:
-        yield client
+    return await aiohttp_client(gateway.application())
 
 
-async def test_looking_a_session_up_and_asking_have_one_time_together(
-    application: Application, client: TestClient[Any, Any]
-) -> None:
+async def test_looking_a_session_up_and_asking_have_one_time_together(application: Application, client: Client) -> None:
     users = SlowUsers(application.bus, application)
     await application.employ(users)
     began = application.clock()
@@ -117,9 +114,7 @@ async def test_looking_a_session_up_and_asking_have_one_time_together(
 
 
 @pytest.mark.parametrize("headers", [{}, BEARER, {"Cookie": f"mediq_session={TOKENS.access(SITI)}"}])
-async def test_health_is_told_while_nobody_can_be_asked_who_calls(
-    client: TestClient[Any, Any], headers: dict[str, str]
-) -> None:
+async def test_health_is_told_while_nobody_can_be_asked_who_calls(client: Client, headers: dict[str, str]) -> None:
     answer = await client.get("/health", headers=headers)
     told = await answer.json()
     assert (answer.status, told["status"]) == (200, "degraded")
@@ -129,7 +124,7 @@ async def test_health_is_told_while_nobody_can_be_asked_who_calls(
     assert refused.status == 503, "who is let in for what they may do is looked up all the same"
 
 
-async def test_health_counts_by_account_whose_token_is_shown(client: TestClient[Any, Any]) -> None:
+async def test_health_counts_by_account_whose_token_is_shown(client: Client) -> None:
     for _ in range(3):
         mine = await client.get("/", headers=BEARER)
     anonymous = await client.get("/")
@@ -140,7 +135,7 @@ async def test_health_counts_by_account_whose_token_is_shown(client: TestClient[
     assert (stale.status, "Max-Age=0" in stale.headers["Set-Cookie"]) == (200, True)
 
 
-async def circuit(client: TestClient[Any, Any]) -> str:
+async def circuit(client: Client) -> str:
     parts = (await (await client.get("/health")).json())["parts"]
     return str(parts.get("circuit:user", {}).get("detail", "closed"))
 
@@ -150,7 +145,7 @@ async def problem(answer: ClientResponse) -> tuple[int, str]:
 
 
 async def test_a_service_that_fails_is_left_alone_until_it_works_again(
-    application: Application, client: TestClient[Any, Any]
+    application: Application, client: Client
 ) -> None:
     works = False
 
@@ -183,7 +178,7 @@ async def test_a_service_that_fails_is_left_alone_until_it_works_again(
 
 
 async def test_a_service_that_hangs_costs_each_caller_their_time_until_it_is_left_alone(
-    application: Application, client: TestClient[Any, Any]
+    application: Application, client: Client
 ) -> None:
     gate = asyncio.Event()
 
@@ -206,7 +201,7 @@ async def test_a_service_that_hangs_costs_each_caller_their_time_until_it_is_lef
 
 
 async def test_a_service_with_too_much_to_do_turns_callers_away_soon(
-    application: Application, client: TestClient[Any, Any], monkeypatch: pytest.MonkeyPatch
+    application: Application, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = asyncio.Event()
     gate.set()
