@@ -7,7 +7,7 @@ the client gets a snapshot when it has read what was sent: memory stays bounded.
 import asyncio
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final, Self
+from typing import Final
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
@@ -26,7 +26,7 @@ _RETRY: Final = b"retry: 1000\n\n"
 """Asks the client to connect again one second after the end of the stream."""
 
 
-class _State(Enum):
+class _Phase(Enum):
     BEHIND = auto()
     """Events are left out; a snapshot will stand for them."""
     CURRENT = auto()
@@ -52,8 +52,8 @@ class EventStream(EventSourceResponse):
         *,
         buffer: int,
         seconds: float | None = None,
-        on_open: Callable[[Self], None] = lambda stream: None,
-        on_close: Callable[[Self], None] = lambda stream: None,
+        on_open: Callable[["EventStream"], None] = lambda stream: None,
+        on_close: Callable[["EventStream"], None] = lambda stream: None,
     ) -> None:
         super().__init__(sep="\n", send_timeout=_SILENT_SECONDS, ping_interval=_PING_SECONDS)
         del self.headers[hdrs.CONNECTION]  # aiohttp sets it as the request wants
@@ -63,12 +63,12 @@ class EventStream(EventSourceResponse):
         self._seconds = seconds
         self._on_open = on_open
         self._on_close = on_close
-        self._state = _State.BEHIND
+        self._phase = _Phase.BEHIND
         self._interrupted = asyncio.get_running_loop().create_future()  # done when the stream is not current any more
 
     def put(self, event: bytes, chunk: bytes) -> None:
         """Send an event, unless the client is behind and will get a snapshot."""
-        if self._state is not _State.CURRENT:
+        if self._phase is not _Phase.CURRENT:
             return
         if self._protocol.writing_paused:
             self.skip_to_snapshot()
@@ -77,12 +77,12 @@ class EventStream(EventSourceResponse):
 
     def skip_to_snapshot(self) -> None:
         """Leave out events until the client has read what was sent; then send a snapshot."""
-        if self._state is _State.CURRENT:
-            self._interrupt(_State.BEHIND)
+        if self._phase is _Phase.CURRENT:
+            self._interrupt(_Phase.BEHIND)
 
     def close(self) -> None:
         """End the stream after what was sent."""
-        self._interrupt(_State.CLOSED)
+        self._interrupt(_Phase.CLOSED)
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send the stream to its end.
@@ -122,10 +122,10 @@ class EventStream(EventSourceResponse):
         timer = loop.call_later(self._seconds, self.close) if self._seconds is not None else None
         prefix, version = _RETRY, self._last_version
         try:
-            while self._state is _State.BEHIND:
+            while self._phase is _Phase.BEHIND:
                 data = prefix + self._feed.since(version)
                 prefix, version = b"", None
-                self._state = _State.CURRENT
+                self._phase = _Phase.CURRENT
                 self._interrupted = loop.create_future()
                 async with asyncio.timeout(_SEND_SECONDS):
                     await self.write(data)
@@ -136,8 +136,8 @@ class EventStream(EventSourceResponse):
             if timer is not None:
                 timer.cancel()
 
-    def _interrupt(self, state: _State) -> None:
-        self._state = state
+    def _interrupt(self, phase: _Phase) -> None:
+        self._phase = phase
         if not self._interrupted.done():
             self._interrupted.set_result(None)
 

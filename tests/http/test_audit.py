@@ -6,7 +6,7 @@ import io
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,7 +21,7 @@ JAKARTA = ZoneInfo("Asia/Jakarta")
 Entries = list[dict[str, Any]]
 
 
-async def entries(admin: Client, limit: int = 200, **wanted: str) -> Entries:
+async def entries(admin: Client, limit: int = 200, **wanted: Any) -> Entries:
     """What the trail has of what is wanted, all pages together."""
     found: Entries = []
     params: dict[str, str | int] = {**wanted, "limit": limit}
@@ -35,7 +35,12 @@ async def entries(admin: Client, limit: int = 200, **wanted: str) -> Entries:
         params["before"] = page.body["next"]
 
 
-async def actions(admin: Client, **wanted: str) -> list[str]:
+def days_from(first: date, **more: str) -> dict[str, Any]:
+    """The filter for the days since `first`; `from` is a keyword of Python."""
+    return {"from": first.isoformat(), **more}
+
+
+async def actions(admin: Client, **wanted: Any) -> list[str]:
     """The same, oldest first and by name alone."""
     return [entry["action"] for entry in reversed(await entries(admin, **wanted))]
 
@@ -286,10 +291,10 @@ class TestAClinicsDay:
         whole = await entries(day)
         days = {datetime.fromisoformat(entry["at"]).astimezone(JAKARTA).date() for entry in whole}
         first, last = min(days), max(days)
-        assert await entries(day, **{"from": f"{first}", "to": f"{last}"}) == whole
-        assert await entries(day, **{"from": f"{last + timedelta(days=1)}"}) == []
+        assert await entries(day, **days_from(first, to=f"{last}")) == whole
+        assert await entries(day, **days_from(last + timedelta(days=1))) == []
         assert await entries(day, to=f"{first - timedelta(days=1)}") == []
-        assert await entries(day, **{"from": "0001-01-01", "to": "9999-12-31"}) == whole
+        assert await entries(day, **days_from(date.min, to="9999-12-31")) == whole
 
     @pytest.mark.parametrize(
         ("params", "field"),

@@ -156,7 +156,7 @@ async def test_an_unknown_service_is_refused_before_the_card_is_read(admin: Clie
     [("priority", "MENDESAK"), ("service", ""), ("priority_reason", "x" * 201)],
 )
 async def test_a_wish_that_cannot_be(admin: Client, field: str, value: str) -> None:
-    refused = await admin.upload(card(CLEAN[1]), **{field: value})
+    refused = await admin.upload(card(CLEAN[1]), texts={field: value})
     assert (refused.status, refused.fields) == (422, [field])
 
 

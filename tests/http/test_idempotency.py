@@ -127,7 +127,7 @@ async def test_the_same_key_with_another_picture_or_wish(admin: Client) -> None:
     again = await admin.upload(card(CLEAN[3]), headers=key("upload"), service="umum")
     assert (again.status, again.body["id"]) == (202, first.body["id"])
     for image, wish in ((CLEAN[4], {"service": "umum"}), (CLEAN[3], {"service": "gigi"}), (CLEAN[3], {})):
-        refused = await admin.upload(card(image), headers=key("upload"), **wish)
+        refused = await admin.upload(card(image), headers=key("upload"), texts=wish)
         assert (refused.status, refused.problem) == (409, "key-reused")
 
 

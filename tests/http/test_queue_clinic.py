@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.fixtures.application import GENEROUS, Application, made_with_admin, running
-from tests.fixtures.client import Client, Reply, client_at
+from tests.fixtures.client import Client, EventStream, Reply, client_at
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
 
@@ -151,15 +151,21 @@ async def test_what_is_in_use_stays(admin: Client) -> None:
         assert first.data["board"]["at"].endswith("+09:00")
 
 
+async def next_notice(board: EventStream) -> str:
+    event = await board.next()
+    assert event is not None
+    return str(event.data["board"]["notice"])
+
+
 async def test_a_notice_shows_on_every_board_at_once(admin: Client) -> None:
     async with admin.events("/events/board/all") as hall, admin.events("/events/board/gigi") as dentist:
-        assert [(await board.next()).data["board"]["notice"] for board in (hall, dentist)] == ["", ""]
+        assert [await next_notice(board) for board in (hall, dentist)] == ["", ""]
         saved = await save(admin, {**await form(admin), "notice": "Poli Gigi libur hari Jumat."})
         assert (saved.status, saved.body["notice"]) == (200, "Poli Gigi libur hari Jumat.")
         for board in (hall, dentist):
-            assert (await board.next()).data["board"]["notice"] == "Poli Gigi libur hari Jumat."
+            assert await next_notice(board) == "Poli Gigi libur hari Jumat."
     async with admin.events("/events/board/gigi") as late:
-        assert (await late.next()).data["board"]["notice"] == "Poli Gigi libur hari Jumat."
+        assert await next_notice(late) == "Poli Gigi libur hari Jumat."
 
 
 @pytest.mark.parametrize("notice", ["x" * 301, "dua\nbaris"])
