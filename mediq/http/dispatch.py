@@ -1,4 +1,4 @@
-"""One dispatcher for all routes: who calls, how often, what for; then ask the actor and encode what it says."""
+"""Serves the routes of the table: authenticates, counts, validates, asks the service and encodes the reply."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -32,7 +32,10 @@ _decode: Final = msgspec.json.Decoder().decode
 
 
 class Dispatcher:
-    """Turns the rows of the route table into handlers."""
+    """Turns the rows of the route table into aiohttp handlers.
+
+    Messages of the gateway's own health are answered by `health`, all others by their service over the bus.
+    """
 
     def __init__(
         self,
@@ -55,7 +58,7 @@ class Dispatcher:
 
     def handler(self, route: Route) -> Handler:
         """The aiohttp handler of one route."""
-        shows_token = not route.signs_in  # who signs in may still send the token of a session that has ended
+        shows_token = not route.signs_in  # a browser may still send the token of a session that has ended
         keyed, harmless, gives = route.keyed, route.harmless, route.cookie is Cookie.GIVE
         is_card, strict = route.body is Body.CARD, route.body is not Body.QUERY
         read = self._reader(route.body)
@@ -71,7 +74,7 @@ class Dispatcher:
                 impersonal=route.impersonal,
                 harmless=harmless,
             )
-            # Of one time for all; what the caller takes to send the rest of a large request is not counted.
+            # One deadline covers authentication and the ask; the time to receive a large body does not count.
             left = self._bus.timeout - (self._bus.clock() - began)
             if route.cookie is not None:
                 refuse_other_sites(request)
@@ -100,17 +103,17 @@ class Dispatcher:
         return handle
 
     async def _part(self, message: Any, before: str) -> Document:
-        """Another part of the file that `message` asks for."""
+        """The next part of the file that `message` asks for."""
         part: Document = await self._bus.ask(msgspec.structs.replace(message, before=before))
         return part
 
     async def _attempt(self, request: web.Request, message: Any, account: str, timeout: float) -> Any:
-        """Ask to sign in, and count it against the account if it fails."""
+        """Ask to sign in; a failure counts against the account."""
         await self._limiter.refuse_guessing(request, account)
         try:
             return await self._bus.ask(message, timeout=timeout)
         except Unauthenticated:
-            await self._limiter.note_failure(request, account)
+            await self._limiter.count_failure(request, account)
             raise
 
     async def admit(
@@ -123,11 +126,15 @@ class Dispatcher:
         impersonal: bool = False,
         harmless: bool = True,
     ) -> Principal | None:
-        """Count the call, check that the caller may make it, and remember on whose behalf it runs.
+        """Authenticate and count a request, check the caller's role, and set the context of its messages.
 
-        What is `impersonal` is for nobody in particular: a token then says only whose calls to count, and nobody is
-        asked whether its session goes on. What is not `harmless` is done for a browser's cookie only if one of our own
-        pages asks.
+        An `impersonal` route answers everyone alike: a token then only tells whose calls to count, and its session is
+        not checked. A request that is not `harmless` is done for a cookie only if one of our own pages sent it.
+        `shows_token` is False where a token in the request is ignored.
+
+        Raises:
+            Unauthenticated, Forbidden: the caller may not make this request.
+            TooMany: the caller has made too many.
         """
         principal = None
         try:
@@ -148,7 +155,7 @@ class Dispatcher:
         return principal
 
     def _cookie(self, request: web.Request, change: Cookie, reply: Any) -> Any:
-        """Change the browser's cookie; what is left to answer."""
+        """Set or delete the browser's cookie; returns what the body may still say."""
         if change is Cookie.TAKE:
             cookie.take(request)
             return reply
@@ -156,7 +163,7 @@ class Dispatcher:
         return SignedIn(user=reply.user)
 
     def _reader(self, body: Body) -> Callable[[web.Request], Awaitable[dict[str, Any]]]:
-        """How to read what a request says outside of its path."""
+        """The function that reads the request data outside of its path."""
         return {
             Body.QUERY: _query,
             Body.JSON: _json_object,
@@ -173,7 +180,7 @@ class Dispatcher:
 
 
 def _owns(principal: Principal | None, route: Route, message: Any) -> bool:
-    """Whether the message is about the caller, where the route wants that of a patient."""
+    """Whether the message is about the caller; some routes demand that of patients."""
     if route.own is None or principal is None or principal.staff:
         return True
     return bool(getattr(message, route.own) == principal.user_id)
@@ -184,7 +191,7 @@ def _json(reply: Any, status: int, headers: dict[str, str] | None = None) -> web
 
 
 def _with_path(tree: dict[str, Any], request: web.Request) -> dict[str, Any]:
-    """The same with what the request's path says."""
+    """The request data with the parameters of its path."""
     for name, value in request.match_info.items():
         if name in tree:
             raise Invalid.field(name, "sudah ada di alamat")
@@ -216,7 +223,7 @@ async def _json_object(request: web.Request) -> dict[str, Any]:
         raise Unsupported("Kirim isi permintaan sebagai application/json.")
     try:
         tree = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last: brackets within brackets
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last for deeply nested brackets
         raise Malformed("Isi permintaan bukan JSON yang benar.") from None
     if not isinstance(tree, dict):
         raise Malformed("Isi permintaan harus berupa objek JSON.")

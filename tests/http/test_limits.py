@@ -158,7 +158,7 @@ class TestSeveralGateways:
         one, two = [RateLimiter(Limits(login_requests=2), redis_url) for _ in range(2)]
         for gateway in (one, two):
             await gateway.refuse_guessing(self.request("203.0.113.3"), "sasaran@klinik.example")
-            await gateway.note_failure(self.request("203.0.113.3"), "sasaran@klinik.example")
+            await gateway.count_failure(self.request("203.0.113.3"), "sasaran@klinik.example")
         for gateway in (one, two):
             with pytest.raises(TooMany):
                 await gateway.refuse_guessing(self.request("203.0.113.3"), "sasaran@klinik.example")
