@@ -19,7 +19,7 @@ class WindowCount(msgspec.Struct, frozen=True):
 
 
 def window_count(allowed: bool, limit: int, calls: int, before: int, rest: float, length: float) -> WindowCount:
-    """The result for `calls` in this window, of whose `length` seconds `rest` remain, and `before` in the previous one."""
+    """The result for `calls` in this window and `before` in the previous one; `rest` of the `length` seconds remain."""
     taken = min(limit, int(before * rest / length + calls))
     seconds = rest if taken else 0.0
     if taken > calls:  # calls of the previous window are counting less already

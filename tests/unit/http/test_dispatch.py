@@ -1,4 +1,4 @@
-"""The gateway over services that follow a script: one time for everything, and no questions where none are needed."""
+"""The dispatcher with scripted services: one deadline for a request, circuits, and health without services."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -33,7 +33,7 @@ BEARER = {"Authorization": f"Bearer {TOKENS.access(SITI)}"}
 
 
 class Users(Actor):
-    """Answers a profile as its script says, and finds every session alive."""
+    """Answers a profile by its script; every session is alive."""
 
     name = "user"
     concurrency = 1
@@ -54,7 +54,7 @@ class Users(Actor):
 
 
 class SlowUsers(Actor):
-    """Takes three seconds of the application's clock to look a session up."""
+    """Spends three seconds of the application's clock on a session check."""
 
     name = "user"
 
@@ -101,13 +101,13 @@ async def client(application: Application, aiohttp_client: AiohttpClient) -> Cli
     return await aiohttp_client(gateway.application())
 
 
-async def test_looking_a_session_up_and_asking_have_one_time_together(application: Application, client: Client) -> None:
+async def test_the_session_check_and_the_request_share_one_deadline(application: Application, client: Client) -> None:
     users = SlowUsers(application.bus, application)
     await application.employ(users)
     began = application.clock()
     assert (await client.get("/users/profile", headers=BEARER)).status == 404
     assert [context.deadline for context in users.contexts] == [began + 5.0, began + 5.0]
-    # The token is believed now, and the whole time is there for what was asked.
+    # The token is cached now, so the request has the whole time.
     again = application.clock()
     assert (await client.get("/users/profile", headers=BEARER)).status == 404
     assert users.contexts[-1].deadline == again + 5.0
@@ -121,16 +121,16 @@ async def test_health_is_told_while_nobody_can_be_asked_who_calls(client: Client
     assert told["parts"]["user"]["status"] == "down"
     assert (await client.get("/", headers=headers)).status == 200
     refused = await client.get("/users/profile", headers=BEARER)
-    assert refused.status == 503, "who is let in for what they may do is looked up all the same"
+    assert refused.status == 503, "other routes still check the session"
 
 
-async def test_health_counts_by_account_whose_token_is_shown(client: Client) -> None:
+async def test_health_requests_count_by_the_tokens_account(client: Client) -> None:
     for _ in range(3):
         mine = await client.get("/", headers=BEARER)
     anonymous = await client.get("/")
     assert (mine.headers["RateLimit-Remaining"], anonymous.headers["RateLimit-Remaining"]) == ("97", "99")
     forged = await client.get("/", headers={"Authorization": f"Bearer {Tokens('c' * 32, 'd' * 32).access(SITI)}"})
-    assert forged.status == 401, "what is shown must be true"
+    assert forged.status == 401, "a forged token is refused"
     stale = await client.get("/", headers={"Cookie": "mediq_session=nonsense"})
     assert (stale.status, "Max-Age=0" in stale.headers["Set-Cookie"]) == (200, True)
 
@@ -158,7 +158,7 @@ async def test_a_service_that_fails_is_left_alone_until_it_works_again(
     await application.employ(users)
     assert await circuit(client) == "closed"
     answer = await client.get("/users/profile", headers=BEARER)
-    assert (answer.status, users.asked) == (503, 3), "what only reads is asked three times"
+    assert (answer.status, users.asked) == (503, 3), "a read is asked three times"
     while await circuit(client) == "closed":
         assert (await client.get("/users/profile", headers=BEARER)).status == 503
         assert users.asked < 50
@@ -191,7 +191,7 @@ async def test_a_service_that_hangs_costs_each_caller_their_time_until_it_is_lef
     answers = [await client.get("/users/profile", headers=BEARER) for _ in range(20)]
     told = [await problem(answer) for answer in answers]
     assert set(told) == {(504, "timeout"), (503, "breaker-open")}
-    assert told == sorted(told, reverse=True), "first the one, then the other"
+    assert told == sorted(told, reverse=True), "timeouts first, then the open circuit"
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in answers)
     application.bus.timeout = 5.0
     gate.set()
@@ -200,7 +200,7 @@ async def test_a_service_that_hangs_costs_each_caller_their_time_until_it_is_lef
     assert await circuit(client) == "closed"
 
 
-async def test_a_service_with_too_much_to_do_turns_callers_away_soon(
+async def test_a_service_with_a_full_mailbox_refuses_callers_quickly(
     application: Application, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = asyncio.Event()
@@ -228,4 +228,4 @@ async def test_a_service_with_too_much_to_do_turns_callers_away_soon(
         if turned_away == 26:  # two waited in the mailbox, and two were taken from it
             gate.set()
     assert turned_away == 26
-    assert await circuit(client) == "closed", "it works, and who was let in got their answers"
+    assert await circuit(client) == "closed", "the service works, and the accepted callers got answers"
