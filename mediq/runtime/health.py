@@ -1,4 +1,4 @@
-"""Health checks of the parts of the application."""
+"""Health checks: probe one part, and sum up the state of several."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,7 +14,7 @@ VERSION: Final = version("mediq")
 
 
 async def probe(ask: Callable[[], Awaitable[object]]) -> Part:
-    """Check one part: "up" if `ask` answers, "down" with the reason if it raises a DomainError or Fault."""
+    """Ask one part a question: the part is up if it answers, and down with the reason if it does not."""
     began = time.perf_counter()
     try:
         answer = await ask()
@@ -27,7 +27,7 @@ async def probe(ask: Callable[[], Awaitable[object]]) -> Part:
 
 
 def circuits(bus: Bus) -> dict[str, Part]:
-    """Return one degraded part for each service whose circuit breaker is not closed."""
+    """The circuits that are not closed: services that this process does not ask at present, or only on trial."""
     return {
         f"circuit:{service}": Part(status="degraded", detail=circuit.state)
         for service, circuit in bus.breakers.items()
@@ -36,7 +36,7 @@ def circuits(bus: Bus) -> dict[str, Part]:
 
 
 def overall(parts: Mapping[str, Part], *needed: str) -> State:
-    """Return the overall state: "down" if a needed part is down, "degraded" if any part is not up, else "up"."""
+    """The state of the whole: down if a `needed` part is down, degraded if any part is not up."""
     if any(parts[name].status == "down" for name in needed):
         return "down"
     return "up" if all(part.status == "up" for part in parts.values()) else "degraded"
