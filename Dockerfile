@@ -7,10 +7,9 @@ WORKDIR /src
 # An environment without pip of its own: the pip of the base image fills it from outside.
 RUN python -m venv --without-pip /opt/mediq
 # The libraries first: a change in MediQ alone does not fetch them again.
-COPY pyproject.toml ./
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > requirements.txt
-RUN python -m pip --python /opt/mediq/bin/python install --no-compile --only-binary :all: -r requirements.txt
-COPY README.md LICENSE ./
+COPY requirements.lock ./
+RUN python -m pip --python /opt/mediq/bin/python install --no-compile --only-binary :all: --require-hashes -r requirements.lock
+COPY pyproject.toml README.md LICENSE ./
 COPY mediq mediq
 RUN python -m pip wheel --no-deps --wheel-dir /wheels .
 RUN python -m pip --python /opt/mediq/bin/python install --no-compile --no-deps --no-index /wheels/*.whl

@@ -33,6 +33,7 @@ DASHBOARD = json.loads((DEPLOY / "grafana/dashboards/mediq.json").read_text("utf
 PROMETHEUS = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text("utf-8"))
 ALERTS = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text("utf-8"))
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
+RELEASE = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text("utf-8"))
 
 
 def environment_of(service: str) -> dict[str, str]:
@@ -187,13 +188,23 @@ def test_the_image_gets_what_it_copies_and_nothing_more() -> None:
         assert (ROOT / source).exists(), source
 
 
-def test_the_image_carries_this_version_and_a_python_that_it_takes() -> None:
+def test_the_image_carries_a_python_that_mediq_takes() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert ("MEDIQ_VERSION", ":-", project["version"]) in VARIABLES
-    assert f"mediq:{project['version']} " in (ROOT / ".github/workflows/ci.yml").read_text("utf-8")
     base = re.search(r"^ARG BASE=python:(\d\.\d+)-slim-bookworm$", DOCKERFILE, re.MULTILINE)
     assert base is not None
     assert project["requires-python"] == f">={base[1]}"
+
+
+def test_image_and_workflow_install_the_locked_libraries() -> None:
+    assert "--require-hashes -r requirements.lock" in DOCKERFILE
+    assert "--require-hashes" in (ROOT / "scripts/setup").read_text("utf-8")
+    audit = " ".join(step.get("run", "") for step in WORKFLOW["jobs"]["audit"]["steps"])
+    assert "--requirement requirements.lock" in audit
+
+
+def test_the_image_that_is_built_without_a_version_is_the_one_that_is_checked() -> None:
+    [default] = [text for name, _, text in VARIABLES if name == "MEDIQ_VERSION"]
+    assert f"mediq:{default} " in (ROOT / ".github/workflows/ci.yml").read_text("utf-8")
 
 
 class _Ready(BaseHTTPRequestHandler):
@@ -321,7 +332,7 @@ def test_prometheus_asks_every_role_at_its_port() -> None:
 # Continuous integration
 
 
-def test_the_workflow_runs_what_the_readme_says_and_may_only_read() -> None:
+def test_the_workflow_runs_the_readmes_test_command_and_may_only_read() -> None:
     assert WORKFLOW["permissions"] == {"contents": "read"}
     runs = {name: [step.get("run", "") for step in job["steps"]] for name, job in WORKFLOW["jobs"].items()}
     assert ".ci/run" in runs["test"]
@@ -329,3 +340,17 @@ def test_the_workflow_runs_what_the_readme_says_and_may_only_read() -> None:
     assert "make test" in (ROOT / ".ci/run").read_text("utf-8")
     assert WORKFLOW["jobs"]["test"]["container"]["image"] == "debian:12"
     assert all("timeout-minutes" in job for job in WORKFLOW["jobs"].values())
+
+
+def test_unit_tests_run_on_every_python_from_the_oldest_that_mediq_takes() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    versions = WORKFLOW["jobs"]["unit"]["strategy"]["matrix"]["python"]
+    assert project["requires-python"] == f">={versions[0]}"
+    assert versions == [f"3.{minor}" for minor in range(11, 11 + len(versions))]
+    assert any("make unit" in step.get("run", "") for step in WORKFLOW["jobs"]["unit"]["steps"])
+
+
+def test_a_release_is_built_of_a_tested_commit_alone() -> None:
+    assert RELEASE["permissions"] == {"contents": "read"}
+    assert RELEASE["jobs"]["ci"]["uses"] == "./.github/workflows/ci.yml"
+    assert RELEASE["jobs"]["release"]["needs"] == "ci"
