@@ -23,7 +23,8 @@ unit: $(VENV)/.unit
 	$(BIN)/python -m pytest tests/unit -n auto
 
 # Everything. The servers that the tests need are installed by the set-up and started by the tests.
-test: $(VENV)/.dev check
+test: $(VENV)/.dev
+	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -n 3
 
 # Each figure beside its references in the same run; `make bench GROW=1` shows how the cost grows with the work.

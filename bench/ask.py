@@ -1,9 +1,9 @@
-"""What asking costs inside one process: an envelope to an actor and its answer, with nothing around it.
+"""The cost of an ask inside one process: an envelope to an actor and its reply, with nothing around it.
 
     python bench/ask.py [--seconds 2] [--rounds 5] [--outstanding 64]
 
-Beside the bus with its encoding, deadline, metrics and breaker run the least that an actor can be, a queue and a
-future by hand, which passes the message as it is, and an actor of pykka, whose mailbox is a thread.
+The bus does its encoding, deadline, metrics and circuit breaker. The references are the smallest possible actor, a
+queue and a future by hand that pass the message as it is, and an actor of pykka, which runs in a thread.
 """
 
 import sys
@@ -78,10 +78,10 @@ async def ours(outstanding: int, seconds: float) -> float:
 
 
 def by_pykka(outstanding: int, seconds: float) -> float:
-    """pykka has no event loop: so many futures are asked for, and then waited for in turn."""
+    """Asks a second of a pykka actor. pykka has no event loop: futures are requested together, then awaited in turn."""
     import pykka
 
-    class Answering(pykka.ThreadingActor):
+    class Answering(pykka.ThreadingActor):  # type: ignore[misc]
         def on_receive(self, message: Any) -> View:
             return answer(message)
 

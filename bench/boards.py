@@ -1,11 +1,12 @@
-"""What it costs to tell a full waiting room: one event to many boards, and the memory of an open stream.
+"""The cost of telling a full waiting room: one event to many boards, and the memory of an open stream.
 
     python bench/boards.py [--streams 1000] [--rounds 10]
 
-Beside the application runs an aiohttp server that writes bytes encoded beforehand to as many open streams, of the length of
-the application's own event. Each is asked over HTTP for the event; the time is from the asking to the moment at which the
-last board has all of it, and the CPU is that of the process that serves, over a few events in a row. The application is
-asked to set a patient aside or to take them back, with all that is in that: the write to the disk too.
+The reference is an aiohttp server that writes bytes to the same number of open streams. The bytes are encoded
+beforehand and as long as the application's own event. A request over HTTP triggers the event in each. The time runs
+from the request until the last board has the whole event; the CPU is that of the serving process over a few events.
+The application's event is a patient put on hold or resumed, with everything that belongs to it: also the write to the
+disk.
 """
 
 import sys

@@ -1,11 +1,11 @@
-"""What a question through the broker costs: gateway process → RabbitMQ → actor process → back.
+"""The cost of an ask over the broker: gateway process → RabbitMQ → actor process → back.
 
     python bench/broker.py [--seconds 4] [--rounds 3] [--outstanding 64]
 
-Beside MediQ's bus runs a request/reply written by hand with aio-pika, with the same guarantees: a durable quorum queue
-that refuses when full, confirmed, persistent and mandatory requests that expire, acknowledged when they are answered,
-confirmed and mandatory replies to a queue of the asker's own. The two take turns on one private broker, so that the
-ratios hold although the machine is shared. Latencies are in milliseconds, costs in microseconds of CPU an ask.
+The reference is a request/reply written by hand with aio-pika that gives the same guarantees: a durable quorum queue
+that refuses when full; requests that are confirmed, persistent, mandatory, expire, and are acknowledged when answered;
+replies that are confirmed and mandatory, to a queue of the asker's own. The two take turns on one private broker, so
+that ratios hold on a shared machine. Latencies are in milliseconds, costs in microseconds of CPU per ask.
 """
 
 import sys
@@ -26,12 +26,12 @@ import aio_pika
 import msgspec
 import uvloop
 from aio_pika.abc import AbstractIncomingMessage
-from mediq.transport.rabbitmq.transport.transport import RabbitTransport
 
 from bench.measure import quiet
 from bench.work import MAILBOXES, PREFETCH, Ask, BenchActor, View, answer
 from mediq.runtime.bus import Bus
 from mediq.runtime.cell import ActorCell
+from mediq.transport.rabbitmq.transport import RabbitTransport
 from tests.fixtures.servers import RabbitMQ
 
 OURS, BY_HAND = "mediq", "by hand"

@@ -1,11 +1,11 @@
-"""What a request over HTTP costs: HTTP → actor in the same process → HTTP, JSON in and out.
+"""The cost of a request over HTTP: HTTP → actor in the same process → HTTP, JSON in and out.
 
     python bench/gateway.py [--seconds 4] [--rounds 5] [--connections 64]
 
-Beside the application run a bare aiohttp handler on uvloop, the same with a mailbox written by hand behind it (a queue, a
-worker, a future), and NestJS where npm can install it. All do the same work (bench/work.py), and take turns. The application
-is a real one with all its roles; `open` has validation, deadline, request id, metrics and access log, `guarded` a
-signed-in caller and counted calls as well. The last lines are routes of the application itself.
+The references are a bare aiohttp handler on uvloop, the same handler with a mailbox written by hand behind it (a queue,
+a worker, a future), and NestJS where npm can install it. All do the same work (bench/work.py) and take turns. The
+application runs with all its roles. `open` includes validation, deadline, request id, metrics and access log; `guarded`
+adds a signed-in caller and rate limits. The last lines are routes of the application itself.
 """
 
 import sys
@@ -82,7 +82,7 @@ async def serve_by_hand(kind: str, port: int) -> None:
     await asyncio.gather(*workers)
 
 
-class RunningHouse(Application):
+class RunningApplication(Application):
     """An application that another process has started; the fixtures' client finds it by its port."""
 
     def __init__(self, port: int) -> None:
@@ -102,7 +102,7 @@ def the_application() -> Iterator[tuple[Served, dict[str, str], str]]:
 
 
 async def _signed_in(application: Served, patient: str) -> tuple[dict[str, str], str]:
-    async with client_at(RunningHouse(int(application.said))) as client:
+    async with client_at(RunningApplication(int(application.said))) as client:
         await client.ready()
         async with asyncio.timeout(HANG):
             while (await client.get("/health")).body["status"] != "up":
@@ -140,7 +140,7 @@ def run(rounds: int = 5, seconds: float = 4, connections: int = CONNECTIONS) -> 
             url, how = asked[name]
             pid = servers[name].pid if name in servers else application.pid
             load, spent = costing(pid, lambda: wrk(url, seconds, connections=connections, **how))
-            costs[name].append(1e6 * spent / load.count)
+            costs[name].append(1e6 * spent / load.requests)
             return load.rate
 
         found = take_turns({name: partial(one, name) for name in asked}, rounds)

@@ -1,4 +1,4 @@
-"""What the work costs as it grows: connections, event streams, processes of a role. Events: see bench/queue.py."""
+"""The cost as the work grows: connections, event streams, processes of a role. Events: see bench/queue.py."""
 
 import asyncio
 import tempfile
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import boards
-from bench.gateway import BARE, GUARDED, RunningHouse, the_application
+from bench.gateway import BARE, GUARDED, RunningApplication, the_application
 from bench.measure import Load, serving, show, take_turns, wrk
 from bench.work import JSON
 from tests.fixtures.application import ADMIN, GENEROUS, mediq
@@ -77,5 +77,5 @@ def user_processes(rounds: int = 3, seconds: float = 3) -> None:
 
 
 async def _bearer(port: int) -> dict[str, str]:
-    async with client_at(RunningHouse(port)) as client:
+    async with client_at(RunningApplication(port)) as client:
         return (await client.sign_in()).bearer

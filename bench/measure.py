@@ -1,4 +1,4 @@
-"""What the benches share: rounds that take turns, medians with their spread, processes that serve, wrk, the machine.
+"""Shared by the benches: rounds that take turns, medians with their spread, serving processes, wrk, the machine.
 
 The sides of a comparison take turns within one run, so that a ratio holds although the machine is shared: it is the
 median of the rounds' own ratios, not the ratio of two medians.
@@ -62,9 +62,9 @@ def number(value: float) -> str:
 
 
 class Load(NamedTuple):
-    """What wrk measured: requests, how many a second, and milliseconds that half and 99 of 100 took at most."""
+    """What wrk measured: requests, requests a second, and the median and 99th percentile latency in milliseconds."""
 
-    count: int
+    requests: int
     rate: float
     half: float
     tail: float

@@ -1,13 +1,12 @@
-"""What the queue carries: adds and calls a second on SQLite and Redis, beside what the store itself can write.
+"""The queue's throughput: adds and calls a second on SQLite and Redis, compared with the store's own write rate.
 
     python bench/queue.py [--commands 2000] [--rounds 3] [--events 1000 10000 100000 1000000]
 
-Commands go through the real `QueueActor` over the in-memory bus of one process, so an add also asks a user service who
-the patient is; there is no HTTP in the way. They come one at a time and 64 at once, and are durable when answered. The
-store's own rate in the same run: single appends, and appends of as many events at a time as the ledger put together.
-Beside that stands what the rules of an add would allow without any store. Of each the CPU is told as well, which other
-work on the machine changes less. Then what a command, a start and the memory
-cost as the log grows, in a process of its own for each size.
+Commands go through the real `QueueActor` over the in-memory bus of one process, without HTTP. They come one at a time
+and 64 at once, and are durable when answered. The references in the same run are the store's single appends, appends
+in the group sizes that the command processor used, and the rules of an add without any store. CPU is printed too,
+since other work on the machine changes it less. Then the cost of a command and a start, and the memory, are measured
+as the log grows, in one process for each size.
 """
 
 import sys
@@ -31,14 +30,14 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 import uvloop
-from mediq.actors.queue.actor.actor import QueueActor
-from mediq.actors.queue.actor.event_store.redis import RedisEventLog
-from mediq.actors.queue.actor.event_store.sqlite import EventLog, SqliteEventLog
-from mediq.actors.queue.actor.messages import AddPatient, CallNext, Complete, GetSnapshot, GetStatistics
-from mediq.actors.queue.actor.rules import commands, queue
-from mediq.actors.queue.actor.rules.events import DayClosed, Recorded
 
 from bench.measure import CONNECTIONS, machine, measured, number, quiet, report, resident, show
+from mediq.actors.queue.actor import QueueActor
+from mediq.actors.queue.event_store.redis import RedisEventLog
+from mediq.actors.queue.event_store.sqlite import EventLog, SqliteEventLog
+from mediq.actors.queue.messages import AddPatient, CallNext, Complete, GetSnapshot, GetStatistics
+from mediq.actors.queue.rules import commands, queue
+from mediq.actors.queue.rules.events import DayClosed, Recorded
 from mediq.actors.users.messages import FindPeople, Person
 from mediq.domain.clinic import Clinic, Counter, Service
 from mediq.runtime.actor import Actor, handles
@@ -268,7 +267,7 @@ def history(events: int, now: datetime) -> Iterator[tuple[Recorded, queue.Queue]
         at = first + timedelta(days=of_day, seconds=3600 * place / tickets)
         counter = COUNTERS[ticket % 4]
         mark = f"{ticket:032x}"
-        asked = {"at": at, "actor": "system"}
+        asked: dict[str, Any] = {"at": at, "actor": "system"}
         for command in (
             commands.AddPatient(ticket_id=mark, token=mark[::-1], user_id=f"patient-{ticket}", key=f"a{mark}", **asked),
             commands.CallNext(counter=counter, key=f"b{mark}", **asked),

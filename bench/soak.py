@@ -1,14 +1,14 @@
-"""Whether an application holds: minutes at two thirds of what it can do, with a full waiting room of event streams.
+"""A soak test: minutes at two thirds of the highest rate, with a full waiting room of event streams.
 
     python bench/soak.py [--minutes 10] [--streams 500] [--share 0.67]
 
-First as many clients as make it busy find out what it can do in ten seconds. Then requests come at a share of that rate
-whether or not the ones before are answered, each measured from the moment it was due. Nine of ten look (a ticket, the
-list, a board's page, the profile, the clinic, one in five hundred the day's report); each tenth is a step of a visit:
-draw a number, call, start, complete.
-Meanwhile boards and counters listen. Printed are errors, the times that requests took, the events that streams got, and
-the memory of the application minute by minute. Finished visits are kept for the day's figures, so that the memory a visit
-costs is told beside it.
+Ten seconds at full load find the highest rate. Then requests come at a share of that rate, whether or not earlier ones
+are answered; each is measured from the moment it was due. Nine of ten requests read (a ticket, the list, a board's
+page, the profile, the clinic, one in five hundred the day's report). Each tenth is a step of a visit: draw a number,
+call, start, complete. Boards and counters listen meanwhile.
+
+The bench prints errors, response times, events received by the streams, and the application's memory minute by minute.
+Finished visits stay in memory for the day's statistics, so the number of visits is printed beside the memory.
 """
 
 import sys
@@ -41,7 +41,7 @@ CALIBRATING = 10.0
 SERVICES = ("umum", "gigi")
 
 
-class RunningHouse(Application):
+class RunningApplication(Application):
     """An application that another process has started."""
 
     def __init__(self, address: str) -> None:
@@ -166,7 +166,7 @@ SHARES = {"half": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "longest": 1.0}
 
 async def run(address: str, pid: int, patients: list[str], minutes: float, streams: int, share: float) -> None:
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(client_at(RunningHouse(address)))
+        client = await stack.enter_async_context(client_at(RunningApplication(address)))
         await client.ready()
         async with asyncio.timeout(HANG):
             while (await client.get("/health")).body["status"] != "up":

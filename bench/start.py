@@ -1,11 +1,11 @@
-"""How long a start takes, to the first answer, and the memory it has taken then.
+"""How long a start takes until the first answer, and the memory used then.
 
     python bench/start.py [--rounds 5]
 
-Beside `python -m mediq --role all`, on an empty data folder and on one that is there, starts a bare aiohttp server.
-The clinic's `/ready` must answer 200; the card reader is loaded in the background, CPU and memory are those of the
-moment of the first answer, and memory also that of an application whose reader is ready. Modules are compiled beforehand, as
-an installation does.
+`python -m mediq --role all` starts on an empty and on an existing data folder; the reference is a bare aiohttp server.
+A start ends when `/ready` answers 200. CPU and memory are measured at that moment, while the card reader still loads in
+the background; memory is measured again when the reader is ready. Modules are compiled beforehand, as an installation
+does.
 """
 
 import sys

@@ -83,10 +83,17 @@ class Week:
     def _happens(self, at: datetime, what: str, whom: str) -> Iterator[tuple[datetime, str, str]]:
         rng = self._rng
         if what == "comes":
-            ids = {name: secrets.token_urlsafe(16) for name in ("ticket_id", "token", "user_id")}
-            reason = rng.choice(REASONS)
             self.tell(
-                commands.AddPatient(at=at, actor="kios", service=whom, priority_reason=reason, by_staff=True, **ids)
+                commands.AddPatient(
+                    at=at,
+                    actor="kios",
+                    service=whom,
+                    priority_reason=rng.choice(REASONS),
+                    by_staff=True,
+                    ticket_id=secrets.token_urlsafe(16),
+                    token=secrets.token_urlsafe(16),
+                    user_id=secrets.token_urlsafe(16),
+                )
             )
         elif what == "free":
             ticket = self.tell(commands.CallNext(at=at, actor="petugas", counter=whom))
