@@ -4,7 +4,7 @@
 
 Commands go through the real `QueueActor` over the in-memory bus of one process, without HTTP. They come one at a time
 and 64 at once, and are durable when answered. The references in the same run are the store's single appends, appends
-in the group sizes that the command processor used, and the rules of an add without any store. CPU is printed too,
+in the group sizes that the command processor uses, and the rules of an add without any store. CPU is printed too,
 since other work on the machine changes it less. Then the cost of a command and a start, and the memory, are measured
 as the log grows, in one process for each size.
 """
@@ -33,10 +33,12 @@ import uvloop
 
 from bench.measure import CONNECTIONS, machine, measured, number, quiet, report, resident, show
 from mediq.actors.queue.actor import QueueActor
+from mediq.actors.queue.event_store.base import EventLog
 from mediq.actors.queue.event_store.redis import RedisEventLog
-from mediq.actors.queue.event_store.sqlite import EventLog, SqliteEventLog
-from mediq.actors.queue.messages import AddPatient, CallNext, Complete, GetSnapshot, GetStatistics
+from mediq.actors.queue.event_store.sqlite import SqliteEventLog
+from mediq.actors.queue.messages import GetSnapshot, GetStatistics
 from mediq.actors.queue.rules import commands, queue
+from mediq.actors.queue.rules.commands import AddPatient, CallNext, Complete
 from mediq.actors.queue.rules.events import DayClosed, Recorded
 from mediq.actors.users.messages import FindPeople, Person
 from mediq.domain.clinic import Clinic, Counter, Service
@@ -195,10 +197,9 @@ def rules(count: int) -> Pace:
     pace = Pace.clock()
     for each in range(count):
         mark = f"{each:032x}"
-        command = commands.AddPatient(
-            at=now, actor="system", key=mark, ticket_id=mark, token=mark, user_id=f"patient-{each}"
-        )
-        for recorded in queue.decide(state, command, CLINIC).recorded(state.version, command):
+        command = commands.AddPatient(user_id=f"patient-{each}")
+        given = commands.Given(at=now, actor="system", key=mark, ticket_id=mark, token=mark)
+        for recorded in queue.decide(state, command, given, CLINIC).recorded(state.version):
             state = queue.evolve(state, recorded)
             encode(recorded)
     return pace(count)
@@ -267,13 +268,14 @@ def history(events: int, now: datetime) -> Iterator[tuple[Recorded, queue.Queue]
         at = first + timedelta(days=of_day, seconds=3600 * place / tickets)
         counter = COUNTERS[ticket % 4]
         mark = f"{ticket:032x}"
-        asked: dict[str, Any] = {"at": at, "actor": "system"}
+        ids = {"ticket_id": mark, "token": mark[::-1]}
         for command in (
-            commands.AddPatient(ticket_id=mark, token=mark[::-1], user_id=f"patient-{ticket}", key=f"a{mark}", **asked),
-            commands.CallNext(counter=counter, key=f"b{mark}", **asked),
-            commands.Complete(ticket_id=mark, key=f"c{mark}", **asked),
+            commands.AddPatient(user_id=f"patient-{ticket}"),
+            commands.CallNext(counter=counter),
+            commands.Complete(id=mark),
         ):
-            for recorded in queue.decide(state, command, CLINIC).recorded(state.version, command):
+            given = commands.Given(at=at, actor="system", key=f"{type(command).__name__}{mark}", **ids)
+            for recorded in queue.decide(state, command, given, CLINIC).recorded(state.version):
                 state = queue.evolve(state, recorded)
                 yield recorded, state
 

@@ -7,7 +7,8 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mediq.actors.cards.job_store.sqlite import JobStore, SqliteJobStore
-from mediq.actors.queue.event_store.sqlite import EventLog, SqliteEventLog
+from mediq.actors.queue.event_store.base import EventLog
+from mediq.actors.queue.event_store.sqlite import SqliteEventLog
 from mediq.config import Settings
 from mediq.runtime.supervisor import Child
 from mediq.startup_errors import explain_refused, explain_unavailable

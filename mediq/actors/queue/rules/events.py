@@ -163,7 +163,7 @@ Event = (
 class Recorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An event as the log stores it and as it is published: numbered, dated, and who did it and why.
 
-    `role` is the role of `actor` then, None for the house itself and in logs from before it was kept. `key` is the
+    `role` is the role of `actor` then, None for the system itself and in logs from before it was kept. `key` is the
     idempotency key of the command it answers; of a command's several events the last carries it.
     """
 
@@ -176,9 +176,9 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     event: Event
 
 
-_KINDS: dict[type, str] = {each: str(each.__struct_config__.tag) for each in get_args(Event)}
+_TYPES: dict[type, str] = {each: str(each.__struct_config__.tag) for each in get_args(Event)}
 
 
-def kind(event: Event) -> str:
-    """The event's name on the wire, such as `ticket-called`."""
-    return _KINDS[type(event)]
+def type_of(event: Event) -> str:
+    """The event's type on the wire, such as `ticket-called`."""
+    return _TYPES[type(event)]

@@ -4,16 +4,14 @@ URGENT goes first, always. Then whoever has waited `max_wait_minutes` or longer,
 but after `high_in_a_row` HIGH a waiting NORMAL. LOW when nobody else waits. Within a priority, by turn.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import islice, takewhile
-from operator import itemgetter
 
-from mediq.actors.queue.rules.commands import AddPatient, Prioritise
-from mediq.actors.queue.rules.sorted_tickets import Key, Place, Row, by_turn
+from mediq.actors.queue.rules.sorted_tickets import Key, Place, Places, by_turn, by_wait, index
 from mediq.actors.queue.rules.ticket import REASONS, Priority, Ticket
 from mediq.actors.queue.rules.waiting_line import Line
-from mediq.domain.clinic import Clinic, Policy
+from mediq.domain.clinic import Policy
 from mediq.domain.errors import Invalid
 
 
@@ -22,7 +20,7 @@ def next_in_turn(lines: Sequence[Line], at: datetime, policy: Policy) -> Place |
     urgent = _first(lines, Priority.URGENT)
     if urgent is not None:
         return urgent
-    longest = _soonest([line.arrivals for line in lines])
+    longest = _soonest([line.arrivals for line in lines], by_wait)
     if longest is not None and longest.since <= _cutoff(at, policy):
         return longest
     high, normal = _first(lines, Priority.HIGH), _first(lines, Priority.NORMAL)
@@ -65,26 +63,26 @@ def people_ahead(line: Line, place: Place, at: datetime, policy: Policy) -> int:
     """How many are called before this place in :func:`call_order`, counted without walking the line."""
     urgent = line.lane(Priority.URGENT)
     lane = line.lane(place.priority)
-    index = lane.index(place)
+    before = index(lane, place, by_turn)
     if place.priority is Priority.URGENT:
-        return index
+        return before
     cutoff = _cutoff(at, policy)
     if place.since <= cutoff:
-        return len(urgent) + line.arrivals.index(place)
+        return len(urgent) + index(line.arrivals, place, by_wait)
     overdue = _overdue(line, cutoff)
-    index -= sum(o.priority is place.priority and lane.index(o) < index for o in overdue)
+    before -= sum(o.priority is place.priority and index(lane, o, by_turn) < before for o in overdue)
     high = len(line.lane(Priority.HIGH)) - sum(o.priority is Priority.HIGH for o in overdue)
     normal = len(line.lane(Priority.NORMAL)) - sum(o.priority is Priority.NORMAL for o in overdue)
     many = policy.high_in_a_row
     before_first_normal = max(0, many - _run_after(line, overdue))
     if place.priority is Priority.HIGH:
-        later = index - before_first_normal
+        later = before - before_first_normal
         others = 0 if later < 0 else min(normal, 1 + later // many)
     elif place.priority is Priority.NORMAL:
-        others = min(high, before_first_normal + index * many)
+        others = min(high, before_first_normal + before * many)
     else:
         others = high + normal
-    return len(urgent) + len(overdue) + index + others
+    return len(urgent) + len(overdue) + before + others
 
 
 def turn_back(line: Line, ticket: Ticket, at: datetime, order: int, policy: Policy) -> Key:
@@ -94,9 +92,9 @@ def turn_back(line: Line, ticket: Ticket, at: datetime, order: int, policy: Poli
     priority anyway. `order` is the one to take at the end of the lane.
     """
     lane = line.lane(ticket.priority)
-    first, last = lane.first, lane.last
-    if first is None or last is None:
+    if not lane:
         return (at, order)
+    first, last = lane[0], lane[-1]
     end = (max(at, last.turn), order)
     if policy.requeue == "end":
         return end
@@ -108,18 +106,6 @@ def turn_back(line: Line, ticket: Ticket, at: datetime, order: int, policy: Poli
         if people_ahead(line.join(place), place, at, policy) >= 3:
             return key
     return end
-
-
-def granted(command: AddPatient | Prioritise, clinic: Clinic) -> tuple[Priority, str | None]:
-    """The priority that a command gives, and why; raises as :func:`grant`.
-
-    Whoever changes the priority of a patient who waits has the last word: then age alone raises nothing.
-    """
-    born = command.born
-    if isinstance(command, Prioritise) and command.priority_reason != "lansia":
-        born = None
-    today = clinic.day(command.at)
-    return grant(command.priority, command.priority_reason, born, today, clinic.policy.elderly_age)
 
 
 def lower(one: Priority, other: Priority) -> bool:
@@ -163,15 +149,12 @@ def age_on(born: date, today: date) -> int:
 
 
 def _first(lines: Sequence[Line], priority: Priority) -> Place | None:
-    return _soonest([line.lane(priority) for line in lines])
+    return _soonest([line.lane(priority) for line in lines], by_turn)
 
 
-def _soonest(rows: Sequence[Row]) -> Place | None:
-    """Who is first of those at the head of rows that are sorted alike."""
-    if len(rows) == 1:
-        return rows[0].first
-    heads = [(row.key(place), place) for row in rows if (place := row.first) is not None]
-    return min(heads, key=itemgetter(0))[1] if heads else None
+def _soonest(lanes: Sequence[Places], key: Callable[[Place], Key]) -> Place | None:
+    """The first of the heads of lanes that are sorted by `key`."""
+    return min((lane[0] for lane in lanes if lane), key=key, default=None)
 
 
 def _cutoff(at: datetime, policy: Policy) -> datetime:
@@ -179,9 +162,6 @@ def _cutoff(at: datetime, policy: Policy) -> datetime:
 
 
 def _overdue(line: Line, cutoff: datetime) -> tuple[Place, ...]:
-    first = line.arrivals.first
-    if first is None or first.since > cutoff:
-        return ()
     return tuple(takewhile(lambda place: place.since <= cutoff, line.arrivals))
 
 

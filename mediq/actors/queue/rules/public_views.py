@@ -183,7 +183,9 @@ def clinic_view(queue: Queue, clinic: Clinic, now: datetime) -> ClinicView:
             for service in clinic.services
         ),
         counters=tuple(
-            StaffedCounter(**msgspec.structs.asdict(counter), open=_of_today(queue, clinic, now).desk(counter.id).open)
+            StaffedCounter(
+                **msgspec.structs.asdict(counter), open=_of_today(queue, clinic, now).counter(counter.id).open
+            )
             for counter in clinic.counters
         ),
         revision=clinic.revision,
@@ -224,12 +226,12 @@ def _counters(queue: Queue, services: set[str], clinic: Clinic) -> Iterable[Boar
 
 
 def _counter(queue: Queue, counter: Counter) -> BoardCounter:
-    desk = queue.desk(counter.id)
-    ticket = queue.tickets.get(desk.ticket_id or "")
+    counter_state = queue.counter(counter.id)
+    ticket = queue.tickets.get(counter_state.ticket_id or "")
     return BoardCounter(
         counter=counter.id,
         counter_name=counter.name,
-        open=desk.open,
+        open=counter_state.open,
         number=ticket.number if ticket else None,
         service=ticket.service if ticket else None,
         status=ticket.status if ticket else None,

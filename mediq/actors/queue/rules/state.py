@@ -27,25 +27,26 @@ class Undoable(msgspec.Struct, frozen=True, kw_only=True):
     high_runs: tuple[tuple[str, int], ...] = ()
 
 
-class Desk(msgspec.Struct, frozen=True, kw_only=True):
-    """A counter on the open day: whether someone works there, and the ticket it is busy with."""
+class CounterState(msgspec.Struct, frozen=True, kw_only=True):
+    """A counter on the open day: whether somebody works there, its present ticket, and its `last` action."""
 
     open: bool = False
     ticket_id: str | None = None
     last: Undoable | None = None
 
 
-NOBODY = Line()
-UNATTENDED = Desk()
+EMPTY_LINE = Line()
+CLOSED_COUNTER = CounterState()
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a command with an idempotency key was and was answered; kept through the next day.
+    """The answer to a command that had an idempotency key; kept through the next day.
 
-    `ended` is how many tickets were ended with the `day`, if it closed that.
+    `fingerprint` is that of the request, empty if its key carried none. `ended` is the number of tickets that the
+    command ended with the `day`, if it closed the day.
     """
 
-    subject: str
+    fingerprint: str = msgspec.field(name="subject")
     ticket_id: str | None
     day: date
     ended: int = 0
@@ -75,7 +76,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     configuration: ClinicConfiguration | None = None
     tickets: Map[str, Ticket] = Map()
     lines: Map[str, Line] = Map()
-    desks: Map[str, Desk] = Map()
+    counters: Map[str, CounterState] = Map()
     numbers: Map[str, int] = Map()
     active: Map[str, str] = Map()
     tokens: Map[str, str] = Map()
@@ -92,11 +93,11 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
 
     def line(self, service: str) -> Line:
         """The line of a service, empty if nobody has come yet."""
-        return self.lines.get(service, NOBODY)
+        return self.lines.get(service, EMPTY_LINE)
 
-    def desk(self, counter: str) -> Desk:
+    def counter(self, counter_id: str) -> CounterState:
         """A counter as it is on the open day."""
-        return self.desks.get(counter, UNATTENDED)
+        return self.counters.get(counter_id, CLOSED_COUNTER)
 
     def without_history(self) -> "Queue":
         """This queue for whoever shows it: without the visits of the days before, which only statistics look at."""
