@@ -268,7 +268,7 @@ def history(events: int, now: datetime) -> Iterator[tuple[Recorded, queue.Queue]
         at = first + timedelta(days=of_day, seconds=3600 * place / tickets)
         counter = COUNTERS[ticket % 4]
         mark = f"{ticket:032x}"
-        ids = {"ticket_id": mark, "token": mark[::-1]}
+        ids: dict[str, Any] = {"ticket_id": mark, "token": mark[::-1]}
         for command in (
             commands.AddPatient(user_id=f"patient-{ticket}"),
             commands.CallNext(counter=counter),

@@ -1,4 +1,4 @@
-"""A week at a clinic that does not exist, for pictures: patients come at random and are served as the rules say."""
+"""A week at an invented clinic, for screenshots: patients come at random and are served by the rules."""
 
 import heapq
 import itertools
@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,8 +16,9 @@ from mediq.actors.queue.event_store.sqlite import SqliteEventLog
 from mediq.actors.queue.rules import commands, queue
 from mediq.domain.clinic import DEFAULT, ClinicConfiguration, Counter, Service
 from mediq.domain.errors import DomainError
+from mediq.domain.roles import Role
 
-PREMISES = ClinicConfiguration(
+CONFIGURATION: Final = ClinicConfiguration(
     name="Klinik Sehat Sentosa",
     services=(
         Service(id="umum", name="Poli Umum", letter="A"),
@@ -42,7 +44,7 @@ REASONS = (None, None, None, None, None, "hamil", "disabilitas")
 
 
 class Week:
-    """What happens, as events; `state` is the queue so far."""
+    """The week as events; `state` is the queue so far."""
 
     def __init__(self, seed: int) -> None:
         self.state = queue.EMPTY
@@ -50,23 +52,30 @@ class Week:
         self._rng = random.Random(seed)
         self._order = itertools.count()
 
-    def tell(self, command: commands.Command) -> str | None:
-        """Carry out a command; the ticket it is about, or None where the rules refuse it."""
+    def tell(self, at: datetime, command: commands.Command) -> str | None:
+        """Carry out a command at a time; returns the ticket that it is about, or None if the rules refuse it."""
+        given = commands.Given(
+            at=at,
+            actor="petugas",
+            role=Role.OPERATOR,
+            ticket_id=secrets.token_urlsafe(16),
+            token=secrets.token_urlsafe(16),
+        )
         try:
-            decision = queue.decide(self.state, command, DEFAULT.changed(self.state.configuration))
+            decision = queue.decide(self.state, command, given, DEFAULT.changed(self.state.configuration))
         except DomainError:
             return None
-        for recorded in decision.recorded(self.state.version, command):
+        for recorded in decision.recorded(self.state.version):
             self.state = queue.evolve(self.state, recorded)
             self.events.append(msgspec.msgpack.encode(recorded))
         return decision.ticket_id
 
     def morning(self, begins: datetime, ends: datetime) -> None:
-        """A morning at all counters; at its end those still waiting wait."""
-        for counter in PREMISES.counters:
-            self.tell(commands.OpenCounter(at=begins, actor="petugas", counter=counter.id))
+        """Add a morning at all counters. Patients who wait at its end keep waiting."""
+        for counter in CONFIGURATION.counters:
+            self.tell(begins, commands.OpenCounter(counter=counter.id))
         # heap of (when, a number that keeps order, what, whom)
-        agenda = [(begins, next(self._order), "free", counter.id) for counter in PREMISES.counters]
+        agenda = [(begins, next(self._order), "free", counter.id) for counter in CONFIGURATION.counters]
         agenda += [(at, next(self._order), "comes", service) for service, at in self._arrivals(begins, ends)]
         heapq.heapify(agenda)
         while agenda and agenda[0][0] < ends:
@@ -83,20 +92,10 @@ class Week:
     def _happens(self, at: datetime, what: str, whom: str) -> Iterator[tuple[datetime, str, str]]:
         rng = self._rng
         if what == "comes":
-            self.tell(
-                commands.AddPatient(
-                    at=at,
-                    actor="kios",
-                    service=whom,
-                    priority_reason=rng.choice(REASONS),
-                    by_staff=True,
-                    ticket_id=secrets.token_urlsafe(16),
-                    token=secrets.token_urlsafe(16),
-                    user_id=secrets.token_urlsafe(16),
-                )
-            )
+            user_id = secrets.token_urlsafe(16)
+            self.tell(at, commands.AddPatient(user_id=user_id, service=whom, priority_reason=rng.choice(REASONS)))
         elif what == "free":
-            ticket = self.tell(commands.CallNext(at=at, actor="petugas", counter=whom))
+            ticket = self.tell(at, commands.CallNext(counter=whom))
             if ticket is None:
                 yield at + timedelta(seconds=20), "free", whom
             elif rng.random() < NO_SHOW:
@@ -104,23 +103,31 @@ class Week:
             else:
                 yield at + timedelta(seconds=rng.uniform(15, 60)), "starts", ticket
         elif what == "starts":
-            self.tell(commands.Start(at=at, actor="petugas", ticket_id=whom))
+            self.tell(at, commands.Start(id=whom))
             _, minutes = PACE[self.state.tickets[whom].service]
             yield at + timedelta(minutes=minutes * rng.lognormvariate(-0.1, 0.45)), "done", whom
         else:
             counter = self.state.tickets[whom].counter
             verb = commands.Skip if what == "missed" else commands.Complete
-            self.tell(verb(at=at, actor="petugas", ticket_id=whom))
+            self.tell(at, verb(id=whom))
             yield at + timedelta(seconds=rng.uniform(5, 40)), "free", str(counter)
 
 
 async def write(folder: Path, now: datetime, seed: int = 7) -> str:
-    """Fill a data folder's event log up to `now`; the link token of someone who waits."""
+    """Fill a data folder's event log up to `now`; returns the ticket token of a waiting patient."""
     week = Week(seed)
-    local = now.astimezone(ZoneInfo(PREMISES.timezone))
+    local = now.astimezone(ZoneInfo(CONFIGURATION.timezone))
     today = local.replace(hour=0, minute=0, second=0, microsecond=0)
     first = today - timedelta(days=DAYS)
-    week.tell(commands.Configure(at=first, actor="administrator", configuration=PREMISES))
+    week.tell(
+        first,
+        commands.Configure(
+            name=CONFIGURATION.name,
+            timezone=CONFIGURATION.timezone,
+            services=CONFIGURATION.services,
+            counters=CONFIGURATION.counters,
+        ),
+    )
     for day in range(DAYS):
         opens = first + timedelta(days=day) + OPENS
         week.morning(opens, opens + MORNING)
