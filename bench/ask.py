@@ -9,7 +9,7 @@ queue and a future by hand that pass the message as it is, and an actor of pykka
 import sys
 from pathlib import Path
 
-sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
+sys.path.pop(0)  # this folder: its queue.py would shadow the standard library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
@@ -33,7 +33,7 @@ GOALS = {OURS: "≥ 0.25"}
 
 
 async def keep_asking(ask: Callable[[Ask], Awaitable[View]], outstanding: int, seconds: float) -> float:
-    """Asks a second, with so many under way all the time."""
+    """Asks a second, with `outstanding` under way at any time."""
     until = time.perf_counter() + seconds
     count = 0
 
@@ -81,7 +81,7 @@ def by_pykka(outstanding: int, seconds: float) -> float:
     """Asks a second of a pykka actor. pykka has no event loop: futures are requested together, then awaited in turn."""
     import pykka
 
-    class Answering(pykka.ThreadingActor):  # type: ignore[misc]
+    class Answering(pykka.ThreadingActor):
         def on_receive(self, message: Any) -> View:
             return answer(message)
 

@@ -11,7 +11,7 @@ adds a signed-in caller and rate limits. The last lines are routes of the applic
 import sys
 from pathlib import Path
 
-sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
+sys.path.pop(0)  # this folder: its queue.py would shadow the standard library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
@@ -47,7 +47,7 @@ async def bare(request: web.Request) -> web.Response:
 
 
 class Mailbox:
-    """The least that an actor could be: a queue, workers, and a future for each answer."""
+    """The smallest possible actor: a queue, workers, and a future for each answer."""
 
     def __init__(self) -> None:
         self.waiting: asyncio.Queue[tuple[Ask, asyncio.Future[View]]] = asyncio.Queue()
@@ -83,7 +83,7 @@ async def serve_by_hand(kind: str, port: int) -> None:
 
 
 class RunningApplication(Application):
-    """An application that another process has started; the fixtures' client finds it by its port."""
+    """An application that another process started; the fixtures' client finds it by its port."""
 
     def __init__(self, port: int) -> None:
         self.address = f"http://127.0.0.1:{port}"
@@ -91,7 +91,7 @@ class RunningApplication(Application):
 
 @contextmanager
 def the_application() -> Iterator[tuple[Served, dict[str, str], str]]:
-    """A running application, the headers of its administrator, and a patient who is waiting."""
+    """A running application, the headers of its administrator, and a waiting patient."""
     with tempfile.TemporaryDirectory() as base:
         folder = made_with_admin(Path(base))
         [patient] = asyncio.run(register_all(f"sqlite+aiosqlite:///{folder / 'users.db'}", 1))

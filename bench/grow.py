@@ -24,7 +24,7 @@ USER_PROCESSES = (1, 2, 3, 4)
 
 
 def connections(rounds: int = 3, seconds: float = 2) -> None:
-    """The path through one process over ever more connections."""
+    """The path through one process, over a growing number of connections."""
     with ExitStack() as stack:
         bare = stack.enter_context(serving("bench/gateway.py", "--serve", "bare", str(free_port())))
         application, bearer, _ = stack.enter_context(the_application())
@@ -47,7 +47,7 @@ def connections(rounds: int = 3, seconds: float = 2) -> None:
 
 
 def streams(rounds: int = 5) -> None:
-    """One event to ever more boards."""
+    """One event to a growing number of boards."""
     for count in STREAMS:
         boards.run(count, rounds)
 

@@ -42,10 +42,10 @@ def alone(adapter: str) -> AbstractContextManager[Served]:
 
 
 def gateway(adapter: str, url: str) -> AbstractContextManager[Served]:
-    """A gateway that asks over its RabbitMQ transport."""
+    """A NestJS gateway that asks over its RabbitMQ transport."""
     return _serving("gateway", str(free_port()), adapter, url)
 
 
 def service(url: str) -> AbstractContextManager[Served]:
-    """What answers over the RabbitMQ transport."""
+    """The NestJS service that answers over the RabbitMQ transport."""
     return _serving("service", url)

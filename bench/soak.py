@@ -14,7 +14,7 @@ Finished visits stay in memory for the day's statistics, so the number of visits
 import sys
 from pathlib import Path
 
-sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
+sys.path.pop(0)  # this folder: its queue.py would shadow the standard library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
@@ -42,14 +42,14 @@ SERVICES = ("umum", "gigi")
 
 
 class RunningApplication(Application):
-    """An application that another process has started."""
+    """An application that another process started."""
 
     def __init__(self, address: str) -> None:
         self.address = address
 
 
 class Clinic:
-    """What people do at a clinic, one request at a time."""
+    """The requests of people at a clinic, one at a time."""
 
     def __init__(self, admin: Client, patients: list[str]) -> None:
         self._admin = admin
@@ -60,7 +60,7 @@ class Clinic:
         self.visits = 0
 
     async def ask(self) -> int:
-        """One request, and the status that it was answered with."""
+        """Send one request; returns the status of the answer."""
         if random.random() < 0.1:
             return await self._step()
         return await self._look()
@@ -103,7 +103,7 @@ class Clinic:
 
 
 async def capacity(clinic: Clinic) -> float:
-    """Requests a second that the application answers when it is kept busy."""
+    """Requests a second that the application answers under full load."""
     until = time.monotonic() + CALIBRATING
     answered = 0
 

@@ -12,7 +12,7 @@ requests a second.
 import sys
 from pathlib import Path
 
-sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
+sys.path.pop(0)  # this folder: its queue.py would shadow the standard library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
@@ -56,7 +56,7 @@ async def serve_by_hand(port: int, url: str) -> None:
 
 
 class Side(NamedTuple):
-    """A gateway and what answers behind it."""
+    """A gateway and the answering process behind it."""
 
     gateway: Served
     service: Served
@@ -67,7 +67,7 @@ class Side(NamedTuple):
 
 @contextmanager
 def sides(broker: RabbitMQ) -> Iterator[dict[str, Side]]:
-    """Every gateway with its own process that answers."""
+    """Every gateway with its own answering process."""
     with ExitStack() as stack:
         url = broker.url()
         service = stack.enter_context(serving("bench/broker.py", "--serve", "by-hand", url))
