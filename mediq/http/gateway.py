@@ -14,9 +14,9 @@ from mediq.http.auth import Doorman
 from mediq.http.cors import Cors
 from mediq.http.dispatch import Dispatcher
 from mediq.http.idempotency_keys import Keys
-from mediq.http.openapi import Api
+from mediq.http.openapi import ApiDocs
 from mediq.http.origin import Proxies
-from mediq.http.pages import Pages
+from mediq.http.pages import WebPages
 from mediq.http.rate_limits import RateLimiter
 from mediq.http.routes import STAFF, Limit, table
 from mediq.http.server import Site
@@ -56,7 +56,7 @@ class Gateway(Site):
         self._limiter = RateLimiter(settings.limits, redis_url)
         self._dispatcher = Dispatcher(bus, self._doorman, self._limiter, self._cards, Keys(tokens.secret_for("keys")))
         self._boards = Boards(bus, clinic, clock)
-        self.pages = Pages(self._doorman, self._limiter, self._boards, settings, upload_max_size)
+        self.pages = WebPages(self._doorman, self._limiter, self._boards, settings, upload_max_size)
 
     async def start(self) -> None:
         await self._doorman.start()
@@ -80,7 +80,7 @@ class Gateway(Site):
     def application(self) -> web.Application:
         """The aiohttp application, its middlewares outermost first."""
         proxies, cors = Proxies(self._settings.trusted_proxies), Cors(self._settings.cors_origins)
-        reception = middleware.Reception(proxies, self.pages.dress)
+        reception = middleware.Reception(proxies, self.pages.render_error)
         app = web.Application(middlewares=[reception.middleware], client_max_size=_JSON_LIMIT)
         app.on_response_prepare.append(middleware.on_prepare)
         if self._settings.cors_origins:
@@ -98,7 +98,7 @@ class Gateway(Site):
         app.router.add_get("/events/ticket/{token}", self._ticket_events, allow_head=False)
         app.router.add_get("/ready", self._ready)
         app.router.add_get("/metrics", middleware.serve_metrics)
-        Api(routes, self.pages, self._dispatcher).add_to(app)
+        ApiDocs(routes, self.pages, self._dispatcher).add_to(app)
         self.pages.add_to(app)
         return app
 

@@ -1,20 +1,20 @@
 """Whether the house stands."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from mediq.messages.registry import Request, request
 
-State = Literal["up", "degraded", "down"]
+State = Annotated[Literal["up", "degraded", "down"], msgspec.Meta(examples=["up"])]
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """`service` is alive; `version` is the program's."""
 
     status: State
-    service: str
-    version: str
+    service: Annotated[str, msgspec.Meta(examples=["gateway"])]
+    version: Annotated[str, msgspec.Meta(examples=["0.1.0"])]
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -28,9 +28,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class DetailedHealth(msgspec.Struct, frozen=True, kw_only=True):
     status: State
-    version: str
-    uptime_seconds: float
-    parts: dict[str, Part]
+    version: Annotated[str, msgspec.Meta(examples=["0.1.0"])]
+    uptime_seconds: Annotated[float, msgspec.Meta(examples=[86400.0])]
+    parts: Annotated[dict[str, Part], msgspec.Meta(examples=[{"user": {"status": "up", "latency_ms": 0.4}}])]
 
 
 @request("health.check", service="gateway", idempotent=True)

@@ -12,7 +12,7 @@ PageLimit = Annotated[int, msgspec.Meta(ge=1, le=100)]
 
 class Pagination(msgspec.Struct, frozen=True, kw_only=True):
     page: int
-    limit: int
+    limit: Annotated[int, msgspec.Meta(examples=[20])]
     total: int
     pages: int
 

@@ -18,7 +18,7 @@ class EntryList(msgspec.Struct, frozen=True, kw_only=True):
     """Entries, newest first. `next` is what to ask `before` for those that follow, null when there are none."""
 
     data: tuple[AuditEntry, ...]
-    next: CursorText | None
+    next: Annotated[CursorText | None, msgspec.Meta(examples=["1772416512345678.0.128"])]
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):

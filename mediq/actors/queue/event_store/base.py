@@ -40,7 +40,7 @@ class EventLog(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish running calls and release the file or connection. Closing twice does nothing; the log can be reopened."""
+        """Finish running calls and release the file or connection. A closed log can be opened again."""
         ...
 
     async def append(self, expected_version: int, events: Sequence[bytes]) -> int:

@@ -17,8 +17,8 @@ def refuse_change(
 
     Raises:
         Invalid: with every field that is wrong.
-        Conflict: `clinic-changed`, by someone else since it was looked at; `day-open`, another time zone on an open
-            day; `service-in-use`, `counter-in-use`, something goes that patients or staff are at; `letter-used`, a
+        Conflict: `clinic-changed`, by somebody else since the author looked; `day-open`, another time zone on an open
+            day; `service-in-use`, `counter-in-use`, patients or staff are at something that would go; `letter-used`, a
             service gets the letter of numbers that another gave out today.
     """
     if wrong := [FieldError(problem.field, problem.words) for problem in configuration_problems(configuration)]:
@@ -33,7 +33,7 @@ def refuse_change(
 
 
 def changes(before: ClinicConfiguration, after: ClinicConfiguration) -> tuple[str, ...]:
-    """What is other than before: `name`, `services.gigi`, or `services` where only their order is."""
+    """The parts that differ: `name`, `services.gigi`, or `services` where only the order differs."""
     found = [name for name in ("name", "timezone", "notice") if getattr(before, name) != getattr(after, name)]
     for name in ("services", "counters"):
         old, new = ({each.id: each for each in getattr(configuration, name)} for configuration in (before, after))

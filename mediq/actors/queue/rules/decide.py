@@ -234,7 +234,7 @@ def _close_day(queue: Queue, command: CloseDay | CloseDayIfOver, clock: datetime
 
 
 def _close(queue: Queue, day: date, clock: datetime, clinic: Clinic) -> tuple[Event, ...]:
-    """End the tickets that are still open: who waits is cancelled, who was called did not come, who is served is done.
+    """End the open tickets: waiting ones are cancelled, called ones become no-shows, served ones are completed.
 
     A clock that runs ahead, or ran ahead on that day, does not make statistics or last numbers expire early.
     """

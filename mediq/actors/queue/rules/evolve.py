@@ -1,4 +1,4 @@
-"""What each event does to the queue. Pure, and without settings: an event says all that is needed."""
+"""The fold of the queue: its state after one more event. Pure, and without settings: an event holds every outcome."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -52,15 +52,15 @@ V = TypeVar("V")
 _NO_VISITS = pack(())
 
 DAY_CLOSED = "day-closed"
-"""The reason given when only the closing of the day ended a ticket."""
+"""The reason in an event when the closing of the day ended the ticket."""
 
 
 def evolve(queue: Queue, recorded: Recorded) -> Queue:
     """The queue after one more event.
 
     Raises:
-        ValueError: the event is not newer than the queue; whoever reads the log has lost its place.
-        KeyError: the event speaks of a ticket the queue never had; the log is not this queue's.
+        ValueError: the event is not newer than the queue; the reader of the log has lost its place.
+        KeyError: the event is about a ticket that the queue never had; it comes from another log.
     """
     if recorded.version <= queue.version:
         raise ValueError(f"event {recorded.version} after event {queue.version}")
@@ -125,7 +125,7 @@ def _issue(queue: Queue, event: TicketIssued, at: datetime, version: int) -> Que
 
 
 def _act(queue: Queue, event: Event, actor: str, at: datetime, version: int) -> Queue:
-    """An event about a ticket that was there before."""
+    """The queue after an event about a ticket that it already holds."""
     assert isinstance(event, TicketEvent)
     action = type_of(event)
     before = queue.tickets[event.ticket_id]
@@ -212,7 +212,7 @@ def _undo(queue: Queue, event: ActionUndone, version: int) -> Queue:
     lines = queue.lines
     for service, run in last.high_runs:
         line = lines.get(service, EMPTY_LINE)
-        # Others may have been called since, so a count is taken back rather than put back.
+        # Other patients may have been called since, so the count is reduced instead of restored.
         high = before.priority is Priority.HIGH
         lines = lines.set(service, line.with_high_run(max(0, line.high_run - 1) if high else max(run, line.high_run)))
     if before.service in lines:
@@ -225,7 +225,7 @@ def _undo(queue: Queue, event: ActionUndone, version: int) -> Queue:
 
 
 def _close_day(queue: Queue, event: DayClosed) -> Queue:
-    """Put the open day's tickets away, and the last day's into history; forget what is too old."""
+    """Move the open day's tickets to `finished` and the last day's to `history`, and forget days past the retention."""
     finished = queue.finished.update({ticket.id: ticket for ticket in queue.tickets.values()})
     old = sorted(
         (ticket for ticket in finished.values() if ticket.day < event.day),
@@ -267,7 +267,7 @@ def _close_day(queue: Queue, event: DayClosed) -> Queue:
 
 
 def _put(queue: Queue, before: Ticket | None, after: Ticket, **more: Any) -> Queue:
-    """Replace a ticket and everything that points to where it stands, and what `more` there is to change."""
+    """Replace a ticket and every index of it, together with the fields in `more`."""
     tickets, finished = queue.tickets, queue.finished
     lines, counters, active = queue.lines, queue.counters, queue.active
     if before is not None:
@@ -299,12 +299,12 @@ def _put(queue: Queue, before: Ticket | None, after: Ticket, **more: Any) -> Que
 
 
 def _queued_as(ticket: Ticket | None) -> str | None:
-    """Under which `Queue.active` holds a ticket, if it does."""
+    """The ticket's key in `Queue.active`, None if it is not there."""
     return None if ticket is None or ticket.status not in ACTIVE else active_key(ticket.user_id, ticket.service)
 
 
 def _counter_of(ticket: Ticket | None) -> str | None:
-    """The counter that a ticket holds, if it does."""
+    """The counter that is busy with a ticket, if any."""
     return None if ticket is None or ticket.status not in AT_COUNTER else ticket.counter
 
 

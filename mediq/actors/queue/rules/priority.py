@@ -1,7 +1,7 @@
-"""Who is next: the clinic's rule of fairness, and the priority a patient is given.
+"""The rule of fairness that finds the next patient, and the priority that a patient gets.
 
-URGENT goes first, always. Then whoever has waited `max_wait_minutes` or longer, longest first. Then HIGH before NORMAL,
-but after `high_in_a_row` HIGH a waiting NORMAL. LOW when nobody else waits. Within a priority, by turn.
+URGENT always goes first. Then patients who have waited `max_wait_minutes` or longer, longest first. Then HIGH before
+NORMAL, but after `high_in_a_row` HIGH one waiting NORMAL. LOW goes last. Within a priority, by turn.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from mediq.domain.errors import Invalid
 
 
 def next_in_turn(lines: Sequence[Line], at: datetime, policy: Policy) -> Place | None:
-    """Whom a counter that takes these lines calls now; None when nobody waits."""
+    """The place that a counter with these lines calls now; None when nobody waits."""
     urgent = _first(lines, Priority.URGENT)
     if urgent is not None:
         return urgent
@@ -31,14 +31,14 @@ def next_in_turn(lines: Sequence[Line], at: datetime, policy: Policy) -> Place |
 
 
 def high_run_after(run: int, called: Priority) -> int:
-    """How many HIGH have been called since the last NORMAL, after one more call."""
+    """The number of HIGH called since the last NORMAL, after one more call."""
     if called is Priority.HIGH:
         return run + 1
     return 0 if called is Priority.NORMAL else run
 
 
 def call_order(line: Line, at: datetime, policy: Policy) -> Iterator[Place]:
-    """Everyone in one line in the order in which they are called if nobody joins and no wait passes its limit."""
+    """The places of one line in the order of their calls, as long as nobody joins and no wait passes its limit."""
     yield from line.lane(Priority.URGENT)
     overdue = _overdue(line, _cutoff(at, policy))
     yield from overdue
@@ -60,7 +60,7 @@ def call_order(line: Line, at: datetime, policy: Policy) -> Iterator[Place]:
 
 
 def people_ahead(line: Line, place: Place, at: datetime, policy: Policy) -> int:
-    """How many are called before this place in :func:`call_order`, counted without walking the line."""
+    """The number of calls before this place in :func:`call_order`, computed without walking the line."""
     urgent = line.lane(Priority.URGENT)
     lane = line.lane(place.priority)
     before = index(lane, place, by_turn)
@@ -86,10 +86,10 @@ def people_ahead(line: Line, place: Place, at: datetime, policy: Policy) -> int:
 
 
 def turn_back(line: Line, ticket: Ticket, at: datetime, order: int, policy: Policy) -> Key:
-    """The place in line, by turn and order, of a skipped patient who came back, as the clinic has chosen.
+    """The turn and order of a skipped patient who came back, by the clinic's policy.
 
-    "After three" means after three others are called, whatever their priority, or as many more as come before this
-    priority anyway. `order` is the one to take at the end of the lane.
+    "After three" means after three other calls of any priority, or more where more patients go before this priority
+    anyway. `order` is used at the end of the lane.
     """
     lane = line.lane(ticket.priority)
     if not lane:
@@ -109,7 +109,7 @@ def turn_back(line: Line, ticket: Ticket, at: datetime, order: int, policy: Poli
 
 
 def lower(one: Priority, other: Priority) -> bool:
-    """Whether the one is called later than the other."""
+    """Whether priority `one` is called later than `other`."""
     order = list(Priority)
     return order.index(one) > order.index(other)
 
@@ -117,7 +117,7 @@ def lower(one: Priority, other: Priority) -> bool:
 def grant(
     asked: Priority | None, reason: str | None, born: date | None, today: date, elderly_age: int
 ) -> tuple[Priority, str | None]:
-    """The priority a patient gets, and why.
+    """The priority that a patient gets, and its reason.
 
     A reason alone is enough. HIGH needs one unless the birth date gives lansia; URGENT can only mean darurat. Age
     raises whatever is lower than HIGH.

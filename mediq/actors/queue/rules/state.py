@@ -1,4 +1,4 @@
-"""The queue as it stands: what the events so far add up to."""
+"""The state of the queue: the fold of all its events."""
 
 from datetime import date, datetime
 from functools import lru_cache
@@ -11,14 +11,14 @@ from mediq.actors.queue.rules.waiting_line import Line
 from mediq.domain.clinic import ClinicConfiguration
 
 RECENT = 30
-"""How many of today's last service times a service's pace is taken from."""
+"""The number of today's last service times that a service's pace is taken from."""
 
 SAME_HOUR = 60
-"""How many service times of the last days are kept for each service and hour."""
+"""The number of service times of the last days that are kept for each service and hour."""
 
 
 class Undoable(msgspec.Struct, frozen=True, kw_only=True):
-    """A counter's last action: its event's version and kind, and the ticket and HIGH runs before it."""
+    """A counter's last action: its event's version and type, and the ticket and the HIGH runs before it."""
 
     version: int
     action: str
@@ -53,21 +53,21 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """How fast a service goes today: services finished, and the seconds the last ones took."""
+    """A service's pace today: the number of finished services, and the seconds that the last ones took."""
 
     finished: int = 0
     seconds: tuple[float, ...] = ()
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the queue knows after event `version`. Never changed: `evolve` makes the next one from it.
+    """The queue after event `version`. It is immutable: `evolve` makes the next state from it.
 
-    `at` is when that event happened. `day` is the open day, None between days. `tickets` are those of the open day that
-    may still go on, no-shows included; `finished` those that are over, of the open and the last day; `history` the
-    visits of the days before, by ISO date, packed because only statistics look at them. `numbers` holds the last number
-    by ISO date and letter, `active` the ticket of a patient at a service, `hours` the service seconds by service and
-    hour of the day in UTC. `configuration` is the clinic as an administrator has changed it, None while it is as its
-    settings say.
+    `at` is the time of that event. `day` is the open day, None between days. `tickets` holds the open day's
+    tickets that may still go on, no-shows included. `finished` holds tickets that are over, of the open and the last
+    day. `history` holds the visits of the days before by ISO date, packed because only statistics read them.
+    `numbers` holds the last number by ISO date and letter, `active` the ticket of a patient at a service, `hours` the
+    service seconds by service and hour of the day in UTC. `configuration` is the clinic as an administrator has
+    changed it, None while the settings hold.
     """
 
     version: int = 0
@@ -92,7 +92,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
         return self.tickets.get(ticket_id) or self.finished.get(ticket_id)
 
     def line(self, service: str) -> Line:
-        """The line of a service, empty if nobody has come yet."""
+        """The waiting line of a service."""
         return self.lines.get(service, EMPTY_LINE)
 
     def counter(self, counter_id: str) -> CounterState:
@@ -100,18 +100,18 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
         return self.counters.get(counter_id, CLOSED_COUNTER)
 
     def without_history(self) -> "Queue":
-        """This queue for whoever shows it: without the visits of the days before, which only statistics look at."""
+        """This queue without the visits of the days before, which only statistics read."""
         return msgspec.structs.replace(self, history=Map())
 
 
 def active_key(user_id: str, service: str) -> str:
-    """Under which `Queue.active` knows a patient at a service."""
+    """The key in `Queue.active` of a patient at a service."""
     return f"{service}/{user_id}"
 
 
 @lru_cache(64)
 def number_key(day: date, letter: str) -> str:
-    """Under which `Queue.numbers` counts a letter on a day."""
+    """The key in `Queue.numbers` of a letter on a day."""
     return f"{day.isoformat()}/{letter}"
 
 
