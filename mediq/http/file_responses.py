@@ -1,10 +1,10 @@
-"""Answers that are files: whole where they are short, and part by part as they come where they are long."""
+"""File responses: a short file in one piece, a long one part by part."""
 
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from mediq.http.request_context import facts_of
+from mediq.http.request_context import request_context
 from mediq.messages.document import Document
 from mediq.messages.errors import DomainError, Fault
 from mediq.observability import logging
@@ -15,9 +15,9 @@ _log = logging.logger("files")
 async def send(
     request: web.Request, document: Document, part: Callable[[str], Awaitable[Document]]
 ) -> web.StreamResponse:
-    """Send a file; `part` gives the one that a part's `next` names.
+    """Send a file whose first part is `document`; `part` fetches the part that a document's `next` names.
 
-    Where a later part cannot be had the connection is cut, so that nobody takes what came for the whole.
+    If a later part cannot be fetched, the connection is aborted, so that the client notices the missing rest.
     """
     headers = {"Content-Type": document.media_type}
     if document.name:
@@ -35,7 +35,7 @@ async def send(
         await response.write_eof()
         whole = True
     except (DomainError, Fault) as error:
-        _log.warning("file cut off", request_id=facts_of(request).request_id, error=type(error).__name__)
+        _log.warning("file cut off", request_id=request_context(request).request_id, error=type(error).__name__)
     finally:
         if not whole and request.transport is not None:
             request.transport.abort()

@@ -1,4 +1,4 @@
-"""What a process without a gateway serves: whether it stands, whether it is ready, and its metrics."""
+"""The endpoints of a process without a gateway: its health, its readiness and its metrics."""
 
 from collections.abc import Awaitable, Callable
 
@@ -11,8 +11,8 @@ from mediq.messages.errors import Unavailable
 from mediq.messages.health import DetailedHealth
 
 
-class Operations(Site):
-    """`/health`, `/ready` and `/metrics` of one process, which `report` looks at."""
+class HealthEndpoints(Site):
+    """`/health`, `/ready` and `/metrics` of one process; `report` gives its health."""
 
     def __init__(self, report: Callable[[], Awaitable[DetailedHealth]]) -> None:
         self._report = report
@@ -22,7 +22,7 @@ class Operations(Site):
         self._accepting = False
 
     def application(self) -> web.Application:
-        app = web.Application(middlewares=[middleware.Reception().middleware], client_max_size=1024)
+        app = web.Application(middlewares=[middleware.RequestMiddleware().middleware], client_max_size=1024)
         app.on_response_prepare.append(middleware.on_prepare)
         app.router.add_get("/health", self._health)
         app.router.add_get("/ready", self._ready)

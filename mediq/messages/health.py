@@ -1,4 +1,4 @@
-"""Whether the house stands."""
+"""Questions about health and their answers."""
 
 from typing import Annotated, Literal
 
@@ -9,16 +9,8 @@ from mediq.messages.registry import Request, request
 State = Annotated[Literal["up", "degraded", "down"], msgspec.Meta(examples=["up"])]
 
 
-class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """`service` is alive; `version` is the program's."""
-
-    status: State
-    service: Annotated[str, msgspec.Meta(examples=["gateway"])]
-    version: Annotated[str, msgspec.Meta(examples=["0.1.0"])]
-
-
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One part of the house: an actor, a store, the broker. `latency_ms` is the time of one question to it."""
+    """The state of one part: an actor, a store, the broker. `latency_ms` is the time of one question to it."""
 
     status: State
     latency_ms: float | None = None
@@ -26,7 +18,18 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parts: dict[str, "Part"] = {}
 
 
+class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The state of one process: its service's name, the program's version, and the parts that are not up."""
+
+    status: State
+    service: Annotated[str, msgspec.Meta(examples=["gateway"])]
+    version: Annotated[str, msgspec.Meta(examples=["0.1.0"])]
+    parts: dict[str, Part] = {}
+
+
 class DetailedHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of the whole and of each of its parts."""
+
     status: State
     version: Annotated[str, msgspec.Meta(examples=["0.1.0"])]
     uptime_seconds: Annotated[float, msgspec.Meta(examples=[86400.0])]
@@ -35,12 +38,12 @@ class DetailedHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 @request("health.check", service="gateway", idempotent=True)
 class CheckHealth(Request[Health], frozen=True, kw_only=True):
-    """Whether the gateway answers."""
+    """Whether the gateway can reach the services."""
 
 
 @request("health.detailed", service="gateway", idempotent=True)
 class CheckHealthInDetail(Request[DetailedHealth], frozen=True, kw_only=True):
-    """Every actor, broker, database and Redis, with latency."""
+    """Every service, the broker, the database and Redis, with latencies."""
 
 
 @request("user.health", idempotent=True)

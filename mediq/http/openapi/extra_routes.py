@@ -9,11 +9,11 @@ from mediq.actors.cards.messages import CardStatusChanged
 from mediq.actors.queue.rules import events
 from mediq.actors.queue.rules import public_views as public
 from mediq.domain.roles import Role
+from mediq.http.event_feeds import BoardEvent, OperatorList, OwnTicket
 from mediq.http.openapi import components, error_codes
 from mediq.http.openapi.operation import OperationBuilder, response
 from mediq.http.openapi.schemas import name_of
 from mediq.http.routes import STAFF
-from mediq.http.streams import BoardEvent, OperatorList, OwnTicket
 
 _SIGNED_IN: Final = ("unauthenticated", "token-invalid", "token-expired", "session-ended", "forbidden", "too-many")
 

@@ -18,13 +18,13 @@ from mediq.actors.queue.rules import public_views as public
 from mediq.config import Http
 from mediq.domain.errors import NotFound
 from mediq.domain.roles import Role
-from mediq.http.auth import Doorman
+from mediq.http.auth import Authenticator
+from mediq.http.event_feeds import EventFeeds
 from mediq.http.pages import translations
 from mediq.http.pages.assets import Assets
 from mediq.http.rate_limits import RateLimiter
-from mediq.http.request_context import facts_of
+from mediq.http.request_context import request_context
 from mediq.http.routes import ADMIN, STAFF, Limit
-from mediq.http.streams import Boards
 from mediq.messages.errors import Unauthenticated
 from mediq.messages.principal import Principal
 
@@ -60,9 +60,14 @@ class WebPages:
     """
 
     def __init__(
-        self, doorman: Doorman, limiter: RateLimiter, boards: Boards, settings: Http, upload_max_size: int
+        self,
+        authenticator: Authenticator,
+        limiter: RateLimiter,
+        boards: EventFeeds,
+        settings: Http,
+        upload_max_size: int,
     ) -> None:
-        self._doorman = doorman
+        self._authenticator = authenticator
         self._limiter = limiter
         self._boards = boards
         self._public_url = settings.public_url.rstrip("/")
@@ -148,7 +153,7 @@ class WebPages:
 
         async def counted(request: web.Request) -> web.StreamResponse:
             try:
-                named = self._doorman.named(request)
+                named = self._authenticator.named(request)
             except Unauthenticated:
                 named = None
             await self._limiter.count(request, named, Limit.PAGE)
@@ -159,7 +164,7 @@ class WebPages:
     async def _identify(self, request: web.Request) -> Principal | None:
         """The user who is signed in in this browser, or None. A session that has ended counts as none."""
         try:
-            return await self._doorman.identify(request)
+            return await self._authenticator.identify(request)
         except Unauthenticated:
             return None
 
@@ -200,7 +205,7 @@ class WebPages:
         """The address at which patients' phones reach MediQ, or None if it is unknown."""
         host = request.url.host or ""
         loopback = host == "localhost" or host.startswith("127.") or host == "::1"
-        return self._public_url or (None if loopback else f"{facts_of(request).origin.scheme}://{request.host}")
+        return self._public_url or (None if loopback else f"{request_context(request).origin.scheme}://{request.host}")
 
     async def _choose_language(self, request: web.Request) -> web.Response:
         """Remember the chosen language in a cookie and go back to the page."""
