@@ -1,4 +1,4 @@
-"""All benches in one run, each figure beside its references: `make bench`, and `make bench GROW=1` for what grows.
+"""All benches in one run, each figure beside its references: `make bench`, or `make bench GROW=1` for growing work.
 
 python -m bench [--grow] [--only gateway ask ...]
 """
@@ -32,7 +32,7 @@ GROWING: dict[str, Callable[[], None]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser("bench", description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--grow", action="store_true", help="what the work costs as it grows, instead of the table")
+    parser.add_argument("--grow", action="store_true", help="the cost of growing work, instead of the table")
     parser.add_argument("--only", nargs="+", choices=[*TABLE, *GROWING], help="some of them")
     given = parser.parse_args()
     if not have_wrk():

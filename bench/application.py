@@ -1,12 +1,12 @@
-"""An application for benches: all that a real one has, and one actor more with two routes to it.
+"""An application for benches: the real one, plus one actor with two routes to it.
 
-`POST /guarded` is what every route of the table is; `POST /open` asks nobody who they are and counts no calls.
+`POST /guarded` is served like every route of the table; `POST /open` needs no sign-in and has no rate limit.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
+sys.path.pop(0)  # this folder: its queue.py would shadow the standard library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
@@ -36,11 +36,11 @@ from tests.fixtures.application import CLINIC, GENEROUS
 
 class Uncounted(RateLimiter):
     async def count(self, *_: Any) -> None:
-        """As often as anyone likes."""
+        """Nothing is counted: any number of calls passes."""
 
 
-class BenchHouse(Application):
-    """`actor` is whether the actor too is in this process."""
+class BenchApplication(Application):
+    """The application with the bench's routes; `actor` says whether the bench's actor runs in this process too."""
 
     def __init__(self, settings: Settings, roles: frozenset[str], *, actor: bool) -> None:
         super().__init__(settings, roles)
@@ -75,7 +75,7 @@ class BenchHouse(Application):
 
 
 async def serve(settings: Settings, roles: frozenset[str], *, actor: bool) -> None:
-    supervisor = BenchHouse(settings, roles, actor=actor).supervisor()
+    supervisor = BenchApplication(settings, roles, actor=actor).supervisor()
     await supervisor.start()
     collector.settle()
     print(f"ready {settings.http.port}", flush=True)

@@ -1,15 +1,15 @@
-"""What asking costs inside one process: an envelope to an actor and its answer, with nothing around it.
+"""The cost of an ask inside one process: an envelope to an actor and its reply, with nothing around it.
 
     python bench/ask.py [--seconds 2] [--rounds 5] [--outstanding 64]
 
-Beside the bus with its encoding, deadline, metrics and breaker run the least that an actor can be, a queue and a
-future by hand, which passes the message as it is, and an actor of pykka, whose mailbox is a thread.
+The bus does its encoding, deadline, metrics and circuit breaker. The references are the smallest possible actor, a
+queue and a future by hand that pass the message as it is, and an actor of pykka, which runs in a thread.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
+sys.path.pop(0)  # this folder: its queue.py would shadow the standard library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
@@ -33,7 +33,7 @@ GOALS = {OURS: "≥ 0.25"}
 
 
 async def keep_asking(ask: Callable[[Ask], Awaitable[View]], outstanding: int, seconds: float) -> float:
-    """Asks a second, with so many under way all the time."""
+    """Asks a second, with `outstanding` under way at any time."""
     until = time.perf_counter() + seconds
     count = 0
 
@@ -78,7 +78,7 @@ async def ours(outstanding: int, seconds: float) -> float:
 
 
 def by_pykka(outstanding: int, seconds: float) -> float:
-    """pykka has no event loop: so many futures are asked for, and then waited for in turn."""
+    """Asks a second of a pykka actor. pykka has no event loop: futures are requested together, then awaited in turn."""
     import pykka
 
     class Answering(pykka.ThreadingActor):

@@ -1,17 +1,18 @@
-"""What it costs to tell a full waiting room: one event to many boards, and the memory of an open stream.
+"""The cost of telling a full waiting room: one event to many boards, and the memory of an open stream.
 
     python bench/boards.py [--streams 1000] [--rounds 10]
 
-Beside the application runs an aiohttp server that writes bytes encoded beforehand to as many open streams, of the length of
-the application's own event. Each is asked over HTTP for the event; the time is from the asking to the moment at which the
-last board has all of it, and the CPU is that of the process that serves, over a few events in a row. The application is
-asked to set a patient aside or to take them back, with all that is in that: the write to the disk too.
+The reference is an aiohttp server that writes bytes to the same number of open streams. The bytes are encoded
+beforehand and as long as the application's own event. A request over HTTP triggers the event in each. The time runs
+from the request until the last board has the whole event; the CPU is that of the serving process over a few events.
+The application's event is a patient put on hold or resumed, with everything that belongs to it: also the write to the
+disk.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
+sys.path.pop(0)  # this folder: its queue.py would shadow the standard library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
@@ -33,7 +34,7 @@ from tests.fixtures.ports import free_port
 BY_HAND, OURS = "pre-encoded bytes by hand", "mediq's boards"
 END = b"\n\n"
 EVENTS = 6
-"""Events in a row of each round, so that their CPU can be counted in the system's ticks; as often set aside as back."""
+"""Events of a round: enough for the system's ticks to count their CPU. Even, since hold and resume alternate."""
 
 
 async def serve_by_hand(port: int) -> None:
@@ -67,7 +68,7 @@ async def serve_by_hand(port: int) -> None:
 
 
 class Board(asyncio.Protocol):
-    """One board, which says when it has an event in full. Raw, so that the boards themselves cost little."""
+    """One board, which tells when it has received a whole event. Raw bytes keep the boards themselves cheap."""
 
     def __init__(self, request: bytes, heard: Callable[[], None]) -> None:
         self.request = request
@@ -82,13 +83,13 @@ class Board(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         *frames, self.tail = (self.tail + data).split(END)
         for frame in frames:
-            if b"data: " in frame:  # else a hint or a sign of life
+            if b"data: " in frame:  # else a retry hint or a keep-alive
                 self.length = len(frame) + len(END)
                 self.heard()
 
 
 class Room:
-    """So many boards that look at one address."""
+    """Boards that all listen at one address."""
 
     def __init__(self, address: str, path: str, streams: int) -> None:
         self.host, _, port = address.removeprefix("http://").partition(":")
@@ -100,7 +101,7 @@ class Room:
         self.all_heard = asyncio.Event()
 
     async def open(self) -> None:
-        """Open the streams, a few at a time; returns when each has shown its first event."""
+        """Open the streams, a few at a time; returns when each has received its first event."""
         self.expect()
         loop = asyncio.get_running_loop()
         for first in range(0, self.streams, 50):
@@ -114,12 +115,12 @@ class Room:
         await self.heard()
 
     def expect(self) -> None:
-        """From here on each board is to hear one event."""
+        """Expect one event on each board from now on."""
         self.missing = self.streams
         self.all_heard.clear()
 
     async def heard(self) -> None:
-        """Return when each board has heard what was expected."""
+        """Return when each board has received the expected events."""
         async with asyncio.timeout(60):
             await self.all_heard.wait()
 
@@ -134,14 +135,14 @@ class Room:
 
 
 async def fill(pid: int, room: Room) -> float:
-    """Open all boards; the KB that each costs the process that serves."""
+    """Open all boards; returns the serving process's memory for each, in KB."""
     before = resident(pid)
     await room.open()
     return 1024 * (resident(pid) - before) / room.streams
 
 
 async def cost_of(room: Room, pid: int, fire: Callable[[], Awaitable[None]]) -> tuple[float, float]:
-    """Milliseconds from asking for an event until the last board has it, and µs of CPU of a stream: means of a few."""
+    """Milliseconds from the request of an event until the last board has it, and CPU of a stream in µs: means."""
     took, before = 0.0, cpu(pid)
     for _ in range(EVENTS):
         room.expect()

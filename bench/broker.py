@@ -1,17 +1,17 @@
-"""What a question through the broker costs: gateway process → RabbitMQ → actor process → back.
+"""The cost of an ask over the broker: gateway process → RabbitMQ → actor process → back.
 
     python bench/broker.py [--seconds 4] [--rounds 3] [--outstanding 64]
 
-Beside MediQ's bus runs a request/reply written by hand with aio-pika, with the same guarantees: a durable quorum queue
-that refuses when full, confirmed, persistent and mandatory requests that expire, acknowledged when they are answered,
-confirmed and mandatory replies to a queue of the asker's own. The two take turns on one private broker, so that the
-ratios hold although the machine is shared. Latencies are in milliseconds, costs in microseconds of CPU an ask.
+The reference is a request/reply written by hand with aio-pika that gives the same guarantees: a durable quorum queue
+that refuses when full; requests that are confirmed, persistent, mandatory, expire, and are acknowledged when answered;
+replies that are confirmed and mandatory, to a queue of the asker's own. The two take turns on one private broker, so
+that ratios hold on a shared machine. Latencies are in milliseconds, costs in microseconds of CPU per ask.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
+sys.path.pop(0)  # this folder: its queue.py would shadow the standard library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
@@ -81,7 +81,7 @@ async def serve_by_hand(url: str) -> None:
 
 
 class Side(ABC):
-    """One way to ask, with its own process that answers."""
+    """One way to ask, with its own answering process."""
 
     word: str
 
@@ -110,7 +110,7 @@ class Side(ABC):
     async def disconnect(self) -> None: ...
 
     async def round(self, outstanding: int, seconds: float) -> None:
-        """Keep so many asks under way for so long, and note what it gave."""
+        """Keep `outstanding` asks under way for `seconds`, and record the results."""
         took: list[float] = []
         until = time.perf_counter() + seconds
 
@@ -131,7 +131,7 @@ class Side(ABC):
         self.costs.append(1e6 * spent / len(took))
 
     def _cpu(self) -> float:
-        """Seconds of CPU of this process and the one that answers."""
+        """Seconds of CPU of this process and of the answering one."""
         here = resource.getrusage(resource.RUSAGE_SELF)
         ticks = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return here.ru_utime + here.ru_stime + (int(ticks[11]) + int(ticks[12])) / 100

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from bench.gateway import RunningHouse, the_application
+from bench.gateway import RunningApplication, the_application
 from bench.measure import Served, costing, machine, measured, report, show
 from tests.fixtures.client import Client, client_at
 from tests.fixtures.visitors import CLEAN, card
@@ -66,7 +66,7 @@ class FrontDesk:
         self.application, self.bearer = application, bearer
 
     async def _take_in(self, pictures: list[bytes]) -> float:
-        async with client_at(RunningHouse(int(self.application.said))) as someone:
+        async with client_at(RunningApplication(int(self.application.said))) as someone:
             client = Client(someone.http, {"access_token": self.bearer["Authorization"].removeprefix("Bearer ")})
             begun = time.perf_counter()
             answers = await asyncio.gather(*(client.upload(picture, wait=30) for picture in pictures))

@@ -1,17 +1,17 @@
-"""What a request over HTTP costs: HTTP → actor in the same process → HTTP, JSON in and out.
+"""The cost of a request over HTTP: HTTP → actor in the same process → HTTP, JSON in and out.
 
     python bench/gateway.py [--seconds 4] [--rounds 5] [--connections 64]
 
-Beside the application run a bare aiohttp handler on uvloop, the same with a mailbox written by hand behind it (a queue, a
-worker, a future), and NestJS where npm can install it. All do the same work (bench/work.py), and take turns. The application
-is a real one with all its roles; `open` has validation, deadline, request id, metrics and access log, `guarded` a
-signed-in caller and counted calls as well. The last lines are routes of the application itself.
+The references are a bare aiohttp handler on uvloop, the same handler with a mailbox written by hand behind it (a queue,
+a worker, a future), and NestJS where npm can install it. All do the same work (bench/work.py) and take turns. The
+application runs with all its roles. `open` includes validation, deadline, request id, metrics and access log; `guarded`
+adds a signed-in caller and rate limits. The last lines are routes of the application itself.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
+sys.path.pop(0)  # this folder: its queue.py would shadow the standard library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
@@ -47,7 +47,7 @@ async def bare(request: web.Request) -> web.Response:
 
 
 class Mailbox:
-    """The least that an actor could be: a queue, workers, and a future for each answer."""
+    """The smallest possible actor: a queue, workers, and a future for each answer."""
 
     def __init__(self) -> None:
         self.waiting: asyncio.Queue[tuple[Ask, asyncio.Future[View]]] = asyncio.Queue()
@@ -82,8 +82,8 @@ async def serve_by_hand(kind: str, port: int) -> None:
     await asyncio.gather(*workers)
 
 
-class RunningHouse(Application):
-    """An application that another process has started; the fixtures' client finds it by its port."""
+class RunningApplication(Application):
+    """An application that another process started; the fixtures' client finds it by its port."""
 
     def __init__(self, port: int) -> None:
         self.address = f"http://127.0.0.1:{port}"
@@ -91,7 +91,7 @@ class RunningHouse(Application):
 
 @contextmanager
 def the_application() -> Iterator[tuple[Served, dict[str, str], str]]:
-    """A running application, the headers of its administrator, and a patient who is waiting."""
+    """A running application, the headers of its administrator, and a waiting patient."""
     with tempfile.TemporaryDirectory() as base:
         folder = made_with_admin(Path(base))
         [patient] = asyncio.run(register_all(f"sqlite+aiosqlite:///{folder / 'users.db'}", 1))
@@ -102,7 +102,7 @@ def the_application() -> Iterator[tuple[Served, dict[str, str], str]]:
 
 
 async def _signed_in(application: Served, patient: str) -> tuple[dict[str, str], str]:
-    async with client_at(RunningHouse(int(application.said))) as client:
+    async with client_at(RunningApplication(int(application.said))) as client:
         await client.ready()
         async with asyncio.timeout(HANG):
             while (await client.get("/health")).body["status"] != "up":
@@ -140,7 +140,7 @@ def run(rounds: int = 5, seconds: float = 4, connections: int = CONNECTIONS) -> 
             url, how = asked[name]
             pid = servers[name].pid if name in servers else application.pid
             load, spent = costing(pid, lambda: wrk(url, seconds, connections=connections, **how))
-            costs[name].append(1e6 * spent / load.count)
+            costs[name].append(1e6 * spent / load.requests)
             return load.rate
 
         found = take_turns({name: partial(one, name) for name in asked}, rounds)

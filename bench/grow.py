@@ -1,4 +1,4 @@
-"""What the work costs as it grows: connections, event streams, processes of a role. Events: see bench/queue.py."""
+"""The cost as the work grows: connections, event streams, processes of a role. Events: see bench/queue.py."""
 
 import asyncio
 import tempfile
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import boards
-from bench.gateway import BARE, GUARDED, RunningHouse, the_application
+from bench.gateway import BARE, GUARDED, RunningApplication, the_application
 from bench.measure import Load, serving, show, take_turns, wrk
 from bench.work import JSON
 from tests.fixtures.application import ADMIN, GENEROUS, mediq
@@ -24,7 +24,7 @@ USER_PROCESSES = (1, 2, 3, 4)
 
 
 def connections(rounds: int = 3, seconds: float = 2) -> None:
-    """The path through one process over ever more connections."""
+    """The path through one process, over a growing number of connections."""
     with ExitStack() as stack:
         bare = stack.enter_context(serving("bench/gateway.py", "--serve", "bare", str(free_port())))
         application, bearer, _ = stack.enter_context(the_application())
@@ -47,7 +47,7 @@ def connections(rounds: int = 3, seconds: float = 2) -> None:
 
 
 def streams(rounds: int = 5) -> None:
-    """One event to ever more boards."""
+    """One event to a growing number of boards."""
     for count in STREAMS:
         boards.run(count, rounds)
 
@@ -77,5 +77,5 @@ def user_processes(rounds: int = 3, seconds: float = 3) -> None:
 
 
 async def _bearer(port: int) -> dict[str, str]:
-    async with client_at(RunningHouse(port)) as client:
+    async with client_at(RunningApplication(port)) as client:
         return (await client.sign_in()).bearer

@@ -1,4 +1,4 @@
-"""What the benches share: rounds that take turns, medians with their spread, processes that serve, wrk, the machine.
+"""Shared by the benches: rounds that take turns, medians with their spread, serving processes, wrk, the machine.
 
 The sides of a comparison take turns within one run, so that a ratio holds although the machine is shared: it is the
 median of the rounds' own ratios, not the ratio of two medians.
@@ -26,11 +26,11 @@ T = TypeVar("T")
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CONNECTIONS: Final = 64
-"""How many ask at once, where nothing else is said."""
+"""The default number of concurrent clients."""
 
 
 def take_turns(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """What each side gave in each round, all of them in turn; every second round in the opposite order."""
+    """The results of each side in each round. Sides take turns, every second round in the opposite order."""
     found: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds):
         for name in list(sides)[:: -1 if number % 2 else 1]:
@@ -55,16 +55,16 @@ def show(
 
 
 def number(value: float) -> str:
-    """A figure with as many digits as mean something."""
+    """A number with its significant digits."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
 
 
 class Load(NamedTuple):
-    """What wrk measured: requests, how many a second, and milliseconds that half and 99 of 100 took at most."""
+    """What wrk measured: requests, requests a second, and the median and 99th percentile latency in milliseconds."""
 
-    count: int
+    requests: int
     rate: float
     half: float
     tail: float
@@ -79,7 +79,7 @@ def wrk(
     body: bytes = b"",
     headers: Mapping[str, str] | None = None,
 ) -> Load:
-    """Ask over so many connections for so long; whole seconds. Every answer must be a success."""
+    """Run wrk over `connections` for whole `seconds`. Every answer must be a success."""
     lines = [f"wrk.method = {_lua(method)}", f"wrk.body = {_lua(body.decode())}" if body else ""]
     lines += [f"wrk.headers[{_lua(name)}] = {_lua(value)}" for name, value in (headers or {}).items()]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
@@ -95,7 +95,7 @@ def wrk(
 
 
 def _lua(text: str) -> str:
-    """A string of plain letters as Lua writes it, which is as JSON does."""
+    """A string literal of Lua, which for plain letters equals JSON's."""
     return msgspec.json.encode(text).decode()
 
 
@@ -111,7 +111,7 @@ def have_wrk() -> bool:
 
 
 class Served(NamedTuple):
-    """A process that serves, and what it said when it was ready, such as its port."""
+    """A serving process, and the words of its ready line, such as its port."""
 
     pid: int
     said: str
@@ -125,7 +125,7 @@ class Served(NamedTuple):
 def serving(
     *command: str | Path, env: Mapping[str, str] | None = None, program: str | Path = sys.executable
 ) -> Iterator[Served]:
-    """A process, of this Python unless told, that does not outlive the block; it prints `ready ...` when it serves.
+    """A process, by default of this Python, that is ended with the block; it prints `ready ...` when it serves.
 
     What it writes to standard error goes to a file, as a service's log does.
     """
@@ -157,17 +157,17 @@ def serving(
 
 
 def quiet() -> None:
-    """Log as an application does by its default settings, where the bench itself is the application."""
+    """Log as an application does by default, for benches that run parts of it in their own process."""
     logging.configure_logging("console", "info", headers_now)
 
 
 def report(value: object) -> None:
-    """What a process of its own measured, as the last line that it prints; see :func:`measured`."""
+    """Print the measurements of a separate process as its last line; see :func:`measured`."""
     print("measured " + msgspec.json.encode(value).decode(), flush=True)
 
 
 def measured(*command: str | Path) -> dict[str, float]:
-    """What a process of this Python, which has its memory to itself, has reported by its end."""
+    """The measurements that a separate Python process has reported at its end."""
     done = subprocess.run(
         [sys.executable, *map(str, command)],
         cwd=ROOT,
@@ -181,25 +181,25 @@ def measured(*command: str | Path) -> dict[str, float]:
 
 
 def resident(pid: int | None = None) -> float:
-    """The memory that a process holds now, in MB (Linux)."""
+    """The resident memory of a process, in MB (Linux)."""
     status = Path(f"/proc/{pid or 'self'}/status").read_text()
     return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
 
 
 def cpu(pid: int) -> float:
-    """The seconds of CPU that a process has used so far (Linux)."""
+    """The CPU that a process has used so far, in seconds (Linux)."""
     ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def costing(pid: int, work: Callable[[], T]) -> tuple[T, float]:
-    """What `work` gives, and the seconds of CPU that the process spent meanwhile."""
+    """The result of `work`, and the process's CPU meanwhile, in seconds."""
     before = cpu(pid)
     return work(), cpu(pid) - before
 
 
 def machine() -> str:
-    """What this was measured on, and how busy it was with other things."""
+    """A line about this machine and its load."""
     model = "unknown processor"
     if (info := Path("/proc/cpuinfo")).exists():
         model = next((line.partition(":")[2].strip() for line in info.open() if line.startswith("model name")), model)

@@ -1,4 +1,4 @@
-"""The stack that the application replaces, NestJS, as a peer that is measured where Node and npm are; else it is left out."""
+"""NestJS, the stack that MediQ replaces, as a reference; measured where Node and npm are installed."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ ADAPTERS: Final = ("express", "fastify")
 
 @cache
 def installed() -> bool:
-    """Whether NestJS is there; installs it once, and says in a word why not."""
+    """Whether NestJS is there; installs it once, or prints why it cannot."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         print("NestJS is left out: there is no npm")
@@ -42,10 +42,10 @@ def alone(adapter: str) -> AbstractContextManager[Served]:
 
 
 def gateway(adapter: str, url: str) -> AbstractContextManager[Served]:
-    """A gateway that asks over its RabbitMQ transport."""
+    """A NestJS gateway that asks over its RabbitMQ transport."""
     return _serving("gateway", str(free_port()), adapter, url)
 
 
 def service(url: str) -> AbstractContextManager[Served]:
-    """What answers over the RabbitMQ transport."""
+    """The NestJS service that answers over the RabbitMQ transport."""
     return _serving("service", url)

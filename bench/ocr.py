@@ -28,7 +28,8 @@ from mediq.ocr_engine.fields import confidence
 from mediq.ocr_engine.fields.value import Value
 from mediq.ocr_engine.reader import CardReader
 from tests.fixtures.specimens.camera import DAMAGES, shoot_array
-from tests.fixtures.specimens.cards import VARIANTS, person, photograph
+from tests.fixtures.specimens.cards import VARIANTS, photograph
+from tests.fixtures.specimens.people import person
 
 
 def bare(text: str) -> str:
@@ -129,7 +130,7 @@ class Fit:
             self._card[name] = (confidence.features(name, value, supported, card), value.text)
             return estimate(name, value, supported, card)
 
-        engine.estimate = spy
+        engine.estimate = spy  # type: ignore[attr-defined]
 
     def add(self, truth: dict[str, str]) -> None:
         for name, (row, text) in self._card.items():

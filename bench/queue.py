@@ -1,19 +1,18 @@
-"""What the queue carries: adds and calls a second on SQLite and Redis, beside what the store itself can write.
+"""The queue's throughput: adds and calls a second on SQLite and Redis, compared with the store's own write rate.
 
     python bench/queue.py [--commands 2000] [--rounds 3] [--events 1000 10000 100000 1000000]
 
-Commands go through the real `QueueActor` over the in-memory bus of one process, so an add also asks a user service who
-the patient is; there is no HTTP in the way. They come one at a time and 64 at once, and are durable when answered. The
-store's own rate in the same run: single appends, and appends of as many events at a time as the processor put together.
-Beside that stands what the rules of an add would allow without any store. Of each the CPU is told as well, which other
-work on the machine changes less. Then what a command, a start and the memory
-cost as the log grows, in a process of its own for each size.
+Commands go through the real `QueueActor` over the in-memory bus of one process, without HTTP. They come one at a time
+and 64 at once, and are durable when answered. The references in the same run are the store's single appends, appends
+in the group sizes that the command processor uses, and the rules of an add without any store. CPU is printed too,
+since other work on the machine changes it less. Then the cost of a command and a start, and the memory, are measured
+as the log grows, in one process for each size.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
+sys.path.pop(0)  # this folder: its queue.py would shadow the standard library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
@@ -62,7 +61,7 @@ CLINIC: Final = Clinic(
 DAYS: Final = 30
 """Days over which the events of a grown log are spread."""
 BULK: Final = 5_000
-"""Events of one append when a grown log is laid."""
+"""Events of one append when a grown log is written."""
 ALONE, RULES = "the store alone, in the same groups", "— the rules of an add alone, no store"
 ADDS, CALLS = "adds", "calls and completions"
 
@@ -70,7 +69,7 @@ OpenLog = Callable[[], EventLog]
 
 
 class Registry(Actor):
-    """A user service that knows everyone."""
+    """A user service that knows every patient."""
 
     name = "user"
     concurrency = CONNECTIONS
@@ -81,7 +80,7 @@ class Registry(Actor):
 
 
 class Noted:
-    """A log that remembers how many events each append had, and one of the appended events."""
+    """A log that records the number of events of each append, and one of the events."""
 
     def __init__(self, log: EventLog) -> None:
         self.log = log
@@ -121,20 +120,20 @@ async def desk(log: EventLog, *, shared: bool) -> AsyncIterator[Bus]:
 
 
 class Pace(NamedTuple):
-    """How fast something was done: times a second, and microseconds of this process's CPU each."""
+    """A pace: times a second, and microseconds of this process's CPU each."""
 
     rate: float
     cpu: float
 
     @classmethod
     def clock(cls) -> Callable[[int], "Pace"]:
-        """Start; what this returns tells the pace of so many since."""
+        """Start the clock; the returned function gives the pace of a number of things since."""
         begun, spent = time.perf_counter(), time.process_time()
         return lambda count: cls(count / (time.perf_counter() - begun), 1e6 * (time.process_time() - spent) / count)
 
 
 async def together(width: int, count: int, work: Callable[[int, int], Coroutine[Any, Any, object]]) -> Pace:
-    """Do `work(worker, number)` so often, so many at a time."""
+    """Do `work(worker, number)` `count` times, `width` at a time."""
     numbers = iter(range(count))
 
     async def worker(who: int) -> None:
@@ -147,7 +146,7 @@ async def together(width: int, count: int, work: Callable[[int, int], Coroutine[
 
 
 class Day(NamedTuple):
-    """How fast patients were added, and called and seen off; how many events each append had, and one of the events."""
+    """The paces of adds and of calls, the number of events of each append, and one of the events."""
 
     adds: Pace
     calls: Pace
@@ -156,7 +155,7 @@ class Day(NamedTuple):
 
 
 async def day(log: EventLog, width: int, count: int, *, shared: bool) -> Day:
-    """So many patients draw numbers, then are called and seen off by as many counters."""
+    """Patients get tickets, then counters call and complete them."""
     await log.open()
     noted = Noted(log)
     try:
@@ -179,7 +178,7 @@ async def day(log: EventLog, width: int, count: int, *, shared: bool) -> Day:
 
 
 async def raw(log: EventLog, groups: Sequence[int], event: bytes) -> Pace:
-    """How fast events are written when the store alone appends groups of these sizes, one after the other."""
+    """The pace of the store alone when it appends groups of these sizes, one after the other."""
     await log.open()
     try:
         version = await log.version()
@@ -192,7 +191,7 @@ async def raw(log: EventLog, groups: Sequence[int], event: bytes) -> Pace:
 
 
 def rules(count: int) -> Pace:
-    """How fast patients are added when all that is done is to decide, to fold and to encode: no store, bus or views."""
+    """The pace of adds by the rules alone: decide, fold, encode; no store, bus or views."""
     encode = msgspec.msgpack.Encoder().encode
     state, now = queue.EMPTY, datetime.now(UTC)
     pace = Pace.clock()
@@ -259,8 +258,9 @@ def run(rounds: int = 3, count: int = 2000) -> None:
 
 
 def history(events: int, now: datetime) -> Iterator[tuple[Recorded, queue.Queue]]:
-    """About so many events of a clinic's last days, up to `now`, each with the queue after it: patients draw numbers,
-    are called and seen off."""
+    """About `events` events of a clinic's last days up to `now`, each with the queue after it.
+
+    Patients get tickets, are called and completed."""
     state = queue.EMPTY
     tickets = max(DAYS, events // 3)
     first = now - timedelta(days=DAYS - 1, hours=1)
@@ -269,7 +269,7 @@ def history(events: int, now: datetime) -> Iterator[tuple[Recorded, queue.Queue]
         at = first + timedelta(days=of_day, seconds=3600 * place / tickets)
         counter = COUNTERS[ticket % 4]
         mark = f"{ticket:032x}"
-        ids = {"ticket_id": mark, "token": mark[::-1]}
+        ids: dict[str, Any] = {"ticket_id": mark, "token": mark[::-1]}
         for command in (
             commands.AddPatient(user_id=f"patient-{ticket}"),
             commands.CallNext(counter=counter),
@@ -282,7 +282,7 @@ def history(events: int, now: datetime) -> Iterator[tuple[Recorded, queue.Queue]
 
 
 async def grow(path: Path, events: int) -> None:
-    """Lay a log of about so many events, with the snapshot that the last midnight would have left."""
+    """Write a log of about `events` events, with the snapshot of the last midnight."""
     log = SqliteEventLog(path)
     await log.open()
     encode = msgspec.msgpack.Encoder().encode
@@ -302,7 +302,7 @@ async def grow(path: Path, events: int) -> None:
 
 
 async def look(path: Path) -> None:
-    """What the service costs on a log that is there; in a process of its own, so that the memory is its alone."""
+    """Measure the service on an existing log, in a separate process, so that the memory is the service's alone."""
     quiet()
     gc.collect()
     bare = resident()
@@ -343,7 +343,7 @@ async def look(path: Path) -> None:
 
 
 def run_growing(sizes: Sequence[int]) -> None:
-    """Print what commands, a start and the memory cost for each size of the log."""
+    """Print the cost of commands and of a start, and the memory, for each size of the log."""
     print(f"\nThe queue on SQLite as its log grows: events over {DAYS} days, started from last midnight's snapshot")
     titles: list[str] = []
     for size in sizes:

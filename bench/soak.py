@@ -1,20 +1,20 @@
-"""Whether an application holds: minutes at two thirds of what it can do, with a full waiting room of event streams.
+"""A soak test: minutes at two thirds of the highest rate, with a full waiting room of event streams.
 
     python bench/soak.py [--minutes 10] [--streams 500] [--share 0.67]
 
-First as many clients as make it busy find out what it can do in ten seconds. Then requests come at a share of that rate
-whether or not the ones before are answered, each measured from the moment it was due. Nine of ten look (a ticket, the
-list, a board's page, the profile, the clinic, one in five hundred the day's report); each tenth is a step of a visit:
-draw a number, call, start, complete.
-Meanwhile boards and counters listen. Printed are errors, the times that requests took, the events that streams got, and
-the memory of the application minute by minute. Finished visits are kept for the day's figures, so that the memory a visit
-costs is told beside it.
+Ten seconds at full load find the highest rate. Then requests come at a share of that rate, whether or not earlier ones
+are answered; each is measured from the moment it was due. Nine of ten requests read (a ticket, the list, a board's
+page, the profile, the clinic, one in five hundred the day's report). Each tenth is a step of a visit: draw a number,
+call, start, complete. Boards and counters listen meanwhile.
+
+The bench prints errors, response times, events received by the streams, and the application's memory minute by minute.
+Finished visits stay in memory for the day's statistics, so the number of visits is printed beside the memory.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
+sys.path.pop(0)  # this folder: its queue.py would shadow the standard library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
@@ -41,15 +41,15 @@ CALIBRATING = 10.0
 SERVICES = ("umum", "gigi")
 
 
-class RunningHouse(Application):
-    """An application that another process has started."""
+class RunningApplication(Application):
+    """An application that another process started."""
 
     def __init__(self, address: str) -> None:
         self.address = address
 
 
 class Clinic:
-    """What people do at a clinic, one request at a time."""
+    """The requests of people at a clinic, one at a time."""
 
     def __init__(self, admin: Client, patients: list[str]) -> None:
         self._admin = admin
@@ -60,7 +60,7 @@ class Clinic:
         self.visits = 0
 
     async def ask(self) -> int:
-        """One request, and the status that it was answered with."""
+        """Send one request; returns the status of the answer."""
         if random.random() < 0.1:
             return await self._step()
         return await self._look()
@@ -103,7 +103,7 @@ class Clinic:
 
 
 async def capacity(clinic: Clinic) -> float:
-    """Requests a second that the application answers when it is kept busy."""
+    """Requests a second that the application answers under full load."""
     until = time.monotonic() + CALIBRATING
     answered = 0
 
@@ -166,7 +166,7 @@ SHARES = {"half": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "longest": 1.0}
 
 async def run(address: str, pid: int, patients: list[str], minutes: float, streams: int, share: float) -> None:
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(client_at(RunningHouse(address)))
+        client = await stack.enter_async_context(client_at(RunningApplication(address)))
         await client.ready()
         async with asyncio.timeout(HANG):
             while (await client.get("/health")).body["status"] != "up":

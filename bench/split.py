@@ -1,18 +1,18 @@
-"""What a request costs that goes over the broker: HTTP → RabbitMQ → actor → RabbitMQ → HTTP.
+"""The cost of a request that goes over the broker: HTTP → RabbitMQ → actor → RabbitMQ → HTTP.
 
     python bench/split.py [--seconds 4] [--rounds 3] [--connections 64]
 
-Two processes on either side, a gateway and what answers, on one private broker with durable quorum queues, confirmed
-and persistent. Beside the application's own gateway, with everything on but the asking who it is, stands an aiohttp handler
-that asks by hand with aio-pika (see bench/broker.py), and NestJS with its RabbitMQ transport where npm can install it.
-On a busy machine the CPU a request says more than requests a second, and where gateway, service and broker share the
-cores it is what the requests a second come down to.
+Each side is two processes, a gateway and a service, on one private broker. Queues are durable quorum queues; publishes
+are confirmed and persistent. The application's gateway runs with everything on except authentication. The references
+are an aiohttp handler that asks by hand with aio-pika (see bench/broker.py), and NestJS with its RabbitMQ transport
+where npm can install it. Gateway, service and broker share the cores, so compare the CPU of a request rather than
+requests a second.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
+sys.path.pop(0)  # this folder: its queue.py would shadow the standard library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
@@ -56,7 +56,7 @@ async def serve_by_hand(port: int, url: str) -> None:
 
 
 class Side(NamedTuple):
-    """A gateway and what answers behind it."""
+    """A gateway and the answering process behind it."""
 
     gateway: Served
     service: Served
@@ -67,7 +67,7 @@ class Side(NamedTuple):
 
 @contextmanager
 def sides(broker: RabbitMQ) -> Iterator[dict[str, Side]]:
-    """Every gateway with its own process that answers."""
+    """Every gateway with its own answering process."""
     with ExitStack() as stack:
         url = broker.url()
         service = stack.enter_context(serving("bench/broker.py", "--serve", "by-hand", url))
@@ -106,7 +106,7 @@ def run(rounds: int = 3, seconds: float = 4, connections: int = CONNECTIONS) -> 
                 pids = (gateway.pid, service.pid, broker_pid)
                 before = [cpu(pid) for pid in pids]
                 load = found[name].load(seconds, connections)
-                spent = [1e6 * (cpu(pid) - was) / load.count for pid, was in zip(pids, before, strict=True)]
+                spent = [1e6 * (cpu(pid) - was) / load.requests for pid, was in zip(pids, before, strict=True)]
                 own[name].append(sum(spent[:2]))
                 brokers[name].append(spent[2])
                 return load.rate

@@ -1,17 +1,17 @@
-"""How long a start takes, to the first answer, and the memory it has taken then.
+"""How long a start takes until the first answer, and the memory used then.
 
     python bench/start.py [--rounds 5]
 
-Beside `python -m mediq --role all`, on an empty data folder and on one that is there, starts a bare aiohttp server.
-The clinic's `/ready` must answer 200; the card reader is loaded in the background, CPU and memory are those of the
-moment of the first answer, and memory also that of an application whose reader is ready. Modules are compiled beforehand, as
-an installation does.
+`python -m mediq --role all` starts on an empty and on an existing data folder; the reference is a bare aiohttp server.
+A start ends when `/ready` answers 200. CPU and memory are measured at that moment, while the card reader still loads in
+the background; memory is measured again when the reader is ready. Modules are compiled beforehand, as an installation
+does.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.pop(0)  # the folder of this file, whose queue.py would stand before the library's
+sys.path.pop(0)  # this folder: its queue.py would shadow the standard library's
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
@@ -41,7 +41,7 @@ web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=None)
 
 
 def start(name: str, base: Path) -> tuple[float, float, float, float]:
-    """Seconds to the first answer, and of CPU; the MB held then, and the MB held when everything is loaded."""
+    """Seconds and CPU seconds to the first answer; memory then, and when everything is loaded, in MB."""
     port = free_port()
     folder = base / "data"
     if name == AGAIN:
@@ -65,7 +65,7 @@ def start(name: str, base: Path) -> tuple[float, float, float, float]:
 
 
 def _wait(port: int, path: str, **wanted: str) -> None:
-    """Ask every few milliseconds until the answer is 200 and says what is `wanted`."""
+    """Ask every few milliseconds until the answer is 200 and contains `wanted`."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)

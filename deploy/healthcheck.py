@@ -1,4 +1,4 @@
-"""The container's health: exit 0 while MediQ in this container answers that it is ready, on PORT or the gateway's."""
+"""The container's health check: exits 0 while `/ready` answers 200 on PORT (default: the gateway's)."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ import urllib.request
 
 def main() -> int:
     url = f"http://127.0.0.1:{os.environ.get('PORT') or 3001}/ready"
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy of the environment is not asked
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # ignores http_proxy
     try:
         with direct.open(url, timeout=4):
             return 0

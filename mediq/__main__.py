@@ -1,4 +1,4 @@
-"""Arguments, signals, event loop; nothing else."""
+"""The entry point: arguments, signals and the event loop."""
 
 import argparse
 import asyncio
@@ -19,7 +19,10 @@ from mediq.runtime.context import headers_now
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run MediQ; the exit status is 0 after an orderly end, 2 for wrong settings, 1 for a failure."""
+    """Run MediQ with these command-line arguments (default: `sys.argv`).
+
+    Returns the exit status: 0 after an orderly end, 2 for wrong settings, 130 after Ctrl-C, 1 for any other failure.
+    """
     options = _parser().parse_args(arguments)
     try:
         settings = config.load(options.config)
@@ -32,14 +35,14 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        if not isinstance(error, (ConfigError, OSError, sqlite3.Error, *_failures())):
+        if not isinstance(error, (ConfigError, OSError, sqlite3.Error, *_explained_errors())):
             raise
         print(f"mediq: {error}", file=sys.stderr)  # noqa: T201
         return 2 if isinstance(error, ConfigError) else 1
 
 
-def _failures() -> tuple[type[Exception], ...]:
-    """What a sentence explains better than a traceback; imported only when something has failed."""
+def _explained_errors() -> tuple[type[Exception], ...]:
+    """Errors whose message explains them without a traceback; imported only after a failure."""
     from mediq.messages.errors import Fault
     from mediq.runtime.supervisor import Escalated
     from mediq.stores.sqlite_file import UnknownSchema
@@ -49,9 +52,9 @@ def _failures() -> tuple[type[Exception], ...]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("mediq", description="The front desk of a clinic in one executable.")
-    parser.add_argument("--role", default="all", help="all, or gateway, user, ocr, queue, several with commas")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings (default: config.toml if there is one)")
-    parser.add_argument("--port", type=int, metavar="N", help="the gateway's port, before PORT and config.toml")
+    parser.add_argument("--role", default="all", help="all, or gateway, user, ocr, queue; several with commas")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings (default: config.toml, if it exists)")
+    parser.add_argument("--port", type=int, metavar="N", help="the gateway's port; overrides PORT and config.toml")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     scan = commands.add_parser("scan", help="read cards from pictures and exit")
     scan.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
@@ -67,37 +70,37 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(options: argparse.Namespace, settings: Settings) -> int:
-    from mediq import cli as commands
+    from mediq import cli
 
     match options.command:
         case "scan":
-            return commands.scan(settings, options.images, as_json=options.json)
+            return cli.scan(settings, options.images, as_json=options.json)
         case "admin":
-            return commands.create_admin(settings, options.email, password_stdin=options.password_stdin)
+            return cli.create_admin(settings, options.email, password_stdin=options.password_stdin)
         case "check":
-            return commands.check(settings)
+            return cli.check(settings)
         case "backup":
-            return commands.backup(settings, options.file)
+            return cli.backup(settings, options.file)
         case _:
-            return commands.restore(settings, options.file)
+            return cli.restore(settings, options.file)
 
 
 def _run(settings: Settings, role: str) -> int:
     collector.rest()
-    from mediq import app as roles
+    from mediq import app
     from mediq.data_dir import hold_folder
 
-    wanted = roles.parse_roles(role)
+    wanted = app.parse_roles(role)
     _allow_many_files()
     with ExitStack() as held:
-        if roles.is_embedded(settings, wanted):
+        if app.is_embedded(settings, wanted):
             held.callback(hold_folder(settings.folder).release)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_serve(settings, wanted))
 
 
 def _allow_many_files() -> None:
-    """Let a waiting room of event streams be open at once, where the system bounds them lower by default."""
+    """Raise the limit of open files: each event stream needs one, and many systems allow only 1,024 by default."""
     if sys.platform != "win32":
         import resource
 
@@ -117,7 +120,7 @@ async def _serve(settings: Settings, wanted: frozenset[str]) -> int:
     def stop() -> None:
         nonlocal stopping
         if stopping is not None:
-            os._exit(1)  # the second signal: at once
+            os._exit(1)  # a second signal does not wait
         stopping = loop.create_task(supervisor.stop())
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -133,7 +136,7 @@ async def _serve(settings: Settings, wanted: frozenset[str]) -> int:
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
-    """uvloop where it is installed, which is everywhere but on Windows."""
+    """uvloop's event loop where uvloop is installed (everywhere except Windows), else asyncio's own."""
     try:
         import uvloop
     except ImportError:

@@ -26,7 +26,7 @@ from mediq.runtime.circuit_breaker import BreakerPolicy
 from mediq.runtime.health import VERSION, circuits, overall, probe
 from mediq.runtime.retry import RetryPolicy
 from mediq.runtime.supervisor import Child, ChildSpec, Strategy, Supervisor
-from mediq.startup_errors import reached
+from mediq.startup_errors import explain_unavailable
 from mediq.transport.base import Transport
 from mediq.transport.memory import MemoryBroker, MemoryTransport
 
@@ -324,7 +324,7 @@ class _TransportChild(Child):
         self._stopped = asyncio.Event()
 
     async def start(self) -> None:
-        with reached("RABBITMQ_URL"):
+        with explain_unavailable("RABBITMQ_URL"):
             await self._transport.start()
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""What `python -m mediq` does besides running the house: read cards, make administrators, check, back up, restore."""
+"""The commands of `python -m mediq` besides running: `scan`, `admin create`, `check`, `backup`, `restore`."""
 
 import asyncio
 import getpass
@@ -33,9 +33,9 @@ _FILES: Final = ("users.db", "queue.db", "cards.db", "secrets.json")
 
 
 def scan(settings: Settings, images: Sequence[Path], *, as_json: bool) -> int:
-    """Read cards from files and print what stands on them, one after the other in the order given.
+    """Read cards from image files and print their fields, in the order given.
 
-    Exits 0 even where a card is refused, 1 where a file could not be opened.
+    Returns 0, also if a card is refused, and 1 if a file could not be opened.
     """
     read = load_reader(settings.ocr.threads)
     status = 0
@@ -51,7 +51,7 @@ def scan(settings: Settings, images: Sequence[Path], *, as_json: bool) -> int:
 
 
 def _as_json(path: Path, reading: Reading) -> str:
-    """The shape of the contract's card result; nothing is registered, so the status speaks of the reading alone."""
+    """One line in the shape of `GET /ocr/result`. Nothing is registered, so the status describes the reading alone."""
     fields = {
         name: {"value": field.value, "confidence": field.confidence, "certain": field.certain}
         for name, field in reading.fields.items()
@@ -81,7 +81,7 @@ def _as_text(path: Path, reading: Reading) -> str:
 
 
 def create_admin(settings: Settings, email: str, *, password_stdin: bool) -> int:
-    """Make an ADMIN_FASKES, before the first start or at any time after."""
+    """Make an administrator (role ADMIN_FASKES), before the first start or at any later time."""
     _expect(email, Email, "The e-mail address is not valid.")
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _ask_password()
     _expect(password, NewPassword, "The password must have 10 to 256 characters.")
@@ -128,7 +128,7 @@ def _expect(value: str, kind: object, sentence: str) -> None:
 
 
 def check(settings: Settings) -> int:
-    """Say whether MediQ could start with these settings: the data folder, the database, the card reader."""
+    """Check that MediQ could start with these settings: data folder, database and card reader."""
     hold_folder(settings.folder).release()
     print(f"data folder  {settings.folder}: ok")  # noqa: T201
 
@@ -151,16 +151,16 @@ def check(settings: Settings) -> int:
 
 
 def backup(settings: Settings, file: Path) -> int:
-    """Copy everything in the data folder into one file, also while MediQ runs.
+    """Copy the whole data folder into one archive, also while MediQ runs.
 
-    It holds the pictures of cards that are under way or wait for review, as the folder does.
+    Like the folder, the archive holds the pictures of cards that are being read or wait for review.
     """
     if not settings.folder.is_dir():
         raise ConfigError(f"There is no data folder {settings.folder} to back up.")
     part = file.with_name(file.name + ".part")
     part.touch(0o600)
     with tempfile.TemporaryDirectory() as folder:
-        # Cards speak of tickets and tickets of users: in this order what is spoken of is always there.
+        # Cards refer to tickets, and tickets to users. Copied in this order, every reference finds its target.
         for name in ("cards.db", "queue.db", "users.db"):
             if (source := settings.folder / name).exists():
                 _copy_database(source, Path(folder) / name)
@@ -185,22 +185,23 @@ def _copy_database(source: Path, target: Path) -> None:
 
 
 def restore(settings: Settings, file: Path) -> int:
-    """Lay a backup into an empty data folder."""
+    """Unpack a backup into an empty data folder."""
     lock = hold_folder(settings.folder)
     try:
-        # Any leftover counts: the write-ahead log of an old database would be played into the restored one.
-        if there := sorted(file.name for file in settings.folder.iterdir() if file.name != "mediq.lock"):
+        # No file may be left over: SQLite would apply an old write-ahead log to the restored database.
+        if leftovers := sorted(file.name for file in settings.folder.iterdir() if file.name != "mediq.lock"):
             raise ConfigError(
-                f"{settings.folder} already holds {', '.join(there)}; restore into an empty folder (MEDIQ_DATA)."
+                f"{settings.folder} already holds {', '.join(leftovers)}; restore into an empty folder (MEDIQ_DATA)."
             )
         try:
             with tarfile.open(file) as archive, tempfile.TemporaryDirectory(dir=settings.folder) as folder:
                 members = [member for member in archive.getmembers() if member.name in _FILES and member.isfile()]
                 if not members:
                     raise ConfigError(f"{file} is no backup of MediQ.")
-                for member in members:  # by hand, since Debian 12's Python has no safe extractall yet
+                for member in members:  # by hand: Debian 12's Python has no safe extractall
                     content = archive.extractfile(member)
-                    assert content is not None, "a regular file has content"
+                    if content is None:
+                        raise ConfigError(f"{file} is no backup of MediQ.")
                     with content, (Path(folder) / member.name).open("xb") as copy:
                         shutil.copyfileobj(content, copy)
                 for member in members:

@@ -1,4 +1,7 @@
-"""Typed settings: defaults, then config.toml, then the environment; every problem is one sentence."""
+"""Typed settings: the defaults, overridden by config.toml, overridden by environment variables.
+
+Every problem is reported as one sentence that names the setting.
+"""
 
 import os
 import re
@@ -18,7 +21,7 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
 class ConfigError(Exception):
-    """Settings that MediQ cannot start with; the message is a sentence for whoever starts it."""
+    """Settings that MediQ cannot start with. The message is a sentence for the person who starts it."""
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,7 +29,7 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Limits(_Section, frozen=True, kw_only=True):
-    """How often anyone may ask, per `window_ms` milliseconds."""
+    """Rate limits: calls of one account or address per `window_ms`. `streams` bounds all open event streams."""
 
     requests: Positive = 100
     window_ms: Positive = 60_000
@@ -37,7 +40,7 @@ class Limits(_Section, frozen=True, kw_only=True):
 
 
 class Http(_Section, frozen=True, kw_only=True):
-    """What listens. Without a port each role takes its own; port 0 takes any free one."""
+    """The HTTP server. Without a port each role takes its default port; port 0 takes any free one."""
 
     host: str = "0.0.0.0"  # noqa: S104 - a clinic's PC serves the boards and phones of its network
     port: Port | None = None
@@ -60,7 +63,7 @@ class Http(_Section, frozen=True, kw_only=True):
 
 
 class Servers(_Section, frozen=True, kw_only=True):
-    """Addresses of the servers of a split house; an empty one keeps that part embedded."""
+    """Addresses of the servers of a split application. An empty address keeps that part embedded in the process."""
 
     rabbitmq_url: str = ""
     database_url: str = ""
@@ -71,6 +74,8 @@ class Servers(_Section, frozen=True, kw_only=True):
 
 
 class BusSettings(_Section, frozen=True, kw_only=True):
+    """Requests inside the application: timeout, attempts, circuit breaker, and the capacity of a mailbox."""
+
     timeout_ms: Positive = 5000
     retry_attempts: Positive = 3
     breaker_threshold: Positive = 5
@@ -78,6 +83,8 @@ class BusSettings(_Section, frozen=True, kw_only=True):
 
 
 class Auth(_Section, frozen=True, kw_only=True):
+    """Signing in: secrets of the tokens, lifetimes, what patients may do, and how long the audit trail is kept."""
+
     jwt_secret: str = ""
     jwt_refresh_secret: str = ""
     access_minutes: Positive = 15
@@ -89,6 +96,8 @@ class Auth(_Section, frozen=True, kw_only=True):
 
 
 class Ocr(_Section, frozen=True, kw_only=True):
+    """Reading cards: limits of an upload, processes and threads, and how long a card's picture and result are kept."""
+
     timeout_ms: Positive = 30_000
     upload_max_size: Positive = 5_242_880
     allowed_file_types: tuple[Literal["jpg", "jpeg", "png", "pdf"], ...] = ("jpg", "jpeg", "png", "pdf")
@@ -99,16 +108,20 @@ class Ocr(_Section, frozen=True, kw_only=True):
 
 
 class QueueSettings(_Section, frozen=True, kw_only=True):
+    """The queue service. The rules of the queue are `clinic.policy`."""
+
     cleanup_interval_ms: Positive = 300_000
 
 
 class Log(_Section, frozen=True, kw_only=True):
+    """Format and level of the log on standard error."""
+
     format: Literal["console", "json"] = "console"
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class Settings(_Section, frozen=True, kw_only=True):
-    """Everything that can be set; `config.toml` shows each with its default."""
+    """All settings. `config.toml` shows each one with its default."""
 
     data: str = "data"
     clinic: Clinic = DEFAULT
@@ -148,11 +161,11 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "QUEUE_CLEANUP_INTERVAL": ("queue", "cleanup_interval_ms"),
     "STATISTICS_RETENTION_DAYS": ("clinic", "policy", "retention_days"),
 }
-"""Which setting an environment variable overrides."""
+"""By environment variable, the path of the setting that it overrides."""
 
 
 def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings. Without a `path`, `config.toml` of the working folder is read if there is one.
+    """Read the settings from `path`, or from `config.toml` in the working folder if that file exists.
 
     Raises:
         ConfigError: the file cannot be read, or holds an unknown key or a bad value.
@@ -179,7 +192,10 @@ def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Sett
 
 
 def _default_clinic(given: dict[str, Any]) -> dict[str, Any]:
-    """What a file may leave out of its clinic. Services and counters speak of one another and are left out together."""
+    """The defaults of keys that a file's `[clinic]` leaves out.
+
+    Counters refer to services, so the defaults of both hold only if the file names neither.
+    """
     default: dict[str, Any] = msgspec.to_builtins(DEFAULT)
     if given.keys() & {"services", "counters"}:
         del default["services"], default["counters"]
@@ -194,7 +210,7 @@ def _convert(tree: dict[str, Any], source: str) -> Settings:
 
 
 def _override(tree: dict[str, Any], settings: Settings, where: tuple[str, ...], text: str) -> dict[str, Any]:
-    """Set one leaf of the tree, in place, to the text's value, of the type that the setting has now."""
+    """Set one leaf of `tree` in place: `text`, converted to the type of the setting's present value."""
     present: Any = settings
     branch = tree
     for name in where[:-1]:

@@ -1,4 +1,4 @@
-"""The data folder: held by one process at a time, with the secrets that an embedded clinic makes for itself."""
+"""The data folder: locked by one process at a time. It keeps the secrets that an embedded clinic generates."""
 
 import json
 import os
@@ -14,10 +14,10 @@ _SECRETS: Final = ("jwt_secret", "jwt_refresh_secret")
 
 
 def hold_folder(folder: Path) -> filelock.BaseFileLock:
-    """Take the data folder for this process alone, creating it when absent; release the lock to give it back.
+    """Lock the data folder for this process, and create it if it is missing. Release the lock to free the folder.
 
     Raises:
-        ConfigError: it cannot be written, or another MediQ has it.
+        ConfigError: the folder cannot be written, or another MediQ process uses it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -33,12 +33,12 @@ def hold_folder(folder: Path) -> filelock.BaseFileLock:
 
 
 def kept_secrets(folder: Path) -> dict[str, str]:
-    """The folder's own `jwt_secret` and `jwt_refresh_secret`, made at the first call.
+    """The `jwt_secret` and `jwt_refresh_secret` of this folder, generated at the first call.
 
-    The file is written whole or not at all, and readable by its owner alone.
+    `secrets.json` is written atomically, and only its owner can read it.
 
     Raises:
-        ConfigError: the file cannot be used.
+        ConfigError: `secrets.json` cannot be read or written.
     """
     file = folder / "secrets.json"
     try:

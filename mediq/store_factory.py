@@ -1,41 +1,31 @@
-"""Which stores a process's roles own, and where: on servers where the settings name them, else in the data folder."""
+"""Opens the stores that a process's roles need: on the servers that the settings name, else in the data folder."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mediq.actors.cards.job_store.sqlite import JobStore, SqliteJobStore
 from mediq.actors.queue.event_store.base import EventLog
 from mediq.actors.queue.event_store.sqlite import SqliteEventLog
 from mediq.config import Settings
-from mediq.messages.errors import Unavailable
 from mediq.runtime.supervisor import Child
-from mediq.startup_errors import reached
+from mediq.startup_errors import explain_refused, explain_unavailable
 from mediq.stores.database import migrate, open_database, ping
 
 
 def database_url(settings: Settings) -> str:
-    """The address of the users' database: the server's, or the file in the data folder."""
+    """SQLAlchemy's address of the users' database: the server's, or that of `users.db` in the data folder."""
     return settings.servers.database_url or f"sqlite+aiosqlite:///{settings.folder / 'users.db'}"
 
 
-@contextmanager
-def accepted(setting: str) -> Iterator[None]:
-    """Say which `setting` names the database server that refuses, such as a password; without one, errors pass."""
-    try:
-        yield
-    except DBAPIError as error:
-        if not setting or error.orig is None:
-            raise
-        raise Unavailable(f"The server that {setting} names refuses: {error.orig.args[-1]}") from error
-
-
 class Stores(Child):
-    """The stores of one process, as the first of its children. A store that no role needs is not there."""
+    """The stores of one process, as its first supervised child.
+
+    The attribute of a store that no role of the process needs is not set: `engine` belongs to the role `user`,
+    `event_log` to `queue`, `jobs` to `ocr`.
+    """
 
     engine: AsyncEngine
     event_log: EventLog
@@ -54,14 +44,18 @@ class Stores(Child):
             self.jobs = _jobs_at(redis) if redis else SqliteJobStore(settings.folder / "cards.db")
 
     async def start(self) -> None:
-        """Open them, and bring the database up to date."""
+        """Open the stores, and migrate the database to the present schema.
+
+        Raises:
+            Unavailable: a server does not answer or refuses; the message names the setting.
+        """
         try:
             servers = self._settings.servers
             if "user" in self._roles:
                 setting = "DATABASE_URL" if servers.database_url else ""
-                with reached(setting), accepted(setting):
+                with explain_unavailable(setting), explain_refused(setting):
                     await migrate(self.engine)
-            with reached("REDIS_URL" if servers.redis_url else ""):
+            with explain_unavailable("REDIS_URL" if servers.redis_url else ""):
                 if "queue" in self._roles:
                     await self.event_log.open()
                 if "ocr" in self._roles:
@@ -80,7 +74,7 @@ class Stores(Child):
         self._stopped.set()
 
     def questions(self) -> dict[str, Callable[[], Awaitable[object]]]:
-        """By name, what to await to learn whether a store answers."""
+        """By store name, a function whose call raises if the store does not answer."""
         found: dict[str, Callable[[], Awaitable[object]]] = {}
         if "user" in self._roles:
             found["database"] = partial(ping, self.engine)
@@ -100,14 +94,14 @@ class Stores(Child):
 
 
 def _event_log_at(url: str) -> EventLog:
-    """The queue's log on a Redis server, whose client takes a tenth of a start to import: only where one is named."""
+    """The event log on a Redis server. The import is here, since Redis' client takes a tenth of a start."""
     from mediq.actors.queue.event_store.redis import RedisEventLog
 
     return RedisEventLog(url)
 
 
 def _jobs_at(url: str) -> JobStore:
-    """The card jobs on a Redis server; imported as its event log."""
+    """The card jobs on a Redis server; imported here for the same reason."""
     from mediq.actors.cards.job_store.redis import RedisJobStore
 
     return RedisJobStore(url)

@@ -15,6 +15,7 @@ from mediq.actors.queue.event_store.sqlite import SqliteEventLog
 from mediq.actors.queue.rules import commands, queue
 from mediq.domain.clinic import DEFAULT, ClinicConfiguration, Counter, Service
 from mediq.domain.errors import DomainError
+from mediq.domain.roles import Role
 
 CONFIGURATION = ClinicConfiguration(
     name="Klinik Sehat Sentosa",
@@ -47,16 +48,23 @@ class Week:
     def __init__(self, seed: int) -> None:
         self.state = queue.EMPTY
         self.events: list[bytes] = []
-        self._rng = random.Random(seed)  # noqa: S311 - nothing secret
+        self._rng = random.Random(seed)
         self._order = itertools.count()
 
-    def tell(self, command: commands.Command) -> str | None:
-        """Carry out a command. Returns the id of its ticket, or None if the rules refuse it."""
+    def tell(self, at: datetime, command: commands.Command) -> str | None:
+        """Carry out a command at a time. Returns the id of its ticket, or None if the rules refuse it."""
+        given = commands.Given(
+            at=at,
+            actor="petugas",
+            role=Role.OPERATOR,
+            ticket_id=secrets.token_urlsafe(16),
+            token=secrets.token_urlsafe(16),
+        )
         try:
-            decision = queue.decide(self.state, command, DEFAULT.changed(self.state.configuration))
+            decision = queue.decide(self.state, command, given, DEFAULT.changed(self.state.configuration))
         except DomainError:
             return None
-        for recorded in decision.recorded(self.state.version, command):
+        for recorded in decision.recorded(self.state.version):
             self.state = queue.evolve(self.state, recorded)
             self.events.append(msgspec.msgpack.encode(recorded))
         return decision.ticket_id
@@ -64,7 +72,7 @@ class Week:
     def morning(self, begins: datetime, ends: datetime) -> None:
         """A morning at all counters. Patients who still wait at its end go on waiting."""
         for counter in CONFIGURATION.counters:
-            self.tell(commands.OpenCounter(at=begins, actor="petugas", counter=counter.id))
+            self.tell(begins, commands.OpenCounter(counter=counter.id))
         # A heap of (time, a number that keeps the order, what happens, to which counter, service or ticket).
         agenda = [(begins, next(self._order), "free", counter.id) for counter in CONFIGURATION.counters]
         agenda += [(at, next(self._order), "comes", service) for service, at in self._arrivals(begins, ends)]
@@ -83,19 +91,10 @@ class Week:
     def _happens(self, at: datetime, what: str, target: str) -> Iterator[tuple[datetime, str, str]]:
         rng = self._rng
         if what == "comes":
-            command = commands.AddPatient(
-                at=at,
-                actor="kios",
-                ticket_id=secrets.token_urlsafe(16),
-                token=secrets.token_urlsafe(16),
-                user_id=secrets.token_urlsafe(16),
-                service=target,
-                priority_reason=rng.choice(REASONS),
-                by_staff=True,
-            )
-            self.tell(command)
+            user_id, reason = secrets.token_urlsafe(16), rng.choice(REASONS)
+            self.tell(at, commands.AddPatient(user_id=user_id, service=target, priority_reason=reason))
         elif what == "free":
-            ticket = self.tell(commands.CallNext(at=at, actor="petugas", counter=target))
+            ticket = self.tell(at, commands.CallNext(counter=target))
             if ticket is None:
                 yield at + timedelta(seconds=20), "free", target
             elif rng.random() < NO_SHOW:
@@ -103,13 +102,13 @@ class Week:
             else:
                 yield at + timedelta(seconds=rng.uniform(15, 60)), "starts", ticket
         elif what == "starts":
-            self.tell(commands.Start(at=at, actor="petugas", ticket_id=target))
+            self.tell(at, commands.Start(id=target))
             _, minutes = PACE[self.state.tickets[target].service]
             yield at + timedelta(minutes=minutes * rng.lognormvariate(-0.1, 0.45)), "done", target
         else:
             counter = self.state.tickets[target].counter
             verb = commands.Skip if what == "missed" else commands.Complete
-            self.tell(verb(at=at, actor="petugas", ticket_id=target))
+            self.tell(at, verb(id=target))
             yield at + timedelta(seconds=rng.uniform(5, 40)), "free", str(counter)
 
 
@@ -119,7 +118,15 @@ async def write(folder: Path, now: datetime, seed: int = 7) -> str:
     local = now.astimezone(ZoneInfo(CONFIGURATION.timezone))
     today = local.replace(hour=0, minute=0, second=0, microsecond=0)
     first = today - timedelta(days=DAYS)
-    week.tell(commands.Configure(at=first, actor="administrator", configuration=CONFIGURATION))
+    week.tell(
+        first,
+        commands.Configure(
+            name=CONFIGURATION.name,
+            timezone=CONFIGURATION.timezone,
+            services=CONFIGURATION.services,
+            counters=CONFIGURATION.counters,
+        ),
+    )
     for day in range(DAYS):
         opens = first + timedelta(days=day) + OPENS
         week.morning(opens, opens + MORNING)

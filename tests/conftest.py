@@ -13,8 +13,8 @@ from tests.fixtures.servers import mariadb, mysql_url, rabbitmq, rabbitmq_url, r
 
 __all__ = [
     "admin",
-    "desk",
     "application",
+    "client",
     "mariadb",
     "mysql_url",
     "rabbitmq",
@@ -28,8 +28,8 @@ settings.register_profile("busy machines", deadline=None, suppress_health_check=
 settings.load_profile("busy machines")
 
 
-class _Together(LoadScopeScheduling):
-    """Shares the tests out among processes by file; those of a folder that share an application stay together, in order."""
+class _Together(LoadScopeScheduling):  # type: ignore[misc]
+    """Distributes tests among processes by file. Folders that share one application stay together, in order."""
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, _ = nodeid.partition("::")

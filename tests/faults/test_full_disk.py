@@ -1,4 +1,4 @@
-"""A full disk: the caller is told, nothing is half written, and when there is room again the same application goes on."""
+"""A full disk: the caller gets an error, nothing is half written, and the same process goes on once there is room."""
 
 import asyncio
 import resource

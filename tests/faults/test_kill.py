@@ -52,7 +52,7 @@ async def test_kills_at_any_moment_lose_nothing_that_was_answered(application: A
             after = book.answers + rng.randint(3, 60)
             clerks = [asyncio.create_task(_clerk(admin, book, counter, cut)) for counter in ("1", "2", "", "")]
             assert len(clerks) == CLERKS
-            await _until(lambda after=after: book.answers >= after, clerks)  # type: ignore[misc]
+            await _until(lambda after=after: book.answers >= after, clerks)
             # Somewhere within the writes that are now under way.
             await asyncio.sleep(rng.uniform(0, 0.02))
             application.kill()

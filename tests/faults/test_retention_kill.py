@@ -1,4 +1,4 @@
-"""An application killed while it tidies up at its start, after a day that nobody closed and weeks that are to be forgotten."""
+"""A kill during the start's clean-up, after a day that nobody closed and with weeks of events past their retention."""
 
 import sqlite3
 import subprocess

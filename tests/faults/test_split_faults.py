@@ -1,4 +1,4 @@
-"""What breaks behind a split application's gateways while patients and calls go on: nothing is lost, and nobody mends it.
+"""Faults behind a split application's gateways under load: nothing is lost, and it recovers without help.
 
 How long a server stays away is MEDIQ_FAULT_SECONDS, how often each fault happens MEDIQ_FAULT_ROUNDS; what was measured
 is appended to the file MEDIQ_FAULT_REPORT, a JSON object a line. docs/faults.md is written from it.
@@ -105,7 +105,7 @@ async def _endure(
     away: float,
     gateway_dies: bool = False,
 ) -> Stream:
-    """Let `harm` happen to an application at work, `mend` it after so many seconds, and see how the application comes through."""
+    """Do `harm` to an application under load, `mend` it `away` seconds later, and check that it recovers."""
     async with _flowing(split, client) as stream:
         for _ in range(ROUNDS):
             stream.opened.clear()

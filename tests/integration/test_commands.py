@@ -1,4 +1,4 @@
-"""What `python -m mediq` does besides running the application."""
+"""The commands of `python -m mediq` besides running: scan, admin create, check, backup, restore."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_help(folder: Path) -> None:
+def test_help_names_every_option_and_command(folder: Path) -> None:
     shown = mediq("--help", folder=folder)
     assert shown.returncode == 0
     for word in ("--role", "--config", "--port", "scan", "admin", "check", "backup", "restore"):
@@ -56,7 +56,7 @@ class TestScan:
             assert each["reason"]
         assert not folder.exists(), "scanning keeps nothing"
 
-    def test_text_and_a_file_that_is_not_there(self, tmp_path: Path, folder: Path) -> None:
+    def test_text_output_and_a_missing_file(self, tmp_path: Path, folder: Path) -> None:
         (tmp_path / "kartu.jpg").write_bytes(card(CLEAN[0]))
         scanned = mediq("scan", "tidak-ada.jpg", "kartu.jpg", folder=folder)
         assert scanned.returncode == 1
@@ -67,7 +67,7 @@ class TestScan:
 
 
 class TestAdmin:
-    def test_before_the_first_start_and_after(self, folder: Path) -> None:
+    def test_an_administrator_is_made_once(self, folder: Path) -> None:
         made = mediq("admin", "create", "a@klinik.example", "--password-stdin", folder=folder, stdin=f"{ADMIN[1]}\n")
         assert made.returncode == 0, made.stderr
         assert ADMIN[1] not in made.stdout + made.stderr
@@ -80,7 +80,7 @@ class TestAdmin:
         assert len(again.stderr.splitlines()) == 1
 
     @pytest.mark.parametrize(("email", "password"), [("no-address", ADMIN[1]), ("a@klinik.example", "pendek")])
-    def test_what_is_no_address_or_password(self, folder: Path, email: str, password: str) -> None:
+    def test_a_bad_address_or_password_is_refused(self, folder: Path, email: str, password: str) -> None:
         refused = mediq("admin", "create", email, "--password-stdin", folder=folder, stdin=password)
         assert (refused.returncode, refused.stdout) == (2, "")
         assert len(refused.stderr.splitlines()) == 1
@@ -88,7 +88,7 @@ class TestAdmin:
         assert not (folder / "users.db").exists()
 
 
-def test_check(folder: Path) -> None:
+def test_check_reports_folder_database_and_card_reader(folder: Path) -> None:
     checked = mediq("check", folder=folder)
     assert checked.returncode == 0, checked.stderr
     for word in ("data folder", "database", "card reader", "1 services, 2 counters"):
@@ -141,7 +141,7 @@ async def test_backup_while_running_and_restore_elsewhere(tmp_path: Path) -> Non
         assert new.stop() == 0
 
 
-def test_what_is_no_backup(tmp_path: Path, folder: Path) -> None:
+def test_a_file_that_is_no_backup_is_refused(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "text.tar.gz").write_text("not an archive")
     with tarfile.open(tmp_path / "other.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "text.tar.gz", "../../etc/passwd")

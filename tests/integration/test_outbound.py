@@ -1,4 +1,4 @@
-"""Nothing leaves the clinic: reading a card keeps no record for anybody outside, and asks nobody outside."""
+"""Nothing leaves the clinic: reading a card leaves no record that a library could send to its maker."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_reading_a_card_leaves_nothing_behind_for_anyone(tmp_path: Path) -> None:
-    """Libraries that report their use keep a store in the home folder to send it from."""
+    """Libraries that report their use collect the reports in the home folder first."""
     home = tmp_path / "home"
     home.mkdir()
     card = tmp_path / "card.jpg"

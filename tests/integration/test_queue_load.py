@@ -32,7 +32,7 @@ TWO_QUEUE_PROCESSES = "two queue processes on Redis"
 
 
 class Clinic(NamedTuple):
-    """The process to ask, of an application with an administrator and a counter for each of `COUNTERS`; its patients' ids."""
+    """An application with an administrator and a counter for each of `COUNTERS`; its gateway and its patients' ids."""
 
     gateway: Application
     patients: list[str]

@@ -1,4 +1,4 @@
-"""Settings that MediQ cannot start with: one sentence on the terminal, exit status 2, no traceback, nothing begun."""
+"""Settings that MediQ cannot start with: one sentence on the terminal, exit status 2, no traceback, no data folder."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ from tests.fixtures.ports import free_port
 
 
 def one_sentence(text: str) -> str:
-    """What a refused start wrote to standard error, seen to be one line without a traceback."""
+    """The single line that a refused start wrote to standard error."""
     lines = text.splitlines()
     assert len(lines) == 1, text
     assert lines[0].startswith("mediq: "), text
@@ -21,7 +21,7 @@ def one_sentence(text: str) -> str:
     return lines[0]
 
 
-def test_a_config_file_with_an_unknown_key(tmp_path: Path) -> None:
+def test_an_unknown_key_in_the_config_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("[http]\nprot = 3001\n")
     refused = mediq("--role", "all", folder=tmp_path / "data")
     assert (refused.returncode, refused.stdout) == (2, "")
@@ -31,14 +31,14 @@ def test_a_config_file_with_an_unknown_key(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_a_config_file_with_a_bad_value(tmp_path: Path) -> None:
+def test_a_bad_value_in_the_config_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('[http]\nport = "3001"\n')
     refused = mediq("--role", "all", folder=tmp_path / "data")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "http.port" in one_sentence(refused.stderr)
 
 
-def test_a_bad_value_in_the_environment(tmp_path: Path) -> None:
+def test_a_bad_value_in_the_environment_is_refused(tmp_path: Path) -> None:
     refused = mediq("--role", "all", folder=tmp_path / "data", environ={"PORT": "eighty"})
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "PORT" in one_sentence(refused.stderr)
@@ -56,7 +56,7 @@ def test_a_bad_value_in_the_environment(tmp_path: Path) -> None:
     ],
     ids=["role", "split-role", "no-such-file", "port", "secret", "server"],
 )
-def test_what_it_cannot_run_with(
+def test_an_impossible_setting_or_argument_is_refused_by_name(
     tmp_path: Path, arguments: tuple[str, ...], environ: dict[str, str], named: str
 ) -> None:
     refused = mediq(*arguments, folder=tmp_path / "data", environ=environ)
@@ -64,7 +64,7 @@ def test_what_it_cannot_run_with(
     assert named in one_sentence(refused.stderr)
 
 
-def test_a_data_folder_that_cannot_be(tmp_path: Path) -> None:
+def test_a_data_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
     refused = mediq("--port", str(free_port()), folder=tmp_path / "data")
     assert refused.returncode == 2
@@ -72,7 +72,7 @@ def test_a_data_folder_that_cannot_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["users.db", "cards.db", "secrets.json"])
-def test_a_data_folder_with_something_else_in_it(tmp_path: Path, name: str) -> None:
+def test_a_data_folder_with_foreign_files_is_refused_and_left_as_it_is(tmp_path: Path, name: str) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / name).write_text("this is a diary, and no database" * 100)
     refused = mediq("--port", str(free_port()), folder=tmp_path / "data")
@@ -84,11 +84,11 @@ def test_a_data_folder_with_something_else_in_it(tmp_path: Path, name: str) -> N
 def test_an_embedded_application_imports_no_client_of_a_server(tmp_path: Path) -> None:
     with running(tmp_path, environ={"PYTHONPROFILEIMPORTTIME": "1"}) as application:
         imported = set(re.findall(r"^import time: .*\| +(\w+)", application.log, re.MULTILINE))
-    assert "sqlalchemy" in imported, "what it does need"
+    assert "sqlalchemy" in imported, "the database is in use"
     assert not imported & {"redis", "aio_pika", "aiomysql"}
 
 
-def test_no_role_imports_what_only_others_need() -> None:
+def test_the_composition_root_imports_no_library_of_a_single_role() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", "import sys, mediq.app; print(*sys.modules)"],
         env=environment(Path("nowhere")),
@@ -100,19 +100,20 @@ def test_no_role_imports_what_only_others_need() -> None:
     assert not {"sqlalchemy", "redis", "aio_pika", "jinja2", "limits", "cv2"}.intersection(loaded.stdout.split())
 
 
-class TestBesideARunningHouse:
+class TestBesideARunningApplication:
     @pytest.fixture(scope="class")
-    def application(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    @classmethod
+    def application(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
         with running(tmp_path_factory.mktemp("first")) as application:
             yield application
 
-    def test_a_second_process_on_the_same_data_folder(self, application: Application) -> None:
+    def test_a_second_process_on_the_same_data_folder_is_refused(self, application: Application) -> None:
         for arguments in (("--port", str(free_port())), ("restore", "x.tar.gz")):
             refused = mediq(*arguments, folder=application.folder)
             assert (refused.returncode, refused.stdout) == (2, ""), arguments
             assert str(application.folder) in one_sentence(refused.stderr)
 
-    def test_a_port_that_is_taken(self, application: Application, tmp_path: Path) -> None:
+    def test_a_port_in_use_ends_the_start_with_a_sentence(self, application: Application, tmp_path: Path) -> None:
         (tmp_path / "config.toml").write_text(f'{CLINIC}\n[http]\nhost = "127.0.0.1"\n')
         refused = mediq("--port", str(application.port), folder=tmp_path / "data")
         assert refused.returncode not in (0, None)

@@ -1,4 +1,4 @@
-"""The files that put MediQ on servers, held against the program they start: names, ports, promises; no Docker."""
+"""The deployment files agree with the program: names, ports, settings, metrics. No Docker is needed."""
 
 import json
 import re
@@ -33,10 +33,11 @@ DASHBOARD = json.loads((DEPLOY / "grafana/dashboards/mediq.json").read_text("utf
 PROMETHEUS = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text("utf-8"))
 ALERTS = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text("utf-8"))
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
+RELEASE = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text("utf-8"))
 
 
 def environment_of(service: str) -> dict[str, str]:
-    """What a service's container gets, with every required variable filled in."""
+    """The environment of a service's container, with every required variable filled in."""
     fill = lambda found: found[3] if found[2] == ":-" else f"{found[1].lower()}-of-at-least-32-bytes-length"  # noqa: E731
     return {
         name: re.sub(r"\$\{([A-Z_]+)(:[?-])([^}]*)\}", fill, value)
@@ -83,7 +84,7 @@ def test_every_role_has_a_service_with_exactly_the_settings_that_it_needs(monkey
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
-def test_a_container_can_do_no_more_than_it_must(name: str) -> None:
+def test_a_container_has_no_privileges(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -120,7 +121,7 @@ def test_a_stop_waits_longer_than_the_drain_may_take() -> None:
         assert SERVICES[role]["stop_signal"] == "SIGTERM"
 
 
-def test_what_is_mounted_is_there() -> None:
+def test_every_mounted_file_exists() -> None:
     for service in SERVICES.values():
         for mount in service.get("volumes", []):
             source, target, *mode = mount.split(":")
@@ -141,7 +142,7 @@ def test_roles_write_to_memory_and_servers_to_named_volumes() -> None:
         assert f"{name}:{folder}" in SERVICES[name]["volumes"]
 
 
-def test_what_is_answered_is_on_the_disk_of_every_server() -> None:
+def test_every_server_flushes_before_it_confirms() -> None:
     redis = dict(
         line.split(maxsplit=1)
         for line in (DEPLOY / "redis/redis.conf").read_text("utf-8").splitlines()
@@ -158,7 +159,7 @@ def test_what_is_answered_is_on_the_disk_of_every_server() -> None:
 # The image
 
 
-def test_the_image_runs_as_nobody_special_and_stops_in_order() -> None:
+def test_the_image_runs_as_an_unprivileged_user_and_gets_signals() -> None:
     assert re.search(r"^USER 10001:10001$", LAST_STAGE, re.MULTILINE)
     assert re.search(r"^STOPSIGNAL SIGTERM$", LAST_STAGE, re.MULTILINE)
     for word in ("ENTRYPOINT", "CMD"):
@@ -174,7 +175,7 @@ def test_the_image_runs_as_nobody_special_and_stops_in_order() -> None:
             assert "uid=10001,gid=10001" in mount
 
 
-def test_the_image_gets_what_it_copies_and_nothing_more() -> None:
+def test_the_build_context_holds_only_copied_files() -> None:
     lines = (ROOT / ".dockerignore").read_text("utf-8").split()
     copied = {
         source
@@ -187,13 +188,23 @@ def test_the_image_gets_what_it_copies_and_nothing_more() -> None:
         assert (ROOT / source).exists(), source
 
 
-def test_the_image_carries_this_version_and_a_python_that_it_takes() -> None:
+def test_the_image_carries_a_python_that_mediq_takes() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert ("MEDIQ_VERSION", ":-", project["version"]) in VARIABLES
-    assert f"mediq:{project['version']} " in (ROOT / ".github/workflows/ci.yml").read_text("utf-8")
     base = re.search(r"^ARG BASE=python:(\d\.\d+)-slim-bookworm$", DOCKERFILE, re.MULTILINE)
     assert base is not None
     assert project["requires-python"] == f">={base[1]}"
+
+
+def test_image_and_workflow_install_the_locked_libraries() -> None:
+    assert "--require-hashes -r requirements.lock" in DOCKERFILE
+    assert "--require-hashes" in (ROOT / "scripts/setup").read_text("utf-8")
+    audit = " ".join(step.get("run", "") for step in WORKFLOW["jobs"]["audit"]["steps"])
+    assert "--requirement requirements.lock" in audit
+
+
+def test_the_image_that_is_built_without_a_version_is_the_one_that_is_checked() -> None:
+    [default] = [text for name, _, text in VARIABLES if name == "MEDIQ_VERSION"]
+    assert f"mediq:{default} " in (ROOT / ".github/workflows/ci.yml").read_text("utf-8")
 
 
 class _Ready(BaseHTTPRequestHandler):
@@ -228,7 +239,7 @@ def test_a_container_is_healthy_while_mediq_is_ready(
     assert run.returncode == status
 
 
-def test_a_container_where_nothing_listens_is_not_healthy(server: HTTPServer) -> None:
+def test_a_container_without_a_listener_is_unhealthy(server: HTTPServer) -> None:
     port = server.server_port
     server.socket.close()
     run = subprocess.run(
@@ -242,18 +253,18 @@ def test_a_container_where_nothing_listens_is_not_healthy(server: HTTPServer) ->
     assert b"/ready" in run.stderr
 
 
-# Watching
+# Monitoring
 
 
 def known_series() -> dict[str, set[str]]:
-    """Every series that MediQ's own metrics give, with its labels."""
+    """Every time series of MediQ's own metrics, with its labels."""
     own = [value for value in vars(metrics).values() if hasattr(value, "_labelnames")]
     assert own
     suffixes = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("_total",), "gauge": ("",)}
-    told = [(metric._name, metric._type, metric._labelnames) for metric in own]
+    found = [(metric._name, metric._type, metric._labelnames) for metric in own]
     return {
         name + suffix: {*labels, *(["le"] if suffix == "_bucket" else [])}
-        for name, kind, labels in told
+        for name, kind, labels in found
         for suffix in suffixes[kind]
     }
 
@@ -263,7 +274,7 @@ def expressions() -> list[str]:
 
 
 @pytest.mark.parametrize("expression", [*expressions(), *(rule["expr"] for rule in ALERTS["groups"][0]["rules"])])
-def test_an_expression_names_only_what_mediq_tells(expression: str) -> None:
+def test_an_expression_uses_only_series_and_labels_of_mediq(expression: str) -> None:
     series = known_series()
     names = re.findall(r"\b(?:mediq_\w+|up)\b", expression)
     assert names
@@ -284,14 +295,14 @@ def test_the_dashboard_shows_every_metric() -> None:
             assert name in shown or name.replace("_count", "_bucket") in shown, name
 
 
-def test_the_names_are_those_that_are_registered() -> None:
+def test_the_series_are_registered_under_these_names() -> None:
     registered = {sample.name for metric in REGISTRY.collect() for sample in metric.samples} | {
         name for names in REGISTRY._collector_to_names.values() for name in names
     }
     assert set(known_series()) <= registered
 
 
-def test_panels_have_ids_of_their_own_and_the_provisioned_source() -> None:
+def test_panels_have_unique_ids_and_the_provisioned_source() -> None:
     source = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/prometheus.yaml").read_text("utf-8"))
     uid = source["datasources"][0]["uid"]
     ids = [panel["id"] for panel in DASHBOARD["panels"]]
@@ -304,7 +315,7 @@ def test_panels_have_ids_of_their_own_and_the_provisioned_source() -> None:
     assert f"./grafana/dashboards:{folder}:ro" in SERVICES["grafana"]["volumes"]
 
 
-def test_prometheus_asks_every_role_at_its_port() -> None:
+def test_prometheus_scrapes_every_role_at_its_port() -> None:
     (job,) = PROMETHEUS["scrape_configs"]
     asked = {found["names"][0]: found["port"] for found in job["dns_sd_configs"]}
     assert asked == PORTS
@@ -316,7 +327,7 @@ def test_prometheus_asks_every_role_at_its_port() -> None:
 # Continuous integration
 
 
-def test_the_workflow_runs_what_the_readme_says_and_may_only_read() -> None:
+def test_the_workflow_runs_the_readmes_test_command_and_may_only_read() -> None:
     assert WORKFLOW["permissions"] == {"contents": "read"}
     runs = {name: [step.get("run", "") for step in job["steps"]] for name, job in WORKFLOW["jobs"].items()}
     assert ".ci/run" in runs["test"]
@@ -324,3 +335,17 @@ def test_the_workflow_runs_what_the_readme_says_and_may_only_read() -> None:
     assert "make test" in (ROOT / ".ci/run").read_text("utf-8")
     assert WORKFLOW["jobs"]["test"]["container"]["image"] == "debian:12"
     assert all("timeout-minutes" in job for job in WORKFLOW["jobs"].values())
+
+
+def test_unit_tests_run_on_every_python_from_the_oldest_that_mediq_takes() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    versions = WORKFLOW["jobs"]["unit"]["strategy"]["matrix"]["python"]
+    assert project["requires-python"] == f">={versions[0]}"
+    assert versions == [f"3.{minor}" for minor in range(11, 11 + len(versions))]
+    assert any("make unit" in step.get("run", "") for step in WORKFLOW["jobs"]["unit"]["steps"])
+
+
+def test_a_release_is_built_of_a_tested_commit_alone() -> None:
+    assert RELEASE["permissions"] == {"contents": "read"}
+    assert RELEASE["jobs"]["ci"]["uses"] == "./.github/workflows/ci.yml"
+    assert RELEASE["jobs"]["release"]["needs"] == "ci"

@@ -1,4 +1,4 @@
-"""MediQ is given away under MIT: what it stands on must not ask for more than its name being told."""
+"""MediQ is under the MIT licence, so every library that it needs must have a permissive licence."""
 
 import re
 from importlib import metadata
@@ -10,7 +10,7 @@ BINDING = re.compile(r"(?<!L)GPL|(?<!Lesser )General Public|Affero|SSPL|Commons 
 
 
 def licences() -> dict[str, str]:
-    """What every distribution that MediQ needs to run says of its licence."""
+    """The licence of every distribution that MediQ needs to run, as its metadata give it."""
     found: dict[str, str] = {}
     wanted = ["mediq"]
     while wanted:
@@ -26,7 +26,7 @@ def licences() -> dict[str, str]:
     return found
 
 
-def test_every_dependency_may_be_given_away_with_it() -> None:
+def test_every_dependency_has_a_permissive_licence() -> None:
     found = licences()
     assert len(found) > 30
     assert {name: licence for name, licence in found.items() if BINDING.search(licence)} == {}

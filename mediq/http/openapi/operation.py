@@ -148,8 +148,9 @@ def _object(properties: dict[str, Schema], required: list[str]) -> Schema:
 
 
 def _summary(message: type) -> dict[str, str]:
-    """Summary and description from the docstring of a message."""
-    summary, _, rest = (inspect.getdoc(message) or "").partition("\n\n")
+    """Summary and description from a message's docstring, or its pattern where `python -OO` has stripped docstrings."""
+    text = inspect.cleandoc(message.__doc__) if message.__doc__ else spec_of(message).pattern
+    summary, _, rest = text.partition("\n\n")
     summary = " ".join(summary.split())
     return {"summary": summary} | ({"description": rest} if rest else {})
 
