@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
+from rapidfuzz.distance import Levenshtein
 
 from mediq.ocr_engine.text.rows import Row
 
@@ -68,8 +69,6 @@ def label_of(read: str) -> Label | None:
             wanted = spelling.translate(_SHAPES)
             start = text[: len(wanted) + 4]
             allowed = next(share for length, share in _ALLOWED if len(wanted) <= length)
-            if missing(start, wanted) / len(wanted) > allowed:
-                continue
             errors, used = prefix_distance(start, wanted)
             cost = errors / len(wanted)
             if cost > allowed or used == 0:
@@ -89,34 +88,11 @@ def _after_marks(read: str, end: int) -> int:
     return end
 
 
-def missing(text: str, wanted: str) -> int:
-    """How many letters of `wanted` occur nowhere in `text`: their distance is no less, and this is soon counted."""
-    return sum(char not in text for char in wanted)
-
-
 def prefix_distance(text: str, wanted: str) -> tuple[int, int]:
     """The fewest edits that turn some prefix of `text` into `wanted`, and the length of that prefix."""
-    before = list(range(len(wanted) + 1))
-    best, used = before[-1], 0
-    for place, char in enumerate(text, start=1):
-        now = [place]
-        for index, other in enumerate(wanted, start=1):
-            now.append(min(before[index] + 1, now[-1] + 1, before[index - 1] + (char != other)))
-        before = now
-        if before[-1] < best or (before[-1] == best and place == len(wanted)):
-            best, used = before[-1], place
+    best, used = len(wanted), 0
+    for length in range(1, len(text) + 1):
+        edits = Levenshtein.distance(text[:length], wanted)
+        if edits < best or (edits == best and length == len(wanted)):
+            best, used = edits, length
     return best, used
-
-
-def distance(text: str, wanted: str, *, most: int | None = None) -> int:
-    """The fewest insertions, deletions and replacements between two texts (Levenshtein); if they are more than `most`,
-    some number beyond that."""
-    before = list(range(len(wanted) + 1))
-    for place, char in enumerate(text, start=1):
-        now = [place]
-        for index, other in enumerate(wanted, start=1):
-            now.append(min(before[index] + 1, now[-1] + 1, before[index - 1] + (char != other)))
-        if most is not None and min(now) > most:
-            return most + 1
-        before = now
-    return before[-1]

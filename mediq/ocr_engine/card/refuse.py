@@ -4,13 +4,14 @@ import math
 import re
 
 import numpy as np
+from rapidfuzz.distance import Levenshtein
 
 from mediq.domain.card import Refusal
 from mediq.domain.nik import InvalidNik, parse
 from mediq.ocr_engine.card.cards import Card, rows_of
 from mediq.ocr_engine.card.fiducials import anchors_of
 from mediq.ocr_engine.card.frame import PLACES, WIDTH, Frame
-from mediq.ocr_engine.card.labels import distance, find_label
+from mediq.ocr_engine.card.labels import find_label
 from mediq.ocr_engine.card.locate import Found
 from mediq.ocr_engine.image import quality
 from mediq.ocr_engine.image.picture import Picture
@@ -105,7 +106,7 @@ def _nik_names_province(rows: list[Row]) -> bool:
             province = re.sub(r"[^A-Z]", "", parse(re.sub(r"\D", "", row.text)).province)
         except InvalidNik:
             continue
-        if any(distance(_letters(other), f"PROVINSI{province}", most=_MISREAD) <= _MISREAD for other in rows):
+        if any(Levenshtein.distance(_letters(other), f"PROVINSI{province}") <= _MISREAD for other in rows):
             return True
     return False
 

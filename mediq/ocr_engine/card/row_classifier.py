@@ -2,7 +2,8 @@
 
 import re
 
-from mediq.ocr_engine.card.labels import distance, missing
+from rapidfuzz.distance import Levenshtein
+
 from mediq.ocr_engine.text.vocabulary import EXPIRY_FOR_LIFE, MARRIAGE, OCCUPATION, RELIGION, SEX
 
 _WORDS: dict[str, tuple[str, ...]] = {
@@ -31,7 +32,6 @@ def telling(text: str) -> str | None:
         for word in words:
             bare = "".join(c for c in word if c.isalpha())
             room = len(bare) // 6
-            like = len(bare) >= 3 and abs(len(bare) - len(letters)) <= room and missing(letters, bare) <= room
-            if like and distance(letters, bare, most=room) <= room:
+            if len(bare) >= 3 and Levenshtein.distance(letters, bare, score_cutoff=room) <= room:
                 return name
     return None

@@ -4,8 +4,9 @@ import itertools
 import math
 import re
 
+from rapidfuzz.distance import Levenshtein
+
 from mediq.domain.card import parse_date
-from mediq.ocr_engine.card.labels import distance
 from mediq.ocr_engine.card.layout import Piece
 from mediq.ocr_engine.fields.read_text import Evidence, bare, evidence_of, read_text, tidy, weaker
 from mediq.ocr_engine.fields.value import Value
@@ -75,7 +76,7 @@ def read_expiry(pieces: list[Piece], alphabet: Alphabet) -> Value:
     """A date, or SEUMUR HIDUP."""
     near = [piece for piece in pieces if piece.left < 260]
     letters = read_text(near, alphabet, Kind.LETTERS)
-    errors = distance(re.sub(r"[^A-Z]", "", letters.text), bare(EXPIRY_FOR_LIFE))
+    errors = Levenshtein.distance(re.sub(r"[^A-Z]", "", letters.text), bare(EXPIRY_FOR_LIFE))
     if errors <= 5:
         evidence = letters.evidence if errors == 0 else weaker(letters.evidence, 1 - 0.05 * errors)
         return Value(EXPIRY_FOR_LIFE, evidence, True, tuple(pieces))

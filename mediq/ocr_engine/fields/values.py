@@ -3,7 +3,8 @@
 import math
 import re
 
-from mediq.ocr_engine.card.labels import distance
+from rapidfuzz.distance import Levenshtein
+
 from mediq.ocr_engine.card.layout import Piece
 from mediq.ocr_engine.fields.formats import read_blood, read_expiry, read_nik, read_rt_rw
 from mediq.ocr_engine.fields.read_text import bare, letters_alone, read_text, weaker
@@ -79,7 +80,7 @@ def _titled(text: str) -> str:
     """The first word of the title's second line put right: it is one of three, and often glued to the name."""
     first, _, rest = text.partition(" ")
     for word, room in (("KABUPATEN", 2), ("JAKARTA", 1)):
-        if rest and distance(first, word) <= room:
+        if rest and Levenshtein.distance(first, word) <= room:
             return f"{word} {rest}"
     for word in ("KABUPATEN", "JAKARTA", "KOTA"):
         if text.startswith(word):
@@ -104,9 +105,9 @@ def _listed(name: str, pieces: list[Piece], alphabet: Alphabet) -> Value:
     if not letters:
         dash = "-" if "-" in read.text and name == "pekerjaan" else ""
         return Value(dash, read.evidence, None, tuple(pieces))
-    if name == "kewarganegaraan" and len(letters) <= 4 and distance(letters, "WNI") <= 2 and letters != "WNA":
+    if name == "kewarganegaraan" and len(letters) <= 4 and Levenshtein.distance(letters, "WNI") <= 2 and letters != "WNA":
         # Nearly every card says WNI, and no country's name is as short.
-        errors = distance(letters, "WNI")
+        errors = Levenshtein.distance(letters, "WNI")
         evidence = weaker(read.evidence, 1 - 0.2 * errors) if errors else letters_alone(read)
         return Value("WNI", evidence, True, tuple(pieces))
     listed = _BY_LETTERS[name].get(letters)
@@ -115,8 +116,8 @@ def _listed(name: str, pieces: list[Piece], alphabet: Alphabet) -> Value:
         # unless letters of another word may have been missed there.
         evidence = read.evidence if letters in _PARTS[name] else letters_alone(read)
         return Value(listed, evidence, True, tuple(pieces))
-    words = sorted(CLOSED[name], key=lambda word: distance(letters, bare(word)))[:6]
-    nearest = distance(letters, bare(words[0]))
+    words = sorted(CLOSED[name], key=lambda word: Levenshtein.distance(letters, bare(word)))[:6]
+    nearest = Levenshtein.distance(letters, bare(words[0]))
     open_ended = name in OPEN_ENDED
     if nearest > max(1, round(len(bare(words[0])) * (0.3 if open_ended else 0.5))):
         beside = _beside_other_print(name, letters)
@@ -148,7 +149,7 @@ def _likeliest(words: list[str], pieces: list[Piece], alphabet: Alphabet, letter
 
 def _fit(word: str, pieces: list[Piece], alphabet: Alphabet, letters: str) -> float:
     """How well rows read a word: the likelihood of its path, or its distance where it runs over several pieces."""
-    apart = 2.0 * distance(letters, bare(word))
+    apart = 2.0 * Levenshtein.distance(letters, bare(word))
     if len(pieces) == 1:
         steps = alphabet.view(pieces[0].row.steps, Kind.LETTERS)
         found = log_likelihood(steps, [alphabet.index[c] for c in word if c in alphabet.index])

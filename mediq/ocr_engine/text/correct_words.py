@@ -6,7 +6,8 @@ choice is between what the row itself may read: a common word must be nearly as 
 
 import re
 
-from mediq.ocr_engine.card.labels import distance
+from rapidfuzz.distance import Levenshtein
+
 from mediq.ocr_engine.image.picture import Floats
 from mediq.ocr_engine.text.alphabet import Alphabet
 from mediq.ocr_engine.text.ctc import Glyph, log_likelihood, text_of
@@ -77,11 +78,8 @@ def _common(word: list[Glyph], steps: Floats, alphabet: Alphabet, words: frozens
     best, least = "", _LEAD
     shape = _UPRIGHT.sub("U", text)
     room = 1 if len(text) < 5 else 2 if len(text) < 9 else 3
-    letters = set(text)
     for other in words:
-        if abs(len(other) - len(text)) > room or len(set(other) - letters) > room:
-            continue
-        apart = distance(text, other, most=room)
+        apart = Levenshtein.distance(text, other, score_cutoff=room)
         if apart > room:
             continue
         loss = now - log_likelihood(steps, [alphabet.index[char] for char in other])
