@@ -1,4 +1,4 @@
-"""Values that can stand in one row only, and so tell which row it is where its label cannot be read."""
+"""Row classifier: tells the row of a card from its value, for values that only one row can hold."""
 
 import re
 
@@ -6,7 +6,7 @@ from rapidfuzz.distance import Levenshtein
 
 from mediq.ocr_engine.text.vocabulary import EXPIRY_FOR_LIFE, MARRIAGE, OCCUPATION, RELIGION, SEX
 
-_WORDS: dict[str, tuple[str, ...]] = {
+_VALUES: dict[str, tuple[str, ...]] = {
     "jenis_kelamin": SEX,
     "agama": RELIGION,
     "status_perkawinan": MARRIAGE,
@@ -14,24 +14,30 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "berlaku_hingga": (EXPIRY_FOR_LIFE,),
     "pekerjaan": OCCUPATION,
 }
+_LEAST_LETTERS = 3
 _DATE = r"\d{2}-\d{2}-\d{4}\W*$"
 
 
-def telling(text: str) -> str | None:
-    """The label whose value a text must be, if it can be no other's."""
+def classify_row(text: str) -> str | None:
+    """The label of the only row that can hold this value; None if several rows can."""
     if re.search(r"[A-Za-z]{3}\W{1,3}" + _DATE, text):
         return "lahir"
     if re.match(r"\W*" + _DATE, text):
         return "berlaku_hingga"
     if re.match(r"\W*\d{3}\s?/\s?\d{3}\W*$", text):
         return "rt_rw"
-    letters = "".join(c for c in text.upper() if c.isalpha())
-    if len(letters) < 3:
+    letters = _letters(text.upper())
+    if len(letters) < _LEAST_LETTERS:
         return None
-    for name, words in _WORDS.items():
-        for word in words:
-            bare = "".join(c for c in word if c.isalpha())
-            room = len(bare) // 6
-            if len(bare) >= 3 and Levenshtein.distance(letters, bare, score_cutoff=room) <= room:
-                return name
+    for name, values in _VALUES.items():
+        for value in map(_letters, values):
+            most_edits = len(value) // 6
+            if len(value) >= _LEAST_LETTERS:
+                edits = Levenshtein.distance(letters, value, score_cutoff=most_edits)
+                if edits <= most_edits:
+                    return name
     return None
+
+
+def _letters(text: str) -> str:
+    return "".join(c for c in text if c.isalpha())
