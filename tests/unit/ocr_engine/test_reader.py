@@ -105,9 +105,7 @@ def test_what_a_cut_off_card_still_shows_is_read_with_a_warning(
 
 
 @pytest.mark.parametrize("edges", [(0.24, 0, 1, 1), (0, 0.27, 1, 1), (0, 0, 0.45, 1)])
-def test_a_card_with_its_nik_cut_off_is_refused(
-    reader: CardReader, edges: tuple[float, float, float, float]
-) -> None:
+def test_a_card_with_its_nik_cut_off_is_refused(reader: CardReader, edges: tuple[float, float, float, float]) -> None:
     reading = reader.read(cut(*edges))
     assert reading.reason is Refusal.CUT_OFF
     assert reading.fields == {}

@@ -8,7 +8,6 @@ from mediq.ocr_engine.card.find_cards import find_cards
 from mediq.ocr_engine.card.fit_frame import fit_frame
 from mediq.ocr_engine.card.frame import CORNERS, LABEL_ORDER, LABEL_POSITIONS, PITCH, Fiducial
 
-
 Corners = list[tuple[float, float]]
 
 
