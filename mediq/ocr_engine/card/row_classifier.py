@@ -6,15 +6,25 @@ from rapidfuzz.distance import Levenshtein
 
 from mediq.ocr_engine.text.vocabulary import EXPIRY_FOR_LIFE, MARRIAGE, OCCUPATION, RELIGION, SEX
 
-_VALUES: dict[str, tuple[str, ...]] = {
-    "jenis_kelamin": SEX,
-    "agama": RELIGION,
-    "status_perkawinan": MARRIAGE,
-    "kewarganegaraan": ("WNI", "WNA"),
-    "berlaku_hingga": (EXPIRY_FOR_LIFE,),
-    "pekerjaan": OCCUPATION,
-}
 _LEAST_LETTERS = 3
+
+
+def _letters(text: str) -> str:
+    return "".join(c for c in text if c.isalpha())
+
+
+_VALUES: dict[str, tuple[str, ...]] = {
+    label: tuple(letters for letters in map(_letters, values) if len(letters) >= _LEAST_LETTERS)
+    for label, values in {
+        "jenis_kelamin": SEX,
+        "agama": RELIGION,
+        "status_perkawinan": MARRIAGE,
+        "kewarganegaraan": ("WNI", "WNA"),
+        "berlaku_hingga": (EXPIRY_FOR_LIFE,),
+        "pekerjaan": OCCUPATION,
+    }.items()
+}
+"""For each label, the letters of values that no other row holds."""
 _DATE = r"\d{2}-\d{2}-\d{4}\W*$"
 
 
@@ -29,15 +39,9 @@ def classify_row(text: str) -> str | None:
     letters = _letters(text.upper())
     if len(letters) < _LEAST_LETTERS:
         return None
-    for name, values in _VALUES.items():
-        for value in map(_letters, values):
+    for label, values in _VALUES.items():
+        for value in values:
             most_edits = len(value) // 6
-            if len(value) >= _LEAST_LETTERS:
-                edits = Levenshtein.distance(letters, value, score_cutoff=most_edits)
-                if edits <= most_edits:
-                    return name
+            if Levenshtein.distance(letters, value, score_cutoff=most_edits) <= most_edits:
+                return label
     return None
-
-
-def _letters(text: str) -> str:
-    return "".join(c for c in text if c.isalpha())
