@@ -3,7 +3,7 @@
     python bench/ocr.py [--cards 6] [--damage scan hand ...] [--scan CARD.jpg] [--errors]
 
 Cards are specimens of `tests/fixtures/specimens`. With `--scan`, photos of the scan of a card are read instead; its
-fields are in CARD.json beside it. Column `right` compares letters and digits, column `exact` spacing and marks too.
+fields are in CARD.json beside it. Column `right` compares letters and digits, `exact` spacing and punctuation too.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from tests.fixtures.specimens.cards import VARIANTS, person, photograph
 
 
 def letters_and_digits(text: str) -> str:
-    """A value without spaces and marks, in capitals."""
+    """A value without spaces and punctuation, in capitals."""
     return "".join(c for c in text.upper() if c.isalnum())
 
 
@@ -114,7 +114,7 @@ def report(score: Score, errors: bool) -> None:
         print(f"refused {line}: {count}")
     if errors:
         print("\n" + "\n".join(score.errors))
-        print("\nspacing and marks:\n" + "\n".join(score.spacing))
+        print("\nspacing and punctuation:\n" + "\n".join(score.spacing))
 
 
 class Fit:

@@ -11,7 +11,7 @@ class PictureError(Exception):
 
 
 class UnsupportedImage(PictureError):
-    """The content is of no allowed kind, whatever the file's name says."""
+    """The content has no allowed format, whatever the file's name says."""
 
     sentence = "Jenis berkas ini tidak diterima. Kirim foto JPG, PNG, atau PDF."
 

@@ -34,7 +34,7 @@ _DIFFERENCES = 1e-3 * np.array([1, 1, 1, 1, 1, 1, 1e-2, 1e-2])
 
 
 def fit_frame(fiducials: list[Fiducial], boxes: list[TextBox]) -> Frame | None:
-    """Fit the frame of one card to its fiducials, and to the direction of every line of print.
+    """Fit the frame of one card to its fiducials, and to the direction of every row of print.
 
     None with fewer than three different fiducials, or if no fit holds.
     """

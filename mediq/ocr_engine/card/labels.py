@@ -71,12 +71,12 @@ def _label_at_start(text: str) -> LabelMatch | None:
         if error_rate > most_wrong or used == 0:
             continue
         if best is None or error_rate < best.error_rate:
-            best = LabelMatch(name, error_rate, _end_of_marks(text, ends[used - 1]))
+            best = LabelMatch(name, error_rate, _end_of_colon(text, ends[used - 1]))
     return best
 
 
-def _end_of_marks(text: str, end: int) -> int:
-    """The end of the label with its colon, and with dirt before the colon that was read as marks."""
+def _end_of_colon(text: str, end: int) -> int:
+    """The end of the label with its colon, and with dirt before the colon that was read as punctuation."""
     for index in range(end, min(end + 4, len(text))):
         if text[index].isalnum():
             break

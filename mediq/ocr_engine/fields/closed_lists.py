@@ -46,13 +46,13 @@ def parse_listed(name: str, rows: list[PlacedRow], alphabet: Alphabet) -> FieldV
         # Nearly every card prints WNI, and no name of a country is as short.
         edits = Levenshtein.distance(letters, "WNI")
         if edits <= 2:
-            evidence = read.evidence.weakened(1 - 0.2 * edits) if edits else read.evidence_without_marks()
+            evidence = read.evidence.weakened(1 - 0.2 * edits) if edits else read.evidence_without_punctuation()
             return FieldValue("WNI", evidence, True, placed)
     listed = _BY_LETTERS[name].get(letters)
     if listed is not None:
-        # The letters agree, so spaces and marks come from the list and need no evidence of their own. The exception
-        # is an entry that others become when letters are missed: then the whole row counts.
-        evidence = read.evidence if letters in _AMBIGUOUS[name] else read.evidence_without_marks()
+        # The letters agree, so spaces and punctuation come from the list and need no evidence of their own. Where
+        # another entry reads like this one when letters are missed, the whole row counts.
+        evidence = read.evidence if letters in _AMBIGUOUS[name] else read.evidence_without_punctuation()
         return FieldValue(listed, evidence, True, placed)
     nearest = sorted(CLOSED[name], key=lambda word: Levenshtein.distance(letters, letters_and_digits(word)))
     candidates = nearest[:_CANDIDATES]

@@ -59,7 +59,7 @@ def _rt_rw_form(compact: str) -> tuple[str, bool | None, float]:
     digits = re.sub(r"\D", "", compact)
     if re.fullmatch(r"(\d{1,4}|-)/(\d{1,4}|-)", compact):
         return compact, None, 1
-    # The slash between two groups of three is often read as 1 or 7, as another mark, or not at all.
+    # The slash between two groups of three is often read as 1 or 7, as other punctuation, or not at all.
     if len(digits) == 7 and digits[3] in "17" and "/" not in compact:
         return f"{digits[:3]}/{digits[4:]}", None, 0.85
     if len(digits) == 6 and "/" not in compact:

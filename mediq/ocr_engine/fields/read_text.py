@@ -41,25 +41,25 @@ class DecodedText(msgspec.Struct, frozen=True):
     evidence: TextEvidence
     glyphs: list[Glyph]
 
-    def evidence_without_marks(self) -> TextEvidence:
+    def evidence_without_punctuation(self) -> TextEvidence:
         """The evidence for the letters and digits alone, whatever stands between them."""
         logs = (math.log(max(1e-9, glyph.probability)) for glyph in self.glyphs if glyph.char.isalnum())
         return msgspec.structs.replace(self.evidence, log_likelihood=sum(logs))
 
 
 def read_text(
-    rows: list[PlacedRow], alphabet: Alphabet, kind: CharacterClass, words: frozenset[str] = frozenset()
+    rows: list[PlacedRow], alphabet: Alphabet, character_class: CharacterClass, words: frozenset[str] = frozenset()
 ) -> DecodedText:
     """Decode rows in reading order to one text, with a space between two rows.
 
-    `kind` are the characters that the field can hold. Doubtful words become common ones of `words`.
+    `character_class` are the characters that the field can hold. Doubtful words become common ones of `words`.
     """
     texts: list[str] = []
     all_glyphs: list[Glyph] = []
     total = 0.0
     for placed in rows:
         ink = placed.row.ink
-        probabilities = alphabet.restrict(placed.row.probabilities, kind)
+        probabilities = alphabet.restrict(placed.row.probabilities, character_class)
         glyphs = _without_ends(greedy_decode(probabilities, alphabet.characters))
         if not glyphs:
             continue
@@ -85,12 +85,12 @@ def evidence_of(glyphs: list[Glyph], log_likelihood: float) -> TextEvidence:
 
 
 def letters_and_digits(text: str) -> str:
-    """The text without spaces and marks."""
+    """The text without spaces and punctuation."""
     return "".join(c for c in text if c.isalnum())
 
 
 def tidy(text: str) -> str:
-    """One space between words, none before a comma or full stop, no stray marks at the ends."""
+    """One space between words, none before a comma or full stop, no stray punctuation at the ends."""
     text = re.sub(r"\s+", " ", text).strip(" :;'")
     text = re.sub(r"\s+([,.])", r"\1", text)
     return re.sub(r"\s*/\s*(?=\d)", "/", text)

@@ -26,19 +26,18 @@ _LONGEST = 2600
 
 
 class ImageInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What the header of a file says: its kind (jpg, png or pdf), its size in pixels and its number of pages.
+    """What the header of a file says: its format (jpg, png or pdf) and its size in pixels.
 
     Width and height of a PDF are those of its first page as rendered.
     """
 
-    kind: str
+    format: str
     width: int
     height: int
-    pages: int = 1
 
 
-def _kind(data: bytes) -> str | None:
-    """The kind of a file by its first bytes."""
+def _format(data: bytes) -> str | None:
+    """The format of a file by its first bytes."""
     if data.startswith(b"\xff\xd8\xff"):
         return "jpg"
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -51,26 +50,26 @@ def _kind(data: bytes) -> str | None:
 def inspect(data: bytes, *, allowed: Collection[str], max_pixels: int) -> ImageInfo:
     """Judge a file by its first bytes and its header, without unpacking pixels.
 
-    `allowed` names kinds as the settings do: jpg, jpeg, png, pdf.
+    `allowed` names formats as the settings do: jpg, jpeg, png, pdf.
 
     Raises:
         UnreadableImage: the file is empty, or its header makes no sense.
-        UnsupportedImage: the file is of a kind that is not allowed.
+        UnsupportedImage: the file has a format that is not allowed.
         ImageTooLarge: the picture has more than `max_pixels`, or too many scans.
     """
     if not data:
         raise UnreadableImage
-    kind = _kind(data)
+    file_format = _format(data)
     wanted = {"jpg" if name.lower() == "jpeg" else name.lower() for name in allowed}
-    if kind is None or kind not in wanted:
+    if file_format not in wanted:
         raise UnsupportedImage
-    if kind == "pdf":
-        pages, width, height = pdf.page_size(data, longest=_PAGE_LONGEST)
-        info = ImageInfo(kind="pdf", width=width, height=height, pages=pages)
+    if file_format == "pdf":
+        width, height = pdf.page_size(data, longest=_PAGE_LONGEST)
+        info = ImageInfo(format="pdf", width=width, height=height)
     else:
-        with _open(data, kind, max_pixels) as image:
-            info = ImageInfo(kind=kind, width=image.width, height=image.height)
-        if kind == "jpg" and data.count(_SCAN_MARKER) * info.width * info.height > _MOST_PIXELS_IN_SCANS:
+        with _open(data, file_format, max_pixels) as image:
+            info = ImageInfo(format=file_format, width=image.width, height=image.height)
+        if file_format == "jpg" and data.count(_SCAN_MARKER) * info.width * info.height > _MOST_PIXELS_IN_SCANS:
             raise ImageTooLarge
     if info.width * info.height > max_pixels:
         raise ImageTooLarge
@@ -86,22 +85,22 @@ def decode(data: bytes, *, max_pixels: int) -> Picture:
         UnreadableImage, UnsupportedImage, ImageTooLarge: as :func:`inspect`; `UnreadableImage` also for damage that
             only unpacking shows.
     """
-    if _kind(data) == "pdf":
+    if _format(data) == "pdf":
         return pdf.render(data, longest=_PAGE_LONGEST)
     info = inspect(data, allowed=("jpg", "png"), max_pixels=max_pixels)
-    with _open(data, info.kind, max_pixels) as image:
+    with _open(data, info.format, max_pixels) as image:
         try:
-            if info.kind == "jpg" and max(image.size) > 2 * _LONGEST:
+            if info.format == "jpg" and max(image.size) > 2 * _LONGEST:
                 image.draft("RGB", (_LONGEST, _LONGEST))
             image.load()
             return _fitted(_bgr(ImageOps.exif_transpose(_reduced(image))))
-        except Exception as error:  # damaged files raise many kinds of error
+        except Exception as error:  # damaged files raise many errors
             raise UnreadableImage from error
 
 
-def _open(data: bytes, kind: str, max_pixels: int) -> Image.Image:
+def _open(data: bytes, file_format: str, max_pixels: int) -> Image.Image:
     """Read the header alone; Pillow unpacks pixels later."""
-    formats = {"jpg": ("JPEG", "MPO"), "png": ("PNG",)}[kind]
+    formats = {"jpg": ("JPEG", "MPO"), "png": ("PNG",)}[file_format]
     try:
         with warnings.catch_warnings():
             # Pillow's own limit is one setting for the whole module; the argument is checked below instead.
@@ -110,7 +109,7 @@ def _open(data: bytes, kind: str, max_pixels: int) -> Image.Image:
             image: Image.Image = Image.open(io.BytesIO(data), formats=formats)
     except Image.DecompressionBombError as error:
         raise ImageTooLarge from error
-    except Exception as error:  # damaged headers raise many kinds of error
+    except Exception as error:  # damaged headers raise many errors
         raise UnreadableImage from error
     if image.width * image.height > max_pixels:
         image.close()

@@ -13,19 +13,19 @@ from mediq.ocr_engine.image.picture import Picture
 _CHILD = Path(__file__).with_name("pdf_page.py")
 _SECONDS = 20.0
 """Time limit for the whole process; within it, opening the file has a shorter limit of its own."""
-_HEADER = struct.Struct("<IIIII")
+_HEADER = struct.Struct("<IIII")
 _NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 """On Windows this keeps a console window from opening."""
 
 
-def page_size(data: bytes, *, longest: int) -> tuple[int, int, int]:
-    """The number of pages, and width and height of the first as :func:`render` gives it.
+def page_size(data: bytes, *, longest: int) -> tuple[int, int]:
+    """Width and height of the first page as :func:`render` gives it.
 
     Raises:
         UnreadableImage: the file is damaged, has no pages or an impossible size, or takes too long to open.
     """
-    pages, width, height, _, _ = _HEADER.unpack_from(_ask("size", data, longest))
-    return pages, width, height
+    width, height, _, _ = _HEADER.unpack_from(_ask("size", data, longest))
+    return width, height
 
 
 def render(data: bytes, *, longest: int) -> Picture:
@@ -35,7 +35,7 @@ def render(data: bytes, *, longest: int) -> Picture:
         UnreadableImage: as :func:`page_size`.
     """
     answer = _ask("render", data, longest)
-    _, width, height, stride, channels = _HEADER.unpack_from(answer)
+    width, height, stride, channels = _HEADER.unpack_from(answer)
     rows = np.frombuffer(answer, np.uint8, height * stride, _HEADER.size).reshape(height, stride)
     picture = rows[:, : width * channels].reshape(height, width, channels)
     if channels == 1:

@@ -17,8 +17,8 @@ _MEMORY = 1 << 30
 """Bytes: the limit of the address space, on systems that can set one."""
 _MOST_LOPSIDED = 50
 """The greatest ratio of the sides of a page."""
-HEADER = struct.Struct("<IIIII")
-"""Number of pages, width and height in pixels, bytes for each row, bytes for each pixel."""
+HEADER = struct.Struct("<IIII")
+"""Width and height in pixels, bytes for each row, bytes for each pixel."""
 
 
 def page(data: bytes, longest: int, *, render: bool) -> bytes:
@@ -37,9 +37,9 @@ def page(data: bytes, longest: int, *, render: bool) -> bytes:
         raise ValueError("impossible size")
     scale = longest / max(width, height)
     if not render:
-        return HEADER.pack(len(document), max(1, round(width * scale)), max(1, round(height * scale)), 0, 0)
+        return HEADER.pack(max(1, round(width * scale)), max(1, round(height * scale)), 0, 0)
     bitmap = first.render(scale=scale, rev_byteorder=False)
-    head = HEADER.pack(len(document), bitmap.width, bitmap.height, bitmap.stride, bitmap.n_channels)
+    head = HEADER.pack(bitmap.width, bitmap.height, bitmap.stride, bitmap.n_channels)
     return head + bytes(bitmap.buffer)
 
 

@@ -76,12 +76,12 @@ _LOOK_ALIKE_WEIGHT = 0.6
 class CharacterClass(StrEnum):
     """The characters that a value can consist of."""
 
-    MIXED = "letters, digits and marks"
-    LETTERS = "letters and marks"
-    DIGITS = "digits and marks"
+    MIXED = "letters, digits and punctuation"
+    LETTERS = "letters and punctuation"
+    DIGITS = "digits and punctuation"
 
 
-_MARKS = {
+_PUNCTUATION = {
     CharacterClass.MIXED: " .,/-'()+&:;",
     CharacterClass.LETTERS: " .,/-'():;",
     CharacterClass.DIGITS: "-/:;, ",
@@ -105,7 +105,7 @@ class Alphabet:
         self._look_alikes = [
             (columns[other], self.index[c]) for other, c in _LOOK_ALIKES.items() if other in columns and c in self.index
         ]
-        self._restrictions = {kind: self._restriction(kind) for kind in CharacterClass}
+        self._restrictions = {character_class: self._restriction(character_class) for character_class in CharacterClass}
 
     def reduce(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Reduce steps × 18,710 probabilities of the network to steps × `len(characters)`.
@@ -120,27 +120,29 @@ class Alphabet:
         out: NDArray[np.float32] = kept / kept.sum(axis=1, keepdims=True)
         return out
 
-    def restrict(self, probabilities: NDArray[np.float32], kind: CharacterClass) -> NDArray[np.float32]:
+    def restrict(self, probabilities: NDArray[np.float32], character_class: CharacterClass) -> NDArray[np.float32]:
         """Restrict steps × characters to those of one class, small letters counted as capitals.
 
         Look-alikes of the other class (0 and O) count for the right one. Steps no longer sum to 1: the less they
         keep, the less sure they are. A step of impossible characters alone is a blank with a small weight.
         """
-        out: NDArray[np.float32] = probabilities @ self._restrictions[kind]
+        out: NDArray[np.float32] = probabilities @ self._restrictions[character_class]
         out[:, BLANK] = np.maximum(out[:, BLANK], 0.01)
         return out
 
-    def _restriction(self, kind: CharacterClass) -> NDArray[np.float32]:
+    def _restriction(self, character_class: CharacterClass) -> NDArray[np.float32]:
         """The matrix, characters × characters, that takes each character to the one it counts for."""
         size = len(self.characters)
         matrix = np.zeros((size, size), np.float32)
         matrix[BLANK, BLANK] = 1
-        other_class = {CharacterClass.LETTERS: LETTER_FOR_DIGIT, CharacterClass.DIGITS: _DIGIT_FOR_LETTER}.get(kind, {})
+        other_class = {CharacterClass.LETTERS: LETTER_FOR_DIGIT, CharacterClass.DIGITS: _DIGIT_FOR_LETTER}.get(
+            character_class, {}
+        )
         for column, char in enumerate(self.characters[1:], start=1):
             upper = _UPPER.get(char, char)
             meant = other_class.get(upper, upper)
-            letter = meant.isalpha() and kind is not CharacterClass.DIGITS
-            digit = meant.isdigit() and kind is not CharacterClass.LETTERS
-            if letter or digit or meant in _MARKS[kind]:
+            letter = meant.isalpha() and character_class is not CharacterClass.DIGITS
+            digit = meant.isdigit() and character_class is not CharacterClass.LETTERS
+            if letter or digit or meant in _PUNCTUATION[character_class]:
                 matrix[column, self.index[meant]] = 1.0 if meant == upper else _LOOK_ALIKE_WEIGHT
         return matrix

@@ -1,7 +1,7 @@
-"""Text detection: from the detection network's map to one box for each line of print.
+"""Text detection: from the detection network's map to one box for each row of print.
 
 The boxes follow "Real-time Scene Text Detection with Differentiable Binarization" (Liao et al., 2020). The network
-marks the shrunken core of each line of print; the box grows it back by area × ratio / perimeter.
+marks the shrunken core of each row of print; the box grows it back by area × ratio / perimeter.
 """
 
 import math
@@ -26,7 +26,7 @@ _CROP_HEIGHT = 64
 
 
 class TextBox(msgspec.Struct, frozen=True):
-    """A rectangle around a line of print, turned any way, in pixels of the picture it was found in.
+    """A rectangle around a row of print, turned any way, in pixels of the picture it was found in.
 
     `x` and `y` are its middle, `length` runs along the reading direction. `angle` is the reading direction against
     the x axis in radians, clockwise, as y points down. Detection gives angles from -45° up to 135° along the longer
@@ -70,7 +70,7 @@ class TextBox(msgspec.Struct, frozen=True):
 
 
 def detect_text(networks: Networks, picture: Picture, *, longest: int, enlarge: float = 1.0) -> list[TextBox]:
-    """Find the lines of print in a picture, in no order.
+    """Find the rows of print in a picture, in no order.
 
     The network sees the picture scaled to `longest` pixels on its longer side, enlarged at most `enlarge` times. The
     boxes are in pixels of `picture`.

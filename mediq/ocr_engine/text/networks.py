@@ -69,7 +69,7 @@ class Networks:
         self.alphabet = Alphabet(characters)
 
     def text_map(self, picture: Picture) -> Floats:
-        """The probability that each pixel is the core of a line of print: height × width, 0 to 1.
+        """The probability that each pixel is the core of a row of print: height × width, 0 to 1.
 
         Both sides of `picture` must be multiples of 32.
         """

@@ -29,7 +29,7 @@ class Specimen:
         return found.value if found else ""
 
     def wrong(self) -> dict[str, tuple[str, str]]:
-        """The fields with other letters or digits than printed; in a field without any, marks count."""
+        """The fields with other letters or digits than printed; in a field without any, punctuation counts."""
         return {
             field: (printed, self.read(field))
             for field, printed in self.printed.items()
