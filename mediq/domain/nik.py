@@ -1,7 +1,8 @@
 """The NIK, the 16-digit population number of Indonesia, and what it says about its holder.
 
-It has two digits each for province, regency and district of first registration, then the birth date as DDMMYY, with
-40 added to the day for women, then a serial number of four digits that is never 0000 (Permendagri 72/2022, article 4).
+Its first six digits are the province, regency and district of first registration, two digits each. The birth date
+follows as DDMMYY; for women 40 is added to the day. The last four are a serial number that is never 0000
+(Permendagri 72/2022, article 4).
 """
 
 from datetime import date

@@ -133,8 +133,8 @@ def _other_document(text: list[str], labels: set[str], on_card: list[str], title
     """The other document that the text names.
 
     The old KTP and the child's card have the labels of the e-KTP. The e-KTP prints KARTU TANDA PENDUDUK on its back,
-    which is often copied together with its front, so the old KTP is told by its title alone. Where a whole card is
-    shown only the text on it counts: it may lie on a family card.
+    often copied together with its front. So the old KTP is told by its title alone. Where a whole card is shown, only
+    the text on it counts: it may lie on a family card.
     """
     for reason, signs in _OTHER_DOCUMENTS:
         rows = title if reason is Refusal.OLD_KTP else text if len(labels) < _WHOLE else on_card

@@ -1,8 +1,8 @@
 """Confidence calibration: the probability that a value is right.
 
 A logistic regression over what the network saw and whether the value has the form it must have. The weights are the
-mean of two fits by `python bench/ocr.py --fit`, each over some 2,500 fields of specimens and of a scanned card, with
-every kind of damage. `python bench/ocr.py` prints how well they hold.
+mean of two fits by `python bench/ocr.py --fit`. Each fit used some 2,500 fields, of specimens and of a scanned card,
+with every kind of damage. `python bench/ocr.py` prints how well the weights hold.
 """
 
 import math

@@ -19,8 +19,8 @@ _LABEL_END = re.compile(r"\W*\w?\W?:(?=.*[\w-])")
 class TextEvidence(msgspec.Struct, frozen=True):
     """How surely a text was read.
 
-    `mean` and `least` are probabilities of its letters and digits, `log_likelihood` is the natural logarithm of the
-    probability of the text as a whole, `count` is its number of letters and digits.
+    `mean` and `least` are probabilities of its letters and digits, and `count` is their number. `log_likelihood` is the
+    natural logarithm of the probability of the whole text.
     """
 
     mean: float = 0.0

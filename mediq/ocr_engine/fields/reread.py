@@ -52,8 +52,8 @@ def strips_for(
 ) -> list[CardStrip]:
     """Where the rows of a field stand: where they were found, or else where the field's label says.
 
-    `heights` are those of the labels, `left` is where the values of this card begin, and `shortest` is the least length
-    of a strip from there.
+    `heights` are those of the labels. `left` is where the values of this card begin, `shortest` the least length of a
+    strip from there.
     """
     height = _STRIP_HEIGHTS.get(name, _STRIP_HEIGHT)
     if name in TITLE:
