@@ -1,16 +1,16 @@
 """Decompression bombs: files made to keep a decoder busy or to fill the memory end in a named error, soon."""
 
 import io
+import os
 import struct
 import subprocess
 import sys
-import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -19,8 +19,16 @@ from mediq.ocr_engine.image import pdf, pdf_page
 from mediq.ocr_engine.image.intake import decode, inspect
 
 MANY = 50_000_000
-SOON = 10.0
-"""Seconds, on a busy machine; each of these files would take minutes without a limit."""
+SOON = 5.0
+"""Seconds of CPU, which a busy machine does not change; without a limit each of these files takes minutes."""
+
+
+@contextmanager
+def ends_soon() -> Iterator[None]:
+    """Fail if the block takes long, counting the CPU of this process and of the processes that it waited for."""
+    before = os.times()
+    yield
+    assert sum(os.times()[:4]) - sum(before[:4]) < SOON
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -29,12 +37,12 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 def png(width: int, height: int, data: bytes, *more: bytes) -> bytes:
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + b"".join(more) + chunk(b"IDAT", zlib.compress(data, 9)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + head + b"".join(more) + chunk(b"IDAT", zlib.compress(data, 1)) + chunk(b"IEND", b"")
 
 
 @cache
 def huge_png() -> bytes:
-    """A picture of 60,000 by 60,000 pixels in 20 KB."""
+    """A picture of 60,000 by 60,000 pixels in a small file."""
     return png(60_000, 60_000, b"\0" * 20_000_000)
 
 
@@ -80,7 +88,7 @@ def made_pdf(*objects: bytes, box: str = "0 0 600 400") -> bytes:
 
 def stream(body: bytes, entries: bytes = b"", *, packed: bool = False) -> bytes:
     if packed:
-        body, entries = zlib.compress(body, 9), entries + b"/Filter/FlateDecode"
+        body, entries = zlib.compress(body, 1), entries + b"/Filter/FlateDecode"
     return b"<<%b/Length %d>>stream\n%b\nendstream" % (entries, len(body), body)
 
 
@@ -95,7 +103,7 @@ def nested_pdf() -> bytes:
 
 
 def strokes_pdf() -> bytes:
-    """Millions of wide curves in a few kilobytes."""
+    """Millions of wide curves in a small file."""
     return made_pdf(stream(b"0 0 m 900 900 -900 900 600 0 c 9 w S\n" * 3_000_000, packed=True), stream(b""))
 
 
@@ -120,10 +128,8 @@ def lopsided_pdf() -> bytes:
 @pytest.mark.parametrize("make", [huge_png, text_png, scans_jpeg, nested_pdf, strokes_pdf, endless_pdf, lopsided_pdf])
 def test_a_bomb_is_refused_soon(make: Callable[[], bytes]) -> None:
     data = make()
-    started = time.monotonic()
-    with pytest.raises(PictureError):
+    with ends_soon(), pytest.raises(PictureError):
         decode(data, max_pixels=MANY)
-    assert time.monotonic() - started < SOON
 
 
 def test_data_beyond_the_size_of_a_picture_are_not_unpacked() -> None:
@@ -137,13 +143,13 @@ def test_a_bomb_that_shows_in_the_header_is_refused_without_unpacking(make: Call
 
 
 def test_a_page_with_a_huge_picture_ends_soon() -> None:
-    started = time.monotonic()
-    try:
-        picture = decode(image_pdf(), max_pixels=MANY)
-    except UnreadableImage:
-        picture = np.zeros((1, 1, 3), np.uint8)
+    data = image_pdf()
+    with ends_soon():
+        try:
+            picture = decode(data, max_pixels=MANY)
+        except UnreadableImage:
+            return
     assert max(picture.shape) <= 2000
-    assert time.monotonic() - started < SOON
 
 
 def test_the_process_that_opens_a_pdf_ends_itself_at_its_time_limit() -> None:
