@@ -5,9 +5,11 @@ measured on these specimens, as the networks differ slightly from one processor 
 measures more specimens.
 """
 
+import io
 from dataclasses import dataclass
 
 import pytest
+from PIL import Image
 
 from mediq.domain.card import FIELDS, KEY_FIELDS, Reading
 from mediq.ocr_engine.reader import CardReader
@@ -105,3 +107,10 @@ def test_flat_scans_are_read_as_well_as_measured(scans: list[Specimen]) -> None:
     """Measured: all 204 fields right."""
     assert {scan.name: wrong for scan in scans if (wrong := scan.certain_but_wrong())} == {}
     assert share_right(scans) >= 0.98, {scan.name: scan.wrong() for scan in scans if scan.wrong()}
+
+
+def test_a_card_in_a_pdf_is_read(reader: CardReader) -> None:
+    printed = person(FIRST_SEED)
+    out = io.BytesIO()
+    Image.open(io.BytesIO(render(printed, seed=FIRST_SEED))).save(out, "PDF")
+    assert reader.read(out.getvalue()).fields["nik"].value == printed["nik"]
