@@ -1,10 +1,10 @@
-"""What reading a card costs: in the engine, in the application with everything around it, and two at once.
+"""Measures the cost of reading a card: in the engine, in the whole application, and with two cards at once.
 
     python bench/cards.py [--cards 4] [--rounds 3]
 
-The reference is the general reader that the engine takes its networks from (rapidocr, as it comes, without its angle
-classifier), on the same pictures, in a process of its own like the engine's. Each process reads one other card first,
-to load what it loads. In the application a card goes from its upload over HTTP to the registered patient's ticket.
+The reference is rapidocr, the general reader that carries the engine's networks, without its angle classifier. It reads
+the same pictures. Reader and engine each run in a process of their own, which first reads another card to warm up. In
+the application a card goes from its upload over HTTP to the ticket of the registered patient.
 """
 
 import sys
@@ -27,13 +27,13 @@ from bench.measure import Served, costing, machine, measured, report, show
 from tests.fixtures.client import Client, client_at
 from tests.fixtures.visitors import CLEAN, card
 
-ALONE, ENGINE, HOUSE = "the general reader alone", "mediq's engine alone", "mediq, from upload to ticket"
+GENERAL, ENGINE, APPLICATION = "the general reader alone", "mediq's engine alone", "mediq, from upload to ticket"
 IN_A_ROW, AT_ONCE = "two cards in a row", "two cards at once"
-GOALS = {HOUSE: "≤ 0.8", ENGINE: "≤ 0.8"}
+GOALS = {APPLICATION: "≤ 0.8", ENGINE: "≤ 0.8"}
 
 
 def read_with(kind: str, files: list[Path]) -> None:
-    """Read the files one after the other, the first to warm up, then two at once; report seconds a card."""
+    """Read the files one by one, the first to warm up, then two at once; report seconds for each card."""
     read: Callable[[bytes], object]
     if kind == "general":
         from rapidocr import RapidOCR
@@ -60,14 +60,14 @@ def read_with(kind: str, files: list[Path]) -> None:
 
 
 class FrontDesk:
-    """Uploads cards to an application, and waits for what they say."""
+    """Uploads cards to an application and waits for their patients to be registered."""
 
     def __init__(self, application: Served, bearer: dict[str, str]) -> None:
         self.application, self.bearer = application, bearer
 
-    async def _take_in(self, pictures: list[bytes]) -> float:
-        async with client_at(RunningApplication(int(self.application.said))) as someone:
-            client = Client(someone.http, {"access_token": self.bearer["Authorization"].removeprefix("Bearer ")})
+    async def _register(self, pictures: list[bytes]) -> float:
+        async with client_at(RunningApplication(int(self.application.said))) as connected:
+            client = Client(connected.http, {"access_token": self.bearer["Authorization"].removeprefix("Bearer ")})
             begun = time.perf_counter()
             answers = await asyncio.gather(*(client.upload(picture, wait=30) for picture in pictures))
             took = time.perf_counter() - begun
@@ -75,17 +75,18 @@ class FrontDesk:
             return took
 
     def one_by_one(self, pictures: list[bytes]) -> float:
-        """Seconds for all of them, each after the one before."""
-        return sum(asyncio.run(self._take_in([picture])) for picture in pictures)
+        """Seconds for all pictures, each uploaded after the one before is registered."""
+        return sum(asyncio.run(self._register([picture])) for picture in pictures)
 
     def at_once(self, pictures: list[bytes]) -> float:
-        return asyncio.run(self._take_in(pictures))
+        """Seconds for all pictures, uploaded together."""
+        return asyncio.run(self._register(pictures))
 
 
 def run(count: int = 4, rounds: int = 3) -> None:
     warm, *cards = [card(seed) for seed in CLEAN[: count + 1]]
-    found: dict[str, list[float]] = {ALONE: [], ENGINE: [], HOUSE: []}
-    spent: dict[str, list[float]] = {ALONE: [], ENGINE: [], HOUSE: []}
+    found: dict[str, list[float]] = {GENERAL: [], ENGINE: [], APPLICATION: []}
+    spent: dict[str, list[float]] = {GENERAL: [], ENGINE: [], APPLICATION: []}
     engine: dict[str, list[float]] = {IN_A_ROW: [], AT_ONCE: []}
     application: dict[str, list[float]] = {IN_A_ROW: [], AT_ONCE: []}
     with tempfile.TemporaryDirectory() as folder, the_application() as (served, bearer, _):
@@ -95,15 +96,15 @@ def run(count: int = 4, rounds: int = 3) -> None:
         client = FrontDesk(served, bearer)
         client.one_by_one([warm])
         for _ in range(rounds):
-            for name, kind in ((ALONE, "general"), (ENGINE, "mediq")):
+            for name, kind in ((GENERAL, "general"), (ENGINE, "mediq")):
                 read = measured(__file__, "--read", kind, *files)
                 found[name].append(read["card"])
                 spent[name].append(read["cpu"])
             engine[IN_A_ROW].append(read["row"])
             engine[AT_ONCE].append(read["at once"])
             took, cpu = costing(served.pid, lambda: client.one_by_one(cards))
-            found[HOUSE].append(took / count)
-            spent[HOUSE].append(cpu / count)
+            found[APPLICATION].append(took / count)
+            spent[APPLICATION].append(cpu / count)
             application[IN_A_ROW].append(client.one_by_one(cards[:2]))
             application[AT_ONCE].append(client.at_once(cards[:2]))
     show("A card", "seconds", found, goals=GOALS)

@@ -1,9 +1,9 @@
-"""How well cards are read: accuracy by kind of damage and by field, calibration, time by stage, memory.
+"""Measures how well cards are read: accuracy by damage and by field, calibration, time by stage, memory.
 
     python bench/ocr.py [--cards 6] [--damage scan hand ...] [--scan CARD.jpg] [--errors]
 
-Cards are specimens out of `tests/fixtures`; `--scan` takes the scan of a card instead, with a CARD.json of its fields
-beside it, and photographs that. Letters and digits are compared; the column `exact` counts spacing and marks too.
+Cards are specimens of `tests/fixtures/specimens`. With `--scan`, photos of the scan of a card are read instead; its
+fields are in CARD.json beside it. Column `right` compares letters and digits, `exact` spacing and punctuation too.
 """
 
 import argparse
@@ -23,29 +23,30 @@ import numpy as np
 
 from mediq.domain.card import FIELDS, Reading
 from mediq.ocr_engine import reader as engine
-from mediq.ocr_engine import timing as stages
+from mediq.ocr_engine import timing
 from mediq.ocr_engine.fields import confidence
-from mediq.ocr_engine.fields.value import Value
+from mediq.ocr_engine.fields.field_value import FieldValue
 from mediq.ocr_engine.reader import CardReader
 from tests.fixtures.specimens.camera import DAMAGES, shoot_array
 from tests.fixtures.specimens.cards import VARIANTS, photograph
 from tests.fixtures.specimens.people import person
 
 
-def bare(text: str) -> str:
-    """The letters and digits of a value."""
+def letters_and_digits(text: str) -> str:
+    """A value without spaces and punctuation, in capitals."""
     return "".join(c for c in text.upper() if c.isalnum())
 
 
 class Score:
-    """What a bench of cards gave."""
+    """The counts over all cards read."""
 
     def __init__(self) -> None:
         self.fields: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
         self.damages: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
         self.niks: dict[str, list[bool]] = defaultdict(list)
         self.refused: Counter[str] = Counter()
-        self.sure: list[tuple[float, bool, bool, str]] = []
+        self.calibration: list[tuple[float, bool, bool]] = []
+        """Confidence, certain, and right, for each field read."""
         self.times: dict[str, list[float]] = defaultdict(list)
         self.cpu: list[float] = []
         self.errors: list[str] = []
@@ -60,15 +61,15 @@ class Score:
         for field in FIELDS:
             read = reading.fields.get(field)
             value = read.value if read else ""
-            right, exact = bare(value) == bare(truth[field]), value == truth[field]
-            if not bare(truth[field]):
+            right, exact = letters_and_digits(value) == letters_and_digits(truth[field]), value == truth[field]
+            if not letters_and_digits(truth[field]):
                 right = exact
             self.fields[field].append((right, exact))
             self.damages[damage].append((right, exact))
             if field == "nik":
                 self.niks[damage].append(right)
             if read:
-                self.sure.append((read.confidence, read.certain, right, field))
+                self.calibration.append((read.confidence, read.certain, right))
             if right and not exact:
                 self.spacing.append(f"{name} {field}: {truth[field]!r} read {value!r}")
             if not right:
@@ -104,43 +105,43 @@ def report(score: Score, errors: bool) -> None:
         print(f"{field:<20}{share(pairs, 0):>7.3f}{share(pairs, 1):>7.3f}  {worst}")
     print("\nconfidence  fields  right")
     for low, high in ((0, 0.5), (0.5, 0.8), (0.8, 0.9), (0.9, 0.95), (0.95, 0.98), (0.98, 0.995), (0.995, 1.01)):
-        part = [right for sure, _, right, _ in score.sure if low <= sure < high]
+        part = [right for sure, _, right in score.calibration if low <= sure < high]
         if part:
             print(f"{low:.3f}–{min(high, 1):.3f}  {len(part):>6}  {sum(part) / len(part):.3f}")
-    certain = [right for _, certain, right, _ in score.sure if certain]
+    certain = [right for _, certain, right in score.calibration if certain]
     wrong = len(certain) - sum(certain)
-    print(f"certain: {len(certain)} of {len(score.sure)} fields, {wrong} of them wrong")
+    print(f"certain: {len(certain)} of {len(score.calibration)} fields, {wrong} of them wrong")
     for line, count in score.refused.items():
         print(f"refused {line}: {count}")
     if errors:
         print("\n" + "\n".join(score.errors))
-        print("\nspacing and marks:\n" + "\n".join(score.spacing))
+        print("\nspacing and punctuation:\n" + "\n".join(score.spacing))
 
 
 class Fit:
-    """Collects the evidence for every field read, and fits the weights of its confidence."""
+    """Fits the weights of `fields/confidence.py` to the fields read."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[float, ...]] = []
         self.right: list[bool] = []
         self._card: dict[str, tuple[tuple[float, ...], str]] = {}
-        estimate = confidence.estimate
+        estimate = confidence.estimate_confidence
 
-        def spy(name: str, value: Value, supported: bool, card: float) -> tuple[float, bool]:
-            self._card[name] = (confidence.features(name, value, supported, card), value.text)
-            return estimate(name, value, supported, card)
+        def recording(name: str, value: FieldValue, confirmed: bool, card: float) -> tuple[float, bool]:
+            self._card[name] = (confidence.features(name, value, confirmed, card), value.text)
+            return estimate(name, value, confirmed, card)
 
-        engine.estimate = spy  # type: ignore[attr-defined]
+        setattr(engine, estimate.__name__, recording)
 
     def add(self, truth: dict[str, str]) -> None:
         for name, (row, text) in self._card.items():
             if text:
                 self.rows.append(row)
-                self.right.append(bare(text) == bare(truth[name]))
+                self.right.append(letters_and_digits(text) == letters_and_digits(truth[name]))
         self._card.clear()
 
     def weights(self) -> list[float]:
-        """Newton's method for a logistic regression with a ridge, which leaves the constant free."""
+        """A logistic regression with a ridge on all weights but the constant, by Newton's method."""
         x, y = np.array(self.rows), np.array(self.right, float)
         w = np.zeros(x.shape[1])
         ridge = np.full(len(w), 3.0)
@@ -169,7 +170,7 @@ def main() -> None:
     reader = CardReader(threads=chosen.threads)
     started = time.perf_counter()
     reader.load()
-    print(f"models loaded in {time.perf_counter() - started:.2f} s\n")
+    print(f"networks loaded in {time.perf_counter() - started:.2f} s\n")
     score = Score()
     for damage in chosen.damage:
         for seed in range(chosen.first, chosen.first + chosen.cards):
@@ -200,11 +201,11 @@ def main() -> None:
             np.savez(chosen.evidence, rows=np.array(fit.rows), right=np.array(fit.right))
         print(f"\nweights over {len(fit.rows)} fields: {fit.weights()}")
     print("\nstage        s/card  share")
-    total = sum(stages.seconds.values())
+    total = sum(timing.seconds.values())
     cards = sum(len(part) for part in score.times.values())
-    for stage, seconds in stages.seconds.items():
+    for stage, seconds in timing.seconds.items():
         print(f"{stage:<12}{seconds / cards:>7.3f}{seconds / total:>7.0%}")
-    print(f"processor: {statistics.median(score.cpu):.2f} s/card, median; it counts all cores, and no waiting for them")
+    print(f"processor: {statistics.median(score.cpu):.2f} s/card, median over all cores, without waiting")
     print(f"memory: at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 

@@ -1,4 +1,4 @@
-"""What stands on an e-KTP, field by field, and what reading one gave."""
+"""The fields of an e-KTP, and the result of reading one."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -24,14 +24,14 @@ FIELDS: tuple[str, ...] = (
     "kewarganegaraan",
     "berlaku_hingga",
 )
-"""Every field of the card, in the order in which it is printed."""
+"""Every field of the card, in printed order."""
 
 KEY_FIELDS: tuple[str, ...] = ("nik", "nama", "tgl_lahir", "jenis_kelamin")
-"""The fields that must all be certain before a card registers a patient without an operator's look."""
+"""The fields that must all be certain for a card to register a patient without review by an operator."""
 
 
 class Refusal(StrEnum):
-    """Why a picture was not read as an e-KTP."""
+    """Why a picture was refused; :data:`REFUSALS` has the sentence for each reason."""
 
     NOT_A_CARD = "not-a-card"
     OLD_KTP = "old-ktp"
@@ -59,11 +59,11 @@ REFUSALS: dict[Refusal, str] = {
     Refusal.CUT_OFF: "NIK terpotong di tepi foto. Ulangi dengan seluruh kartu di dalam bingkai.",
     Refusal.UNREADABLE: "Berkas gambar rusak dan tidak dapat dibuka. Ambil foto baru.",
 }
-"""The sentence that tells the person at the desk what to do."""
+"""For each refusal, a sentence that tells the operator what to do."""
 
 
 class Box(msgspec.Struct, frozen=True):
-    """A rectangle in the upright picture, as shares of its width and height, 0 to 1: left, top, width, height."""
+    """A rectangle in the upright picture; `x` (left), `y` (top), width and height are shares of the picture, 0 to 1."""
 
     x: float
     y: float
@@ -72,9 +72,10 @@ class Box(msgspec.Struct, frozen=True):
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One field as read: `value` is what is printed, `-` included, and empty when nothing was found.
+    """One field as read.
 
-    `confidence` is the estimated probability, 0 to 1, that `value` is right. `certain` says that no one need look.
+    `value` is the printed text, `-` included; it is empty if nothing was found. `confidence` is the estimated
+    probability, 0 to 1, that `value` is right. `certain` says that nobody need check it.
     """
 
     value: str
@@ -84,7 +85,10 @@ class Field(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """What one picture gave. Without a card `is_ktp` is false, `reason` says why and `fields` is empty."""
+    """The result of reading one picture.
+
+    Where no card was read, `is_ktp` is false, `reason` says why, and `fields` is empty.
+    """
 
     is_ktp: bool
     reason: Refusal | None = None
@@ -94,12 +98,12 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def certain(self) -> bool:
-        """Whether every key field can be believed without an operator's look."""
+        """Whether every key field is certain."""
         return self.is_ktp and all((f := self.fields.get(name)) is not None and f.certain for name in KEY_FIELDS)
 
 
 def parse_date(text: str) -> date | None:
-    """The date printed as DD-MM-YYYY, or None if `text` is no such date."""
+    """Parse a date printed as DD-MM-YYYY; None if `text` is not such a date."""
     try:
         return datetime.strptime(text, "%d-%m-%Y").date()  # noqa: DTZ007 - a birth date has no time zone
     except ValueError:

@@ -1,7 +1,8 @@
-"""The NIK, Indonesia's 16-digit population number, and what it says about its holder.
+"""The NIK, the 16-digit population number of Indonesia, and what it says about its holder.
 
-Two digits each for province, regency and district of first registration, the birth date as DDMMYY with 40 added to
-the day for women, and a serial of four digits that is never 0000 (Permendagri 72/2022, article 4).
+Its first six digits are the province, regency and district of first registration, two digits each. The birth date
+follows as DDMMYY; for women 40 is added to the day. The last four are a serial number that is never 0000
+(Permendagri 72/2022, article 4).
 """
 
 from datetime import date
@@ -61,11 +62,14 @@ class Sex(StrEnum):
 
 
 class InvalidNik(ValueError):
-    """A text that cannot be a NIK; its message says why, in words for the front desk."""
+    """A text that cannot be a NIK; the message says why in Indonesian, for the front desk."""
 
 
 class Nik(msgspec.Struct, frozen=True):
-    """A NIK whose every part is possible; build it with :func:`parse`."""
+    """A NIK with only possible parts; make one with :func:`parse`.
+
+    `year_of_century` has two digits, as the NIK does not state the century.
+    """
 
     value: str
     sex: Sex
@@ -75,15 +79,15 @@ class Nik(msgspec.Struct, frozen=True):
 
     @property
     def province(self) -> str:
-        """The name of the province of first registration; people move, so their card may name another."""
+        """The province of first registration. A card may name another one, as people move."""
         return PROVINCES[self.value[:2]]
 
 
 def parse(text: str) -> Nik:
-    """Read a NIK.
+    """Parse a NIK of 16 digits.
 
     Raises:
-        InvalidNik: with the first reason found.
+        InvalidNik: the text cannot be a NIK; the message gives the first reason found.
     """
     if len(text) != 16:
         raise InvalidNik(f"NIK harus 16 angka, bukan {len(text)}")
@@ -94,7 +98,7 @@ def parse(text: str) -> Nik:
     day, month, year = int(text[6:8]), int(text[8:10]), int(text[10:12])
     woman = day > _WOMAN
     day -= _WOMAN if woman else 0
-    # A leap century accepts 29 February for any two-digit year that is leap in one of the possible centuries.
+    # 29 February is accepted if the two-digit year is a leap year in one of the two centuries.
     if all(_date(century + year, month, day) is None for century in (1900, 2000)):
         raise InvalidNik("NIK memuat tanggal lahir yang tidak ada")
     if text[12:] == "0000":
@@ -103,9 +107,9 @@ def parse(text: str) -> Nik:
 
 
 def disagreements(nik: Nik, *, born: date | None = None, sex: str | None = None) -> list[str]:
-    """Name the fields (`tgl_lahir`, `jenis_kelamin`) whose printed value contradicts the NIK.
+    """The fields (`tgl_lahir`, `jenis_kelamin`) with a printed value that contradicts the NIK.
 
-    A contradiction is more often a misread than a wrong card, so callers mark both sides and correct neither.
+    A contradiction is more often a misreading than a wrong card, so callers mark both sides and correct neither.
     """
     found = []
     if born is not None and (born.day, born.month, born.year % 100) != (nik.day, nik.month, nik.year_of_century):

@@ -1,6 +1,6 @@
-"""Seconds spent in each stage of reading, summed over all cards of this process, for benches.
+"""Seconds spent in each stage of reading, summed over all cards of this process, for benchmarks.
 
-Rows are read in the background: of them counts what was waited for, also while deciding.
+Rows are recognised in the background. Stage "recognise" counts the wait for them, also within other stages.
 """
 
 import time
@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 seconds: defaultdict[str, float] = defaultdict(float)
+"""Seconds by stage."""
 
 
 @contextmanager
 def timed(stage: str) -> Iterator[None]:
-    """Count what runs inside as time of `stage`."""
+    """Add the time of the block to a stage."""
     started = time.perf_counter()
     try:
         yield

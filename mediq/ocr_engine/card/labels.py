@@ -1,122 +1,95 @@
-"""The words printed on every e-KTP, and finding them in what was read, however badly."""
+"""Recognising the labels that every e-KTP prints (Nama, Alamat and so on), even when they are misread."""
 
 from functools import lru_cache
 from typing import Final
 
 import msgspec
+from rapidfuzz.distance import Levenshtein
 
 from mediq.ocr_engine.text.rows import Row
 
-LABELS: dict[str, tuple[str, ...]] = {
-    "nik": ("NIK",),
-    "nama": ("NAMA",),
-    "lahir": ("TEMPATTGLLAHIR",),
-    "jenis_kelamin": ("JENISKELAMIN",),
-    "gol_darah": ("GOLDARAH",),
-    "alamat": ("ALAMAT",),
-    "rt_rw": ("RTRW",),
-    "kel_desa": ("KELDESA",),
-    "kecamatan": ("KECAMATAN",),
-    "agama": ("AGAMA",),
-    "status_perkawinan": ("STATUSPERKAWINAN",),
-    "pekerjaan": ("PEKERJAAN",),
-    "kewarganegaraan": ("KEWARGANEGARAAN",),
-    "berlaku_hingga": ("BERLAKUHINGGA",),
+LABELS: dict[str, str] = {
+    "nik": "NIK",
+    "nama": "NAMA",
+    "lahir": "TEMPATTGLLAHIR",
+    "jenis_kelamin": "JENISKELAMIN",
+    "gol_darah": "GOLDARAH",
+    "alamat": "ALAMAT",
+    "rt_rw": "RTRW",
+    "kel_desa": "KELDESA",
+    "kecamatan": "KECAMATAN",
+    "agama": "AGAMA",
+    "status_perkawinan": "STATUSPERKAWINAN",
+    "pekerjaan": "PEKERJAAN",
+    "kewarganegaraan": "KEWARGANEGARAAN",
+    "berlaku_hingga": "BERLAKUHINGGA",
 }
-"""Each label's letters. `lahir` carries both the place and the date of birth."""
+"""The letters of each label. The row `lahir` holds both the place and the date of birth."""
 
 _SHAPES = str.maketrans({"0": "O", "1": "I", "L": "I", "5": "S", "8": "B", "|": "I", "6": "G", "2": "Z", "!": "I"})
-"""Characters that look alike in a label's face count as one."""
+"""Characters that look alike in the face of the labels count as one."""
 
-_ALLOWED = ((5, 0.26), (6, 0.2), (9, 0.26), (99, 0.34))
-"""Up to how many letters, which share of a label's letters may be wrong: SLAMET is no Alamat."""
+_MOST_WRONG = ((5, 0.26), (6, 0.2), (9, 0.26), (99, 0.34))
+"""For labels of up to this many letters, the share of letters that may be wrong. SLAMET must not count as Alamat."""
 
-_REMEMBERED: Final = 256
-"""Readings of rows to remember; a card has a hundred, and asks for each several times."""
+_CACHED_ROWS: Final = 256
+"""A card has some hundred rows, and each is asked for several times."""
 
 
-class Label(msgspec.Struct, frozen=True):
-    """A printed label recognised at the start of a row.
+class LabelMatch(msgspec.Struct, frozen=True):
+    """A label recognised at the start of a row.
 
-    `cost` is the share of its letters read wrong; `end` is how many glyphs of the row it takes, colon
+    `error_rate` is the share of its letters read wrong. `end` is how many glyphs of the row it takes, its colon
     included.
     """
 
     name: str
-    cost: float
+    error_rate: float
     end: int
 
 
-def find_label(row: Row) -> Label | None:
-    """The label with which a row begins, if any."""
-    return label_of(row.text)
+def find_label(row: Row) -> LabelMatch | None:
+    """The label at the start of a row, if any."""
+    return _label_at_start(row.text)
 
 
-@lru_cache(_REMEMBERED)
-def label_of(read: str) -> Label | None:
-    """The label with which a row that reads so begins, if any."""
+@lru_cache(_CACHED_ROWS)
+def _label_at_start(text: str) -> LabelMatch | None:
     letters: list[str] = []
     ends: list[int] = []
-    for place, char in enumerate(read):
+    for index, char in enumerate(text):
         if char.isalnum() or char in "|!":
             letters.append(char.upper().translate(_SHAPES))
-            ends.append(place + 1)
-    text = "".join(letters)
-    best: Label | None = None
-    for name, spellings in LABELS.items():
-        for spelling in spellings:
-            wanted = spelling.translate(_SHAPES)
-            start = text[: len(wanted) + 4]
-            allowed = next(share for length, share in _ALLOWED if len(wanted) <= length)
-            if missing(start, wanted) / len(wanted) > allowed:
-                continue
-            errors, used = prefix_distance(start, wanted)
-            cost = errors / len(wanted)
-            if cost > allowed or used == 0:
-                continue
-            if best is None or cost < best.cost:
-                best = Label(name, cost, _after_marks(read, ends[used - 1]))
+            ends.append(index + 1)
+    read = "".join(letters)
+    best: LabelMatch | None = None
+    for name, spelling in LABELS.items():
+        wanted = spelling.translate(_SHAPES)
+        most_wrong = next(share for length, share in _MOST_WRONG if len(wanted) <= length)
+        edits, used = prefix_distance(read[: len(wanted) + 4], wanted)
+        error_rate = edits / len(wanted)
+        if error_rate > most_wrong or used == 0:
+            continue
+        if best is None or error_rate < best.error_rate:
+            best = LabelMatch(name, error_rate, _end_of_colon(text, ends[used - 1]))
     return best
 
 
-def _after_marks(read: str, end: int) -> int:
-    """The colon after the label, and what dirt was read before it, belong to the label."""
-    for place in range(end, min(end + 4, len(read))):
-        if read[place].isalnum():
+def _end_of_colon(text: str, end: int) -> int:
+    """The end of the label with its colon, and with dirt before the colon that was read as punctuation."""
+    for index in range(end, min(end + 4, len(text))):
+        if text[index].isalnum():
             break
-        if read[place] in ":;":
-            return place + 1
+        if text[index] in ":;":
+            return index + 1
     return end
 
 
-def missing(text: str, wanted: str) -> int:
-    """How many letters of `wanted` occur nowhere in `text`: their distance is no less, and this is soon counted."""
-    return sum(char not in text for char in wanted)
-
-
 def prefix_distance(text: str, wanted: str) -> tuple[int, int]:
-    """The fewest edits that turn some prefix of `text` into `wanted`, and the length of that prefix."""
-    before = list(range(len(wanted) + 1))
-    best, used = before[-1], 0
-    for place, char in enumerate(text, start=1):
-        now = [place]
-        for index, other in enumerate(wanted, start=1):
-            now.append(min(before[index] + 1, now[-1] + 1, before[index - 1] + (char != other)))
-        before = now
-        if before[-1] < best or (before[-1] == best and place == len(wanted)):
-            best, used = before[-1], place
+    """The fewest edits (Levenshtein) that turn a prefix of `text` into `wanted`, and the length of that prefix."""
+    best, used = len(wanted), 0
+    for length in range(1, len(text) + 1):
+        edits = Levenshtein.distance(text[:length], wanted)
+        if edits < best or (edits == best and length == len(wanted)):
+            best, used = edits, length
     return best, used
-
-
-def distance(text: str, wanted: str, *, most: int | None = None) -> int:
-    """The fewest insertions, deletions and replacements between two texts (Levenshtein); if they are more than `most`,
-    some number beyond that."""
-    before = list(range(len(wanted) + 1))
-    for place, char in enumerate(text, start=1):
-        now = [place]
-        for index, other in enumerate(wanted, start=1):
-            now.append(min(before[index] + 1, now[-1] + 1, before[index - 1] + (char != other)))
-        if most is not None and min(now) > most:
-            return most + 1
-        before = now
-    return before[-1]

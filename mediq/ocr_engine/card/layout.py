@@ -1,24 +1,39 @@
-"""Which row belongs to which field, by where it stands on the card."""
+"""Layout analysis: which rows of text belong to which field, by where they stand on the card."""
 
 import msgspec
 import numpy as np
 
-from mediq.ocr_engine.card.frame import ANCHORS, NIK_LEFT, ORDER, PHOTO_LEFT, PITCH, PLACES, VALUES_LEFT, Frame, Mark
-from mediq.ocr_engine.card.labels import Label, find_label
-from mediq.ocr_engine.card.row_classifier import telling
-from mediq.ocr_engine.image.picture import Points
+from mediq.ocr_engine.card.frame import (
+    LABEL_ORDER,
+    LABEL_POSITIONS,
+    NIK_LEFT,
+    PITCH,
+    PORTRAIT_LEFT,
+    PRINT_POSITIONS,
+    VALUES_LEFT,
+    Frame,
+)
+from mediq.ocr_engine.card.labels import LabelMatch
+from mediq.ocr_engine.card.row_classifier import classify_row
+from mediq.ocr_engine.card.split_row import after_label, before_label, labels_in, step_point
 from mediq.ocr_engine.text.rows import Row
 
-_COLON = ":;.,-'iIlL1|! "
-"""What a colon is read as."""
 TITLE = ("provinsi", "kabupaten_kota")
-"""The two lines above all labels."""
+"""The two rows above all labels."""
+_READ_AS_COLON = ":;.,-'iIlL1|! "
 _NIK_DIGITS = 14
-"""Digits in a row from which on it is the NIK."""
+"""A row with at least this many digits is the NIK."""
+_SAME_ROW = 0.55 * PITCH
+"""Card units: print nearer than this in height stands on one row."""
+_SAME_TITLE_ROW = 9.0
+_FARTHEST_EXTRA_ROW = 3.6 * PITCH
+"""Card units below its label up to which an extra row of a value may stand."""
+_WIDEST_GAP = 40.0
+"""Card units between two parts of a value on one row."""
 
 
-class Piece(msgspec.Struct, frozen=True):
-    """Part of a value: a row without its label, and where it stands in card units."""
+class PlacedRow(msgspec.Struct, frozen=True):
+    """A row of text without its label, with its left end, right end and height in card units."""
 
     row: Row
     left: float
@@ -27,276 +42,203 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """The pieces of each value in reading order, by the label they belong to, and where each label's row and each line
-    of the title stands."""
+    """The rows of each field in reading order, and the height in card units at which each field's label stands.
 
-    pieces: dict[str, list[Piece]]
-    slots: dict[str, float]
+    Title rows, which have no label, go by the name of their field.
+    """
 
-
-def marks_of(rows: list[Row]) -> list[Mark]:
-    """The labels among rows, as marks to fit the card's frame to."""
-    marks = []
-    for row in rows:
-        for label, part in labelled(row):
-            ends = part.line.ends()
-            inset = 0.12 * part.line.height
-            u, v = part.line.along
-            marks.append(
-                Mark(
-                    label.name,
-                    (float(ends[0][0]) + u * inset, float(ends[0][1]) + v * inset),
-                    (float(ends[1][0]), float(ends[1][1])),
-                    max(0.1, 1 - 2 * label.cost) * min(1.0, len(label.name) / 4),
-                )
-            )
-    return marks
+    rows: dict[str, list[PlacedRow]]
+    heights: dict[str, float]
 
 
-def labelled(row: Row) -> list[tuple[Label, Row]]:
-    """The labels in a row, each with its part of the row: mostly none or one, and Gol. Darah after the
-    sex."""
-    out = []
-    label = find_label(row)
-    if label is not None:
-        out.append((label, row.part(0, _end_of_letters(row, label))))
-    start = _blood(row, label.end if label else 0)
-    if start is not None:
-        rest = row.part(row.glyphs[start].first, len(row.steps) - 1)
-        blood = find_label(rest)
-        if blood is not None and blood.name == "gol_darah" and (label is None or label.name != "gol_darah"):
-            out.append((blood, rest.part(0, _end_of_letters(rest, blood))))
-    return out
+def analyse_layout(rows: list[Row], frame: Frame) -> Layout:
+    """Assign the rows of one card to its fields."""
+    found, seen, unlabelled = _split_at_labels(rows, frame)
+    heights = {name: seen.get(name, frame.row_y(name)) for name in LABEL_ORDER}
+    title: list[PlacedRow] = []
+    values: list[PlacedRow] = []
+    for row in unlabelled:
+        placed = _placed(row, frame)
+        if sum(glyph.char.isdigit() for glyph in row.glyphs) >= _NIK_DIGITS:
+            # No other value has so many digits, so this holds even where the frame is wrong.
+            found.setdefault("nik", []).append(placed)
+        elif placed.y < heights["nik"] - 10 and placed.left > 60:
+            title.append(placed)
+        elif placed.left < PORTRAIT_LEFT - 8 and placed.right > 100:
+            value = _without_label(placed, frame)
+            if value is not None:
+                values.append(value)
+    for placed in values:
+        # A value may tell its row where the label cannot be read.
+        name = classify_row(placed.row.text)
+        if name is not None and name not in seen and abs(placed.y - heights[name]) < 1.4 * PITCH:
+            heights[name] = seen[name] = placed.y
+    for placed in values:
+        name = _field_at(placed, heights)
+        if name is not None:
+            found.setdefault(name, []).append(placed)
+    _separate_blood_group(found)
+    found.update(_title_rows(title))
+    heights |= _title_heights(found)
+    heights["gol_darah"] = seen.get("gol_darah", heights["jenis_kelamin"])
+    ordered = {name: _reading_order(placed) for name, placed in found.items()}
+    for name in LABEL_ORDER:
+        if name in ordered and name != "nik":
+            ordered[name] = _without_strays(ordered[name])
+    return Layout({name: placed for name, placed in ordered.items() if placed}, heights)
 
 
-def _end_of_letters(row: Row, label: Label) -> int:
-    last = label.end - 1
-    while last > 0 and not row.glyphs[last].char.isalnum():
-        last -= 1
-    return row.glyphs[last].last
-
-
-def _blood(row: Row, start: int) -> int | None:
-    for place in range(max(1, start), len(row.glyphs) - 4):
-        if row.glyphs[place].char in "G6C" and row.glyphs[place + 1].char in "oO0":
-            return place
-    return None
-
-
-def assemble(rows: list[Row], frame: Frame) -> Layout:
-    """Sort the rows of a card to the labels whose values they are; the two lines of the title go by their own names."""
+def _split_at_labels(rows: list[Row], frame: Frame) -> tuple[dict[str, list[PlacedRow]], dict[str, float], list[Row]]:
+    """Blood groups found behind their label, the heights of the labels seen, and the rows without their labels."""
+    found: dict[str, list[PlacedRow]] = {}
     seen: dict[str, float] = {}
-    found: dict[str, list[Piece]] = {}
-    rests: list[Row] = []
+    unlabelled: list[Row] = []
     for row in rows:
         rest: Row | None = row
-        for label, part in labelled(row):
-            at = _place(part, frame)
-            if not _plausible(label, at, frame):
+        for label, part in labels_in(row):
+            at = _placed(part, frame)
+            if not _is_plausible(label, at, frame):
                 continue
             seen[label.name] = at.y
             if label.name == "gol_darah":
-                blood = behind(row, part)
+                blood = after_label(row, part)
                 if blood is not None:
-                    found.setdefault("gol_darah", []).append(_place(blood, frame))
-                rest = _before(rest, part) if rest is not None else None
+                    found.setdefault("gol_darah", []).append(_placed(blood, frame))
+                rest = before_label(rest, part) if rest is not None else None
             else:
-                rest = behind(row, part)
+                rest = after_label(row, part)
         if rest is not None and rest.glyphs:
-            rests.append(rest)
-    slots = {name: seen.get(name, frame.row_y(name)) for name in ORDER}
-    title: list[Piece] = []
-    values: list[Piece] = []
-    for rest in rests:
-        piece = _place(rest, frame)
-        if sum(glyph.char.isdigit() for glyph in rest.glyphs) >= _NIK_DIGITS:
-            # Nothing else has as many digits, wherever the frame has its row.
-            found.setdefault("nik", []).append(piece)
-        elif piece.y < slots["nik"] - 10 and piece.left > 60:
-            title.append(piece)
-        elif piece.left < PHOTO_LEFT - 8 and piece.right > 100:
-            cut = _without_label(piece, frame)
-            if cut is not None:
-                values.append(cut)
-    for piece in values:
-        # A row whose label cannot be read may be known by its value.
-        name = telling(piece.row.text)
-        if name is not None and name not in seen and abs(piece.y - slots[name]) < 1.4 * PITCH:
-            slots[name] = seen[name] = piece.y
-    for piece in values:
-        name = _slot(piece, slots)
-        if name is not None:
-            found.setdefault(name, []).append(piece)
-    if "jenis_kelamin" in found:
-        sex = found["jenis_kelamin"]
-        far = [piece for piece in sex if piece.left > PLACES["gol_darah"].right - 4]
-        found["jenis_kelamin"] = [piece for piece in sex if piece.left < PLACES["gol_darah"].left - 12]
-        if far and not found.get("gol_darah"):
-            found["gol_darah"] = far
-    found.update(_title(title))
-    slots |= _title_slots(found)
-    slots["gol_darah"] = seen.get("gol_darah", slots["jenis_kelamin"])
-    ordered = {name: reading_order(pieces) for name, pieces in found.items()}
-    for name in ORDER:
-        if name in ordered and name != "nik":
-            ordered[name] = _chained(ordered[name])
-    return Layout({name: pieces for name, pieces in ordered.items() if pieces}, slots)
+            unlabelled.append(rest)
+    return found, seen, unlabelled
 
 
-def _place(row: Row, frame: Frame) -> Piece:
-    ends = frame.to_card(row.line.ends())
-    return Piece(row, float(ends[0][0]), float(ends[1][0]), float(ends[:, 1].mean()))
+def _placed(row: Row, frame: Frame) -> PlacedRow:
+    ends = frame.to_card(row.box.ends())
+    return PlacedRow(row, float(ends[0][0]), float(ends[1][0]), float(ends[:, 1].mean()))
 
 
-def _plausible(label: Label, at: Piece, frame: Frame) -> bool:
-    """Whether a label stands where it can: one read well may be rows away from where the frame has it."""
+def _is_plausible(label: LabelMatch, at: PlacedRow, frame: Frame) -> bool:
+    """Whether a label stands where it can; a long one that is read well may be two rows away."""
     name = label.name
     across = 45 if name == "gol_darah" else 20
-    down = (2.2 if label.cost < 0.15 and len(name) > 4 else 0.75) * PITCH
-    return abs(at.left - PLACES[name].left) < across and abs(at.y - frame.row_y(name)) < down
+    down = (2.2 if label.error_rate < 0.15 and len(name) > 4 else 0.75) * PITCH
+    return abs(at.left - LABEL_POSITIONS[name].left) < across and abs(at.y - frame.row_y(name)) < down
 
 
-def behind(row: Row, part: Row) -> Row | None:
-    """What follows a label in its row, past the colon."""
-    edge = _step_at(row, part)
-    rest = [g for g in row.glyphs if g.first > edge]
-    while rest and rest[0].char in ":; ":
-        rest = rest[1:]
-    if not rest:
-        return None
-    before = [g.last for g in row.glyphs if g.last < rest[0].first]
-    first = (max(before) + rest[0].first + 1) // 2 if before else 0
-    return row.part(first, len(row.steps) - 1)
-
-
-def _before(row: Row, part: Row) -> Row | None:
-    """What precedes a label within its row."""
-    start = len(row.steps) - len(part.steps)
-    for glyph in row.glyphs:
-        if _same_place(row, glyph.first, part):
-            start = glyph.first
-            break
-    return row.part(0, start - 1) if start > 2 else None
-
-
-def _same_place(row: Row, step: int, part: Row) -> bool:
-    u, v = row.line.along
-    offset = (row.along(step) - 0.5) * row.line.length
-    x, y = row.line.x + u * offset, row.line.y + v * offset
-    left = part.line.ends()[0]
-    return float((x - left[0]) * u + (y - left[1]) * v) > -0.2 * row.line.height
-
-
-def _step_at(row: Row, part: Row) -> float:
-    """The step of `row` at which `part` of it ends."""
-    u, v = row.line.along
-    right = part.line.ends()[1]
-    offset = (right[0] - row.line.x) * u + (right[1] - row.line.y) * v
-    full = row.line.length + 2 * row.wider * row.line.height
-    return float((offset + full / 2) / full * len(row.steps) - 0.75)
-
-
-def _without_label(piece: Piece, frame: Frame) -> Piece | None:
-    """Cut off what stands left of the values: an unrecognised label, the colon, or what it was read as."""
-    row = piece.row
-    if piece.left > 121:
-        return piece
+def _without_label(placed: PlacedRow, frame: Frame) -> PlacedRow | None:
+    """Cut off what stands left of the values: a label that was not recognised, and the colon."""
+    row = placed.row
+    if placed.left > VALUES_LEFT + 1:
+        return placed
     steps = [(g.first + g.last) / 2 for g in row.glyphs]
     at = frame.to_card(np.vstack([step_point(row, step) for step in steps]))[:, 0]
-    limit = NIK_LEFT - 4 if abs(piece.y - PLACES["nik"].y) < 8 else 112.0
+    limit = NIK_LEFT - 4 if abs(placed.y - LABEL_POSITIONS["nik"].y) < 8 else VALUES_LEFT - 8
     start = 0
     while start < len(row.glyphs) and (
-        at[start] < limit or (at[start] < limit + 7 and row.glyphs[start].char in _COLON)
+        at[start] < limit or (at[start] < limit + 7 and row.glyphs[start].char in _READ_AS_COLON)
     ):
         start += 1
     if start == len(row.glyphs):
         return None
     if start == 0:
-        return piece
+        return placed
     first = (row.glyphs[start - 1].last + row.glyphs[start].first + 1) // 2
-    return _place(row.part(first, len(row.steps) - 1), frame)
+    return _placed(row.between(first, len(row.probabilities) - 1), frame)
 
 
-def step_point(row: Row, step: float) -> Points:
-    """Where a step of a row lies in the photo: 1 × 2."""
-    u, v = row.line.along
-    offset = (row.along(step) - 0.5) * row.line.length
-    return np.array([(row.line.x + u * offset, row.line.y + v * offset)])
-
-
-def _slot(piece: Piece, slots: dict[str, float]) -> str | None:
-    """The label whose row a value stands on, or the one above it whose second row it is."""
-    if abs(piece.y - slots["nik"]) < 9:
+def _field_at(placed: PlacedRow, heights: dict[str, float]) -> str | None:
+    """The label on whose row a value stands, or the label above it if the value is an extra row of that one."""
+    if abs(placed.y - heights["nik"]) < 9:
         return "nik"
-    names = [name for name in ORDER if name != "nik"]
-    nearest = min(names, key=lambda name: abs(slots[name] - piece.y))
-    if abs(slots[nearest] - piece.y) < 0.55 * PITCH:
+    names = [name for name in LABEL_ORDER if name != "nik"]
+    nearest = min(names, key=lambda name: abs(heights[name] - placed.y))
+    if abs(heights[nearest] - placed.y) < _SAME_ROW:
         return nearest
-    above = [name for name in names if slots[name] < piece.y]
-    if not above or piece.y > slots["berlaku_hingga"] + 0.8 * PITCH:
+    above = [name for name in names if heights[name] < placed.y]
+    if not above or placed.y > heights["berlaku_hingga"] + 0.8 * PITCH:
         return None
-    last = max(above, key=lambda name: slots[name])
-    return last if piece.y - slots[last] < 3.6 * PITCH else None
+    last = max(above, key=lambda name: heights[name])
+    return last if placed.y - heights[last] < _FARTHEST_EXTRA_ROW else None
 
 
-def _title(pieces: list[Piece]) -> dict[str, list[Piece]]:
-    lines: list[list[Piece]] = []
-    for piece in sorted(pieces, key=lambda p: p.y):
-        if lines and abs(piece.y - lines[-1][-1].y) < 9:
-            lines[-1].append(piece)
-        else:
-            lines.append([piece])
-    lines = [line for line in lines if max(p.right for p in line) > 190 and min(p.left for p in line) < 340]
-    if len(lines) >= 2:
-        first = next((i for i, line in enumerate(lines[:-1]) if _provincial(line)), len(lines) - 2)
-        return {"provinsi": lines[first], "kabupaten_kota": lines[first + 1]}
-    if len(lines) == 1:
-        upper = _provincial(lines[0]) or lines[0][0].y < 31
-        return {"provinsi" if upper else "kabupaten_kota": lines[0]}
+def _separate_blood_group(found: dict[str, list[PlacedRow]]) -> None:
+    """Take what stands right of the label Gol. Darah from the sex, with which it shares a row."""
+    if "jenis_kelamin" not in found:
+        return
+    label = LABEL_POSITIONS["gol_darah"]
+    right = [placed for placed in found["jenis_kelamin"] if placed.left > label.right - 4]
+    found["jenis_kelamin"] = [placed for placed in found["jenis_kelamin"] if placed.left < label.left - 12]
+    if right and not found.get("gol_darah"):
+        found["gol_darah"] = right
+
+
+def _title_rows(placed: list[PlacedRow]) -> dict[str, list[PlacedRow]]:
+    """The two rows of the title among what stands above the NIK."""
+    rows = _grouped_by_row(placed, _SAME_TITLE_ROW)
+    rows = [row for row in rows if max(p.right for p in row) > 190 and min(p.left for p in row) < 340]
+    if len(rows) >= 2:
+        first = next((i for i, row in enumerate(rows[:-1]) if _names_province(row)), len(rows) - 2)
+        return {"provinsi": rows[first], "kabupaten_kota": rows[first + 1]}
+    if len(rows) == 1:
+        upper = _names_province(rows[0]) or rows[0][0].y < 31
+        return {"provinsi" if upper else "kabupaten_kota": rows[0]}
     return {}
 
 
-def _title_slots(found: dict[str, list[Piece]]) -> dict[str, float]:
-    """Where the two lines of the title stand: one that was not found, by the other."""
-    upper, lower = (ANCHORS[f"{name} middle"].y for name in TITLE)
+def _title_heights(found: dict[str, list[PlacedRow]]) -> dict[str, float]:
+    """The heights of the two title rows; one that was not found is taken from the other."""
+    upper, lower = (PRINT_POSITIONS[f"{name} middle"].y for name in TITLE)
     provinsi, kabupaten = (found[name][0].y if name in found else None for name in TITLE)
     if provinsi is None:
         provinsi = upper if kabupaten is None else kabupaten + upper - lower
     return {TITLE[0]: provinsi, TITLE[1]: provinsi + lower - upper if kabupaten is None else kabupaten}
 
 
-def _provincial(line: list[Piece]) -> bool:
-    text = "".join(p.row.text for p in sorted(line, key=lambda p: p.left)).upper()
-    return text.replace("0", "O").startswith(("PROV", "PR0V", "PROU"))
+def _names_province(row: list[PlacedRow]) -> bool:
+    text = "".join(p.row.text for p in sorted(row, key=lambda p: p.left)).upper()
+    return text.replace("0", "O").startswith(("PROV", "PROU"))
 
 
-def _chained(pieces: list[Piece]) -> list[Piece]:
-    """Without dirt that was found inside a value, and without what stands far right of it on its row: the place of
-    issue below the photo reaches in there."""
-    kept: list[Piece] = []
-    for piece in pieces:
-        if any(_inside(piece, other) for other in pieces):
+def _without_strays(placed: list[PlacedRow]) -> list[PlacedRow]:
+    """A value without dirt that was found inside it, and without print far right of it on the same row.
+
+    The place of issue, below the portrait, reaches into the rows of values.
+    """
+    kept: list[PlacedRow] = []
+    for one in placed:
+        if any(_is_inside(one, other) for other in placed):
             continue
-        same_row = [other for other in kept if abs(other.y - piece.y) < 0.55 * PITCH]
+        same_row = [other for other in kept if abs(other.y - one.y) < _SAME_ROW]
         edge = max((other.right for other in same_row), default=VALUES_LEFT + 60)
-        if piece.left < edge + 40:
-            kept.append(piece)
+        if one.left < edge + _WIDEST_GAP:
+            kept.append(one)
     return kept
 
 
-def _inside(piece: Piece, other: Piece) -> bool:
-    """Whether a longer piece covers the middle of a piece."""
-    wider = other.right - other.left > piece.right - piece.left
-    covers = other.left < (piece.left + piece.right) / 2 < other.right
-    return wider and covers and abs(other.y - piece.y) < 0.55 * PITCH
+def _is_inside(placed: PlacedRow, other: PlacedRow) -> bool:
+    """Whether a longer row covers the middle of a row."""
+    longer = other.right - other.left > placed.right - placed.left
+    covers = other.left < (placed.left + placed.right) / 2 < other.right
+    return longer and covers and abs(other.y - placed.y) < _SAME_ROW
 
 
-def reading_order(pieces: list[Piece]) -> list[Piece]:
-    """From top to bottom, and within a row from left to right."""
-    lines: list[list[Piece]] = []
-    for piece in sorted(pieces, key=lambda p: p.y):
-        if lines and piece.y - lines[-1][0].y < 0.55 * PITCH:
-            lines[-1].append(piece)
+def _reading_order(placed: list[PlacedRow]) -> list[PlacedRow]:
+    """From top to bottom, and on one row from left to right."""
+    rows: list[list[PlacedRow]] = []
+    for one in sorted(placed, key=lambda p: p.y):
+        if rows and one.y - rows[-1][0].y < _SAME_ROW:
+            rows[-1].append(one)
         else:
-            lines.append([piece])
-    return [piece for line in lines for piece in sorted(line, key=lambda p: p.left)]
+            rows.append([one])
+    return [one for row in rows for one in sorted(row, key=lambda p: p.left)]
+
+
+def _grouped_by_row(placed: list[PlacedRow], same_row: float) -> list[list[PlacedRow]]:
+    """Groups from top to bottom, each step within a group smaller than `same_row` card units."""
+    rows: list[list[PlacedRow]] = []
+    for one in sorted(placed, key=lambda p: p.y):
+        if rows and abs(one.y - rows[-1][-1].y) < same_row:
+            rows[-1].append(one)
+        else:
+            rows.append([one])
+    return rows

@@ -1,4 +1,4 @@
-"""Finding the text of a card in a photo: which way it runs, which way up, and at what size to look for it."""
+"""Finding the text of a card in a photo: its direction, which way up it is, and the size at which to look for it."""
 
 import math
 from itertools import islice
@@ -6,111 +6,119 @@ from itertools import islice
 import cv2
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from mediq.ocr_engine.card.labels import find_label
-from mediq.ocr_engine.card.row_classifier import telling
+from mediq.ocr_engine.card.row_classifier import classify_row
 from mediq.ocr_engine.image.picture import Picture
-from mediq.ocr_engine.text.detect import Line, find_lines
-from mediq.ocr_engine.text.networks import Models
-from mediq.ocr_engine.text.rows import Row, read_lines
+from mediq.ocr_engine.text.detect import TextBox, detect_text
+from mediq.ocr_engine.text.networks import Networks
+from mediq.ocr_engine.text.rows import Row, recognise_rows
 
 COARSE = 736
-"""Longer side, in pixels, at which the whole photo is looked at first."""
-FINE = 960
-"""Longer side at which a block of text too small in the first look is looked at again."""
+"""Pixels: the longer side at which text is detected in the whole photo."""
+ENLARGED = 4.0
+"""The most that a small photo is enlarged for that."""
+_FINE = 960
+"""Pixels: the longer side at which small text is detected again, in the block of text alone."""
 _LEAST_HEIGHT = 12.0
-"""Pixels: lines found lower than this in the first look are looked at again, closer."""
+"""Pixels: boxes lower than this on average are detected again."""
 _PROBES = 6
-"""Lines read to decide which way up a photo is."""
-_ENOUGH = 4
+"""Rows recognised to decide which way up a photo is."""
+_CARD_LABELS = 4
 """Labels that make a card."""
-_TELLING = 2
-"""Rows of values without labels that still speak for a card."""
+_CARD_VALUES = 2
+"""Values that still speak for a card where labels are missing."""
+_CLEAR = 0.7
+"""Mean probability from which a row counts as text."""
+_UPRIGHT, _ANY_WAY_UP = 0.9, 0.96
+"""Mean probability of the probes that settles which way up a photo is, for text near level and for other text."""
 _LABELS_WIDTH = 0.4
-"""Width of the column of labels, as a share of that of the values beside it."""
+"""Width of the column of labels, as a share of the width of the column of values."""
 _DIRECTIONS = 2
 """Directions of text that are tried."""
-_ALONG = math.radians(7)
-"""Lines this near to a direction tried belong to it for good."""
-_MOST_LINES = 90
-"""Lines read in one direction, the largest first; a card has about 30."""
+_SAME_DIRECTION = math.radians(7)
+"""Boxes this near to a direction that was tried are not tried in another."""
+_MOST_BOXES = 90
+"""Boxes recognised in one direction, the largest first; a card has about 30."""
 
 
-class Found(msgspec.Struct, frozen=True):
-    """The text of a photo, read along one direction. `angle` in radians is that of the reading direction."""
+class PhotoText(msgspec.Struct, frozen=True):
+    """The text of a photo that runs in one direction; `angle` is the reading direction in radians."""
 
     rows: list[Row]
     angle: float
 
     @property
     def labels(self) -> int:
+        """How many different labels were recognised."""
         return len({label.name for row in self.rows if (label := find_label(row)) is not None})
 
     @property
     def values(self) -> int:
-        """How many rows read as only a value on a card does."""
-        return len({name for row in self.rows if (name := telling(row.text)) is not None})
+        """How many different fields are told by their value alone."""
+        return len({name for row in self.rows if (name := classify_row(row.text)) is not None})
 
 
-def locate(models: Models, picture: Picture) -> Found:
-    """Find and read every line of text that runs the way most of the text does, right way up.
+def locate_text(networks: Networks, picture: Picture) -> PhotoText:
+    """Detect and recognise the text that runs in the main direction of the photo, the right way up.
 
-    Where that shows no card, the text that runs another way is tried: a card may lie on a printed form.
+    Where that shows no card, text in another direction is tried: a card may lie on a printed form.
     """
-    lines = find_lines(models, picture, longest=COARSE, enlarge=4.0)
-    best = Found([], 0.0)
+    boxes = detect_text(networks, picture, longest=COARSE, enlarge=ENLARGED)
+    best = PhotoText([], 0.0)
     for _ in range(_DIRECTIONS):
-        if len(lines) < 2 and best.rows:
+        if len(boxes) < 2 and best.rows:
             break
-        chosen, angle = _one_direction(lines)
+        chosen, angle = _in_main_direction(boxes)
         if not chosen:
             break
-        found = _along(models, picture, chosen, angle)
+        found = _recognised_along(networks, picture, chosen, angle)
         if not best.rows or found.labels > best.labels:
             best = found
-        if best.labels >= _ENOUGH:
+        if best.labels >= _CARD_LABELS:
             break
-        # Lines only roughly along the first direction may be the card's, askew on a printed page.
-        lines = [line for line in lines if abs(_off(line.angle, angle)) > _ALONG]
-        if len(lines) < _ENOUGH:
+        # Boxes that run only roughly in the first direction may belong to a card that lies askew on a page.
+        boxes = [box for box in boxes if abs(_difference(box.angle, angle)) > _SAME_DIRECTION]
+        if len(boxes) < _CARD_LABELS:
             break
     return best
 
 
-def _along(models: Models, picture: Picture, lines: list[Line], angle: float) -> Found:
-    """Read the lines of one direction, after a closer look if they are small."""
-    height = float(np.median([line.height for line in lines])) * min(COARSE / max(picture.shape[:2]), 4.0)
-    if height < _LEAST_HEIGHT and len(lines) >= 4:
-        closer, turned = _look_closer(models, picture, lines, angle)
-        if len(closer) >= len(lines) // 2:
-            lines, angle = closer, turned
-    found = _right_way_up(models, picture, lines, angle)
-    if found.labels >= _ENOUGH or not found.rows:
+def _recognised_along(networks: Networks, picture: Picture, boxes: list[TextBox], angle: float) -> PhotoText:
+    """Recognise the boxes of one direction, after detecting them again if they are small."""
+    height = float(np.median([box.height for box in boxes])) * min(COARSE / max(picture.shape[:2]), ENLARGED)
+    if height < _LEAST_HEIGHT and len(boxes) >= 4:
+        closer, closer_angle = _detected_closer(networks, picture, boxes, angle)
+        if len(closer) >= len(boxes) // 2:
+            boxes, angle = closer, closer_angle
+    found = _right_way_up(networks, picture, boxes, angle)
+    if found.labels >= _CARD_LABELS or not found.rows:
         return found
-    sure = [row.line for row in found.rows if row.sure > 0.7]
-    if found.values >= _TELLING and len(sure) >= _TELLING:
-        # A card for sure, but its labels, the faintest print on it, were not seen: look closer for them.
-        closer, turned = _look_closer(models, picture, sure, angle, wider=_LABELS_WIDTH)
-        again = _right_way_up(models, picture, closer, turned)
+    clear = [row.box for row in found.rows if row.mean_probability > _CLEAR]
+    if found.values >= _CARD_VALUES and len(clear) >= _CARD_VALUES:
+        # This is a card, but its labels, the faintest print on it, were not detected.
+        closer, closer_angle = _detected_closer(networks, picture, clear, angle, wider=_LABELS_WIDTH)
+        again = _right_way_up(networks, picture, closer, closer_angle)
         if again.labels > found.labels:
             found = again
-    if found.labels < _ENOUGH:
-        # The few lines that decided may have misled: with all of them the other way round there is no doubt left.
-        other = list(read_lines(models, picture, [_turn(row.line) for row in found.rows]))
-        upside_down = Found(other, found.angle + math.pi)
+    if found.labels < _CARD_LABELS:
+        # The probes may have misled; all rows together leave no doubt which way up the photo is.
+        turned = list(recognise_rows(networks, picture, [row.box.turned() for row in found.rows]))
+        upside_down = PhotoText(turned, found.angle + math.pi)
         if upside_down.labels > found.labels:
             return upside_down
     return found
 
 
-def _one_direction(lines: list[Line]) -> tuple[list[Line], float]:
-    """The lines that run like most of the text, and that direction, from -45° to 135°."""
-    long = [line for line in lines if line.length > 2.5 * line.height]
+def _in_main_direction(boxes: list[TextBox]) -> tuple[list[TextBox], float]:
+    """The boxes that run like most of the text, and that direction, from -45° to 135°."""
+    long = [box for box in boxes if box.length > 2.5 * box.height]
     if not long:
-        return lines, 0.0
-    angles = np.array([line.angle for line in long])
-    weights = np.array([line.length for line in long])
-    # Directions are the same half a turn on; of the candidates, the one most of the text agrees with.
+        return boxes, 0.0
+    angles = np.array([box.angle for box in long])
+    weights = np.array([box.length for box in long])
+    # Directions repeat after half a turn; the one that most of the text agrees with wins.
     apart = np.abs((angles[:, None] - angles[None, :] + math.pi / 2) % math.pi - math.pi / 2)
     votes = (weights[None, :] * (apart < math.radians(12))).sum(axis=1)
     near = apart[int(votes.argmax())] < math.radians(12)
@@ -119,97 +127,87 @@ def _one_direction(lines: list[Line]) -> tuple[list[Line], float]:
     if angle < -math.pi / 4:
         angle += math.pi
     kept = []
-    for line in lines:
-        off = _off(line.angle, angle)
-        square = line.length < 2.2 * line.height
-        if square and abs(off) > math.radians(25):
+    for box in boxes:
+        off = _difference(box.angle, angle)
+        nearly_square = box.length < 2.2 * box.height
+        if nearly_square and abs(off) > math.radians(25):
             across = abs(off) > math.radians(60)
-            length, height = (line.height, line.length) if across else (line.length, line.height)
-            kept.append(Line(line.x, line.y, length, height, angle, line.score))
+            length, height = (box.height, box.length) if across else (box.length, box.height)
+            kept.append(TextBox(box.x, box.y, length, height, angle, box.score))
         elif abs(off) < math.radians(25):
-            kept.append(Line(line.x, line.y, line.length, line.height, angle + off, line.score))
+            kept.append(TextBox(box.x, box.y, box.length, box.height, angle + off, box.score))
     return kept, angle
 
 
-def _off(angle: float, other: float) -> float:
-    """By how much one direction differs from another, from -90° to 90°: text may run either way along it."""
+def _difference(angle: float, other: float) -> float:
+    """By how much two directions differ, from -90° to 90° in radians: text may run either way along each."""
     return (angle - other + math.pi / 2) % math.pi - math.pi / 2
 
 
-def _look_closer(
-    models: Models, picture: Picture, lines: list[Line], angle: float, *, wider: float = 0.0
-) -> tuple[list[Line], float]:
-    """Turn the block of text level, cut it out with a margin, and look for lines in that alone.
+def _detected_closer(
+    networks: Networks, picture: Picture, boxes: list[TextBox], angle: float, *, wider: float = 0.0
+) -> tuple[list[TextBox], float]:
+    """Detect text again in the block of these boxes alone, cut out level and with a margin.
 
     `wider` is the share of its width by which the block is first extended at both ends.
     """
-    points = np.array([corner for line in lines for corner in line.corners()])
+    points = np.array([corner for box in boxes for corner in box.corners()])
     u = np.array([math.cos(angle), math.sin(angle)])
     v = np.array([-u[1], u[0]])
-    along, across = points @ u, points @ v
-    low_a, high_a = _trimmed(along)
-    more = wider * (high_a - low_a)
-    low_a, high_a = low_a - more, high_a + more
-    low_b, high_b = _trimmed(across)
-    margin = 0.06 * max(high_a - low_a, high_b - low_b)
-    low_a, high_a, low_b, high_b = low_a - margin, high_a + margin, low_b - margin, high_b + margin
-    width, height = high_a - low_a, high_b - low_b
-    longest = FINE * (1 + wider)
+    left, right = _range_without_strays(points @ u)
+    top, bottom = _range_without_strays(points @ v)
+    extension = wider * (right - left)
+    left, right = left - extension, right + extension
+    margin = 0.06 * max(right - left, bottom - top)
+    left, right, top, bottom = left - margin, right + margin, top - margin, bottom + margin
+    width, height = right - left, bottom - top
+    longest = _FINE * (1 + wider)
     scale = min(longest / max(width, height), 3.0)
-    matrix = np.array([[u[0] * scale, u[1] * scale, -low_a * scale], [v[0] * scale, v[1] * scale, -low_b * scale]])
+    matrix = np.array([[u[0] * scale, u[1] * scale, -left * scale], [v[0] * scale, v[1] * scale, -top * scale]])
     size = (max(32, round(width * scale)), max(32, round(height * scale)))
     kernel = cv2.INTER_AREA if scale < 0.7 else cv2.INTER_CUBIC
-    part = cv2.warpAffine(picture, matrix, size, flags=kernel, borderMode=cv2.BORDER_REPLICATE)
-    closer = find_lines(models, part.astype(np.uint8, copy=False), longest=round(longest), enlarge=1.0)
-    back = []
-    for line in closer:
-        at = u * (line.x / scale + low_a) + v * (line.y / scale + low_b)
-        back.append(
-            Line(
-                float(at[0]),
-                float(at[1]),
-                line.length / scale,
-                line.height / scale,
-                line.angle + angle,
-                line.score,
-            )
-        )
-    return _one_direction(back)
+    block = cv2.warpAffine(picture, matrix, size, flags=kernel, borderMode=cv2.BORDER_REPLICATE)
+    closer = detect_text(networks, block.astype(np.uint8, copy=False), longest=round(longest))
+    in_photo = []
+    for box in closer:
+        x, y = u * (box.x / scale + left) + v * (box.y / scale + top)
+        length, height = box.length / scale, box.height / scale
+        in_photo.append(TextBox(float(x), float(y), length, height, box.angle + angle, box.score))
+    return _in_main_direction(in_photo)
 
 
-def _trimmed(values: np.typing.NDArray[np.float64]) -> tuple[float, float]:
-    """The range of values without strays: those more than a quarter of the bulk's width beyond it."""
+def _range_without_strays(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The least and greatest value, without strays far beyond the middle nine tenths."""
     low, high = np.percentile(values, [5, 95])
     reach = 0.35 * (high - low) + 1
     inside = values[(values > low - reach) & (values < high + reach)]
     return float(inside.min()), float(inside.max())
 
 
-def _right_way_up(models: Models, picture: Picture, lines: list[Line], angle: float) -> Found:
-    largest = sorted(lines, key=lambda line: line.length * line.height, reverse=True)[:_MOST_LINES]
-    order = sorted(largest, key=lambda line: line.length * line.score, reverse=True)
-    # Most photos are taken upright: all lines are read that way at once, and dropped if the longest do not bear it out.
-    reading = read_lines(models, picture, order)
-    upright = list(islice(reading, _PROBES))
-    if (abs(angle) < math.pi / 4 and _mean_sure(upright) > 0.9) or _mean_sure(upright) > 0.96:
-        return Found([*upright, *reading], angle)
-    reading.close()
+def _right_way_up(networks: Networks, picture: Picture, boxes: list[TextBox], angle: float) -> PhotoText:
+    """Recognise the boxes, all in the direction in which the largest of them read better."""
+    largest = sorted(boxes, key=lambda box: box.length * box.height, reverse=True)[:_MOST_BOXES]
+    order = sorted(largest, key=lambda box: box.length * box.score, reverse=True)
+    # Most photos are upright, so all rows are begun that way, and given up if the probes do not bear it out.
+    recognised = recognise_rows(networks, picture, order)
+    upright = list(islice(recognised, _PROBES))
+    clear = _mean_probability(upright)
+    if (abs(angle) < math.pi / 4 and clear > _UPRIGHT) or clear > _ANY_WAY_UP:
+        return PhotoText([*upright, *recognised], angle)
+    recognised.close()
     probes, rest = order[:_PROBES], order[_PROBES:]
-    turned = list(read_lines(models, picture, [_turn(line) for line in probes]))
-    if _worth(turned) > _worth(upright):
-        return Found([*turned, *read_lines(models, picture, [_turn(line) for line in rest])], angle + math.pi)
-    return Found([*upright, *read_lines(models, picture, rest)], angle)
+    turned = list(recognise_rows(networks, picture, [box.turned() for box in probes]))
+    if _likeness(turned) > _likeness(upright):
+        others = recognise_rows(networks, picture, [box.turned() for box in rest])
+        return PhotoText([*turned, *others], angle + math.pi)
+    return PhotoText([*upright, *recognise_rows(networks, picture, rest)], angle)
 
 
-def _turn(line: Line) -> Line:
-    return Line(line.x, line.y, line.length, line.height, line.angle + math.pi, line.score)
+def _mean_probability(rows: list[Row]) -> float:
+    return sum(row.mean_probability for row in rows) / max(1, len(rows))
 
 
-def _mean_sure(rows: list[Row]) -> float:
-    return sum(row.sure for row in rows) / max(1, len(rows))
-
-
-def _worth(rows: list[Row]) -> float:
-    """How much like text of a card rows read: sure characters, and labels above all."""
+def _likeness(rows: list[Row]) -> float:
+    """How much rows read like the text of a card: labels above all, then likely characters."""
     labels = sum(1 for row in rows if find_label(row) is not None)
-    return labels + sum((row.sure - 0.5) * min(12, len(row.glyphs)) / 6 for row in rows)
+    return labels + sum((row.mean_probability - 0.5) * min(12, len(row.glyphs)) / 6 for row in rows)

@@ -1,37 +1,47 @@
-"""Values that can stand in one row only, and so tell which row it is where its label cannot be read."""
+"""Row classifier: tells the row of a card from its value, for values that only one row can hold."""
 
 import re
 
-from mediq.ocr_engine.card.labels import distance, missing
+from rapidfuzz.distance import Levenshtein
+
 from mediq.ocr_engine.text.vocabulary import EXPIRY_FOR_LIFE, MARRIAGE, OCCUPATION, RELIGION, SEX
 
-_WORDS: dict[str, tuple[str, ...]] = {
-    "jenis_kelamin": SEX,
-    "agama": RELIGION,
-    "status_perkawinan": MARRIAGE,
-    "kewarganegaraan": ("WNI", "WNA"),
-    "berlaku_hingga": (EXPIRY_FOR_LIFE,),
-    "pekerjaan": OCCUPATION,
+_LEAST_LETTERS = 3
+
+
+def _letters(text: str) -> str:
+    return "".join(c for c in text if c.isalpha())
+
+
+_VALUES: dict[str, tuple[str, ...]] = {
+    label: tuple(letters for letters in map(_letters, values) if len(letters) >= _LEAST_LETTERS)
+    for label, values in {
+        "jenis_kelamin": SEX,
+        "agama": RELIGION,
+        "status_perkawinan": MARRIAGE,
+        "kewarganegaraan": ("WNI", "WNA"),
+        "berlaku_hingga": (EXPIRY_FOR_LIFE,),
+        "pekerjaan": OCCUPATION,
+    }.items()
 }
+"""For each label, the letters of values that no other row holds."""
 _DATE = r"\d{2}-\d{2}-\d{4}\W*$"
 
 
-def telling(text: str) -> str | None:
-    """The label whose value a text must be, if it can be no other's."""
+def classify_row(text: str) -> str | None:
+    """The label of the only row that can hold this value; None if several rows can."""
     if re.search(r"[A-Za-z]{3}\W{1,3}" + _DATE, text):
         return "lahir"
     if re.match(r"\W*" + _DATE, text):
         return "berlaku_hingga"
     if re.match(r"\W*\d{3}\s?/\s?\d{3}\W*$", text):
         return "rt_rw"
-    letters = "".join(c for c in text.upper() if c.isalpha())
-    if len(letters) < 3:
+    letters = _letters(text.upper())
+    if len(letters) < _LEAST_LETTERS:
         return None
-    for name, words in _WORDS.items():
-        for word in words:
-            bare = "".join(c for c in word if c.isalpha())
-            room = len(bare) // 6
-            like = len(bare) >= 3 and abs(len(bare) - len(letters)) <= room and missing(letters, bare) <= room
-            if like and distance(letters, bare, most=room) <= room:
-                return name
+    for label, values in _VALUES.items():
+        for value in values:
+            most_edits = len(value) // 6
+            if Levenshtein.distance(letters, value, score_cutoff=most_edits) <= most_edits:
+                return label
     return None

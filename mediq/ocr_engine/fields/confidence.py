@@ -1,13 +1,13 @@
-"""How likely a value is right, from what the network saw and what the value had to look like.
+"""Confidence calibration: the probability that a value is right.
 
-A logistic regression over the evidence. Its weights are the mean of two fits by `python bench/ocr.py --fit`, over
-some 2,500 fields each, of specimens and of a scanned card through every kind of damage; `python bench/ocr.py` prints
-how well they hold.
+A logistic regression over what the network saw and whether the value has the form it must have. The weights are the
+mean of two fits by `python bench/ocr.py --fit`. Each fit used some 2,500 fields, of specimens and of a scanned card,
+with every kind of damage. `python bench/ocr.py` prints how well the weights hold.
 """
 
 import math
 
-from mediq.ocr_engine.fields.value import Value
+from mediq.ocr_engine.fields.field_value import FieldValue
 
 _CLOSED = frozenset({"jenis_kelamin", "agama", "status_perkawinan", "kewarganegaraan", "provinsi", "pekerjaan"})
 _NUMBERS = frozenset({"nik", "tgl_lahir", "rt_rw", "berlaku_hingga"})
@@ -16,43 +16,43 @@ WEIGHTS: tuple[float, ...] = (0.7, 0.49, -0.01, 0.98, -0.14, 0.39, -1.5, 1.94, -
 """One for each of :func:`features`."""
 
 CERTAIN = 0.98
-"""From this confidence on a field need not be looked at: of such fields fewer than 1 in 200 were wrong."""
+"""From this confidence on nobody need look at a field: fewer than 1 in 200 such fields were wrong."""
 
 
-def features(name: str, value: Value, supported: bool, card: float) -> tuple[float, ...]:
-    """What the confidence is computed from, all of the order of 1.
+def features(name: str, value: FieldValue, confirmed: bool, card: float) -> tuple[float, ...]:
+    """The inputs of the regression, all of the order of 1.
 
-    `supported` says that the NIK bears the value out; `card` is the median over the card's fields of the logarithm of
-    their likelihood, as one field of a bad photo is less likely right than its own row shows.
+    `confirmed` says that the NIK agrees with the value. `card` is the median over the card's fields of the logarithm
+    of their likelihood: on a bad photo a value is less likely right than its own row shows.
     """
     evidence = value.evidence
     return (
         1.0,
-        max(-4.0, evidence.whole),
-        _sureness(max(-4.0, evidence.whole)),
-        _sureness(math.log(max(1e-3, evidence.least))),
-        float(value.agreed is True and value.doubtful),
-        float(value.agreed is True and not value.doubtful),
-        float(value.agreed is False),
-        float(value.fits is True),
-        float(value.fits is False),
-        float(supported),
+        max(-4.0, evidence.log_likelihood),
+        _nearness_to_certainty(max(-4.0, evidence.log_likelihood)),
+        _nearness_to_certainty(math.log(max(1e-3, evidence.least))),
+        float(value.reread_agrees is True and value.doubtful),
+        float(value.reread_agrees is True and not value.doubtful),
+        float(value.reread_agrees is False),
+        float(value.well_formed is True),
+        float(value.well_formed is False),
+        float(confirmed),
         max(-2.0, card),
-        _sureness(max(-2.0, card)),
+        _nearness_to_certainty(max(-2.0, card)),
         float(name in _CLOSED),
         float(name in _NUMBERS),
     )
 
 
-def _sureness(likelihood: float) -> float:
-    """From the logarithm of a likelihood to how many times it is surer than even, again a logarithm, halved."""
-    return -math.log(1 - math.exp(min(0.0, likelihood)) + 1e-3) / 2
+def _nearness_to_certainty(log_probability: float) -> float:
+    """Half the logarithm of 1 / (1 - p): how close to certain a probability is, given by its logarithm."""
+    return -math.log(1 - math.exp(min(0.0, log_probability)) + 1e-3) / 2
 
 
-def estimate(name: str, value: Value, supported: bool, card: float) -> tuple[float, bool]:
-    """The probability that a value is right, and whether no one need look at it."""
+def estimate_confidence(name: str, value: FieldValue, confirmed: bool, card: float) -> tuple[float, bool]:
+    """The probability that a value is right, and whether it is certain; arguments as for :func:`features`."""
     if not value.text:
         return 0.0, False
-    sum_ = sum(w * x for w, x in zip(WEIGHTS, features(name, value, supported, card), strict=True))
-    confidence = round(min(0.999, max(0.01, 1 / (1 + math.exp(-sum_)))), 3)
-    return confidence, confidence >= CERTAIN and value.fits is not False
+    total = sum(w * x for w, x in zip(WEIGHTS, features(name, value, confirmed, card), strict=True))
+    confidence = round(min(0.999, max(0.01, 1 / (1 + math.exp(-total)))), 3)
+    return confidence, confidence >= CERTAIN and value.well_formed is not False

@@ -1,90 +1,104 @@
-"""What the fields of a card say about one another. Nothing is corrected from another field, only marked."""
+"""Cross-checks between the fields of a card: the NIK against birth date and sex.
+
+No field is corrected from another one; contradictions are marked for the operator.
+"""
+
+import msgspec
 
 from mediq.domain.card import Field, parse_date
 from mediq.domain.nik import InvalidNik, Sex, disagreements, parse
 
 _SEXES = {"LAKI-LAKI": Sex.MALE, "MALE": Sex.MALE, "PEREMPUAN": Sex.FEMALE, "FEMALE": Sex.FEMALE}
 
+DigitProbabilities = tuple[tuple[float, ...], ...]
+"""For each digit of a number, how likely it is each of 0 to 9."""
 
-Shares = tuple[tuple[float, ...], ...]
-"""Of each digit, how likely it is each of 0 to 9."""
-
-_HELD_POSSIBLE = 0.05
-"""Likelihood against the preferred digit from which on another was held possible."""
-
-
-class Verdict:
-    """Which fields a cross-check supports or doubts, and what to tell the desk."""
-
-    def __init__(self) -> None:
-        self.supported: set[str] = set()
-        self.doubted: set[str] = set()
-        self.warnings: list[str] = []
+_LEAST_RATIO = 0.05
+"""Probability against that of the digit read, from which another digit counts as possible."""
+_BIRTH_IN_NIK = (6, 7, 8, 9, 10, 11)
+_BIRTH_IN_DATE = (0, 1, 2, 3, 6, 7)
+"""Where DDMMYY stands in the 16 digits of a NIK and in the 8 digits of a date."""
+_WOMAN_TENS = 4
+"""A woman's NIK adds 40 to the day."""
+_MOST_CHANGES = 2
 
 
-def cross_check(values: dict[str, str]) -> Verdict:
-    """Compare the NIK with the printed birth date, sex and province."""
-    verdict = Verdict()
+class CrossCheck(msgspec.Struct, frozen=True):
+    """The fields that other fields confirm or contradict, and warnings for the operator."""
+
+    confirmed: frozenset[str] = frozenset()
+    contradicted: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
+
+
+def cross_check(values: dict[str, str]) -> CrossCheck:
+    """Compare the NIK with the printed birth date and sex."""
     try:
         nik = parse(values.get("nik", ""))
     except InvalidNik as error:
-        if values.get("nik"):
-            verdict.doubted.add("nik")
-            verdict.warnings.append(str(error))
-        return verdict
+        if not values.get("nik"):
+            return CrossCheck()
+        return CrossCheck(contradicted=frozenset({"nik"}), warnings=(str(error),))
+    confirmed: set[str] = set()
+    contradicted: set[str] = set()
+    warnings: list[str] = []
     born = parse_date(values.get("tgl_lahir", ""))
     sex = _SEXES.get(values.get("jenis_kelamin", ""))
     wrong = disagreements(nik, born=born, sex=sex)
     if "tgl_lahir" in wrong:
-        verdict.doubted |= {"nik", "tgl_lahir"}
-        verdict.warnings.append("NIK tidak cocok dengan tanggal lahir. Periksa keduanya pada kartu.")
+        contradicted |= {"nik", "tgl_lahir"}
+        warnings.append("NIK tidak cocok dengan tanggal lahir. Periksa keduanya pada kartu.")
     elif born is not None:
-        verdict.supported |= {"nik", "tgl_lahir"}
+        confirmed |= {"nik", "tgl_lahir"}
     if "jenis_kelamin" in wrong:
-        verdict.doubted |= {"nik", "jenis_kelamin"}
-        verdict.warnings.append("NIK tidak cocok dengan jenis kelamin. Periksa keduanya pada kartu.")
+        contradicted |= {"nik", "jenis_kelamin"}
+        warnings.append("NIK tidak cocok dengan jenis kelamin. Periksa keduanya pada kartu.")
     elif sex is not None:
-        verdict.supported.add("jenis_kelamin")
-    return verdict
+        confirmed.add("jenis_kelamin")
+    return CrossCheck(frozenset(confirmed), frozenset(contradicted), tuple(warnings))
 
 
-def consistent_choice(nik: str, nik_shares: Shares, date: str, date_shares: Shares, sex: str) -> tuple[str, str] | None:
-    """A NIK and a birth date that agree, if the rows themselves all but read them; None to leave both as they are.
+def consistent_nik_and_birth_date(
+    nik: str, nik_digits: DigitProbabilities, date: str, date_digits: DigitProbabilities, sex: str
+) -> tuple[str, str] | None:
+    """A NIK and a birth date that agree, if their own rows may read so; None to leave both as they are.
 
-    Where the two differ in one or two digits, the reading that the recogniser itself held possible on that very row is
-    taken: a digit must have had a twentieth of the likelihood of the one preferred, or the contradiction stands.
+    Where the two differ in one or two digits, a digit gives way only if the network found the other digit possible on
+    that very row. Otherwise the contradiction stands.
     """
     digits = date.replace("-", "")
-    if len(nik) != 16 or len(digits) != 8 or len(nik_shares) != 16 or len(date_shares) != 8:
+    if len(nik) != 16 or len(digits) != 8 or len(nik_digits) != 16 or len(date_digits) != 8:
         return None
     woman = _SEXES.get(sex) is Sex.FEMALE if sex in _SEXES else nik[6] in "4567"
     new_nik, new_date, changes = list(nik), list(digits), 0
-    for place, other in zip(range(6, 12), (0, 1, 2, 3, 6, 7), strict=True):
-        raised = 4 if woman and place == 6 else 0
-        one, two = int(new_nik[place]), int(new_date[other]) + raised
-        if one == two:
+    for in_nik, in_date in zip(_BIRTH_IN_NIK, _BIRTH_IN_DATE, strict=True):
+        added = _WOMAN_TENS if woman and in_nik == _BIRTH_IN_NIK[0] else 0
+        of_nik, of_date = int(new_nik[in_nik]), int(new_date[in_date])
+        if of_nik == of_date + added:
             continue
         changes += 1
-        to_date = nik_shares[place][two] / nik_shares[place][one] if two < 10 else 0.0
-        lowered = one - raised
-        to_nik = date_shares[other][lowered] / date_shares[other][two - raised] if lowered >= 0 else 0.0
-        if max(to_date, to_nik) < _HELD_POSSIBLE:
+        ratio_in_nik = ratio_in_date = 0.0
+        if of_date + added < 10:
+            ratio_in_nik = nik_digits[in_nik][of_date + added] / nik_digits[in_nik][of_nik]
+        if of_nik >= added:
+            ratio_in_date = date_digits[in_date][of_nik - added] / date_digits[in_date][of_date]
+        if max(ratio_in_nik, ratio_in_date) < _LEAST_RATIO:
             return None
-        if to_date >= to_nik:
-            new_nik[place] = str(two)
+        if ratio_in_nik >= ratio_in_date:
+            new_nik[in_nik] = str(of_date + added)
         else:
-            new_date[other] = str(lowered)
-    if not 1 <= changes <= 2:
+            new_date[in_date] = str(of_nik - added)
+    if not 1 <= changes <= _MOST_CHANGES:
         return None
     born = "".join(new_date)
-    chosen = "".join(new_nik), f"{born[:2]}-{born[2:4]}-{born[4:]}"
+    chosen_nik, chosen_date = "".join(new_nik), f"{born[:2]}-{born[2:4]}-{born[4:]}"
     try:
-        parse(chosen[0])
+        parse(chosen_nik)
     except InvalidNik:
         return None
-    return chosen if parse_date(chosen[1]) is not None else None
+    return (chosen_nik, chosen_date) if parse_date(chosen_date) is not None else None
 
 
-def unsure(field: Field) -> Field:
-    """The field, no longer certain and with at most even odds, as another field contradicts it."""
+def not_certain(field: Field) -> Field:
+    """The field with a confidence of at most one half and no longer certain."""
     return Field(value=field.value, confidence=min(field.confidence, 0.5), certain=False, box=field.box)

@@ -1,4 +1,4 @@
-"""The first page of a PDF. It is opened by a process of its own, as PDFium has one thread, and hostile files."""
+"""The first page of a PDF, opened in a process of its own: PDFium is not thread-safe, and files may be hostile."""
 
 import struct
 import subprocess
@@ -12,30 +12,30 @@ from mediq.ocr_engine.image.picture import Picture
 
 _CHILD = Path(__file__).with_name("pdf_page.py")
 _SECONDS = 20.0
-"""Until a process that cannot even start is given up; opening the file has its own, shorter limit there."""
-_HEADER = struct.Struct("<IIIII")
+"""Time limit for the whole process; within it, opening the file has a shorter limit of its own."""
+_HEADER = struct.Struct("<IIII")
 _NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-"""On Windows, no console flashes up."""
+"""On Windows this keeps a console window from opening."""
 
 
-def page_size(data: bytes, *, longest: int) -> tuple[int, int, int]:
-    """How many pages there are, and the first one's width and height as :func:`render` gives it.
+def page_size(data: bytes, *, longest: int) -> tuple[int, int]:
+    """Width and height of the first page as :func:`render` gives it.
 
     Raises:
-        UnreadableImage: damaged, without pages, of an impossible size, or too laborious.
+        UnreadableImage: the file is damaged, has no pages or an impossible size, or takes too long to open.
     """
-    pages, width, height, _, _ = _HEADER.unpack_from(_ask("size", data, longest))
-    return pages, width, height
+    width, height, _, _ = _HEADER.unpack_from(_ask("size", data, longest))
+    return width, height
 
 
 def render(data: bytes, *, longest: int) -> Picture:
-    """The first page, its longer side `longest` pixels.
+    """The first page, its longer side `longest` pixels: height × width × 3, BGR, uint8.
 
     Raises:
         UnreadableImage: as :func:`page_size`.
     """
     answer = _ask("render", data, longest)
-    _, width, height, stride, channels = _HEADER.unpack_from(answer)
+    width, height, stride, channels = _HEADER.unpack_from(answer)
     rows = np.frombuffer(answer, np.uint8, height * stride, _HEADER.size).reshape(height, stride)
     picture = rows[:, : width * channels].reshape(height, width, channels)
     if channels == 1:
@@ -51,7 +51,7 @@ def _ask(what: str, data: bytes, longest: int) -> bytes:
             creationflags=_NO_WINDOW,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UnreadableImage(type(error).__name__) from error
+        raise UnreadableImage from error
     if done.returncode or len(done.stdout) < _HEADER.size:
-        raise UnreadableImage(f"PDF process ended with {done.returncode}")
+        raise UnreadableImage
     return done.stdout

@@ -1,7 +1,7 @@
-"""Opens a PDF from standard input in a process of its own and writes out its first page; run by `pdf.py` alone.
+"""A program that reads a PDF from standard input and writes out its first page; `pdf.py` runs it.
 
-Whatever a hostile file does to PDFium, it does here: this process ends itself when its time is up, has its memory
-bounded where the system can, and takes nothing down with it. It imports nothing of MediQ, so that it starts fast.
+A hostile file can harm this process alone. The process ends itself when its time is up, and its memory is bounded on
+systems that can do that. It imports nothing of MediQ, so that it starts fast.
 """
 
 import os
@@ -12,21 +12,21 @@ import threading
 import pypdfium2
 
 _SECONDS = 1.5
-"""Time for opening and rendering; a scanned card takes a tenth of it."""
+"""Time limit for opening and rendering; a scanned card takes a tenth of it."""
 _MEMORY = 1 << 30
-"""Bytes of address space, on systems that can bound it."""
+"""Bytes: the limit of the address space, on systems that can set one."""
 _MOST_LOPSIDED = 50
-"""How many times longer one side of a page may be than the other."""
-HEADER = struct.Struct("<IIIII")
-"""Pages, width and height in pixels, bytes a row, bytes a pixel."""
+"""The greatest ratio of the sides of a page."""
+HEADER = struct.Struct("<IIII")
+"""Width and height in pixels, bytes for each row, bytes for each pixel."""
 
 
 def page(data: bytes, longest: int, *, render: bool) -> bytes:
-    """The header, and if `render` the pixels, of the first page with its longer side `longest` pixels long.
+    """The header, and with `render` the pixels, of the first page scaled to `longest` pixels on its longer side.
 
     Raises:
-        ValueError: no pages, or of an impossible size.
-        pypdfium2.PdfiumError: no PDF.
+        ValueError: the document has no pages, or the page an impossible size.
+        pypdfium2.PdfiumError: the data are no PDF.
     """
     document = pypdfium2.PdfDocument(data)
     if not len(document):
@@ -37,10 +37,9 @@ def page(data: bytes, longest: int, *, render: bool) -> bytes:
         raise ValueError("impossible size")
     scale = longest / max(width, height)
     if not render:
-        return HEADER.pack(len(document), max(1, round(width * scale)), max(1, round(height * scale)), 0, 0)
+        return HEADER.pack(max(1, round(width * scale)), max(1, round(height * scale)), 0, 0)
     bitmap = first.render(scale=scale, rev_byteorder=False)
-
-    head = HEADER.pack(len(document), bitmap.width, bitmap.height, bitmap.stride, bitmap.n_channels)
+    head = HEADER.pack(bitmap.width, bitmap.height, bitmap.stride, bitmap.n_channels)
     return head + bytes(bitmap.buffer)
 
 

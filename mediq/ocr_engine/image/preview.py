@@ -1,4 +1,4 @@
-"""The picture of a card as a person reviews it: upright, of a modest size, and nothing else of the uploaded file."""
+"""The picture of a card for a person who reviews it: upright, of modest size, without the rest of the file."""
 
 import io
 from typing import Final
@@ -12,7 +12,11 @@ _LONGEST: Final = 1600
 
 
 def preview(data: bytes, *, max_pixels: int) -> bytes:
-    """An uploaded file as a JPEG without metadata; a PDF gives its first page. Raises as `intake.decode`."""
+    """An uploaded file as a JPEG without metadata; a PDF gives its first page.
+
+    Raises:
+        PictureError: as :func:`decode`.
+    """
     picture = Image.fromarray(decode(data, max_pixels=max_pixels)[:, :, ::-1])
     picture.thumbnail((_LONGEST, _LONGEST))
     out = io.BytesIO()

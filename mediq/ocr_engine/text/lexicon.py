@@ -1,6 +1,6 @@
-"""Words that often stand in names, places and addresses on an e-KTP, to choose by among what a blurred row may read.
+"""The lexicon: common words of names, places and addresses, for choosing among what a blurred row may read.
 
-No list of names is ever complete: a word that is not here is as welcome, if the row reads it clearly.
+No list of names is complete. A word that is not listed here is accepted as well, if its row reads it clearly.
 """
 
 _REGENCIES = """
@@ -117,6 +117,6 @@ ZULFIKAR ZULKARNAIN ZULKIFLI XAVERIUS FIRDA KARTANINGRAT QODIR DARMA BIN BINTI
 """
 
 PLACE_WORDS = frozenset(f"{_REGENCIES} {_VILLAGES}".split())
-"""Words of towns, districts and villages."""
+"""Words of regencies, cities, districts and villages."""
 NAME_WORDS = frozenset(_NAMES.split())
 ADDRESS_WORDS = PLACE_WORDS | frozenset(_ADDRESS.split())

@@ -1,4 +1,4 @@
-"""Lines of text that have been read."""
+"""Text recognition: boxes of a picture become rows of text."""
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -6,54 +6,53 @@ from contextlib import closing
 import msgspec
 
 from mediq.ocr_engine.image.picture import Floats, Picture
-from mediq.ocr_engine.text.ctc import Glyph, greedy, text_of
-from mediq.ocr_engine.text.detect import Line, cut
-from mediq.ocr_engine.text.networks import STEP, Models
+from mediq.ocr_engine.text.ctc import Glyph, greedy_decode, text_of
+from mediq.ocr_engine.text.detect import TextBox, crop
+from mediq.ocr_engine.text.networks import STEP, Networks
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A line and what the network saw on it.
+    """A row of text: its box in the photo, and what the recognition network saw there.
 
-    `steps` are probabilities, steps × characters of the alphabet; `ink` is how dark each column of the row is, scaled
-    to a height of 48 pixels; `wider` is by how many heights the cut
-    reached beyond the line at each end.
+    `probabilities` are steps × characters of the alphabet. `ink` is the darkness of each column of the row, scaled to
+    a height of 48 pixels. `padding` is how many heights the crop reached beyond the box at each end.
     """
 
-    line: Line
-    steps: Floats
+    box: TextBox
+    probabilities: Floats
     glyphs: list[Glyph]
     ink: Floats
-    wider: float = 0.0
+    padding: float = 0.0
 
     @property
     def text(self) -> str:
         return text_of(self.glyphs)
 
     @property
-    def sure(self) -> float:
+    def mean_probability(self) -> float:
         """The mean probability of the characters, 0 if there are none."""
         return sum(g.probability for g in self.glyphs) / len(self.glyphs) if self.glyphs else 0.0
 
-    def along(self, step: float) -> float:
-        """Where a step lies on the line: 0 at its left end, 1 at its right."""
-        line = self.line
-        share = (step + 0.5) / max(1, len(self.steps))
-        full = line.length + 2 * self.wider * line.height
-        return (share * full - self.wider * line.height) / line.length
+    def share_of_length(self, step: float) -> float:
+        """Where a step lies along the box: 0 at its left end, 1 at its right."""
+        box = self.box
+        share = (step + 0.5) / max(1, len(self.probabilities))
+        padded = box.length + 2 * self.padding * box.height
+        return (share * padded - self.padding * box.height) / box.length
 
-    def part(self, first: int, last: int) -> "Row":
-        """The row from step `first` to step `last`, with the part of the line they cover."""
-        left, right = self.along(first - 0.5), self.along(last + 0.5)
-        line = self.line
-        u, v = line.along
+    def between(self, first: int, last: int) -> "Row":
+        """The part of the row from step `first` to step `last`, with its part of the box."""
+        left, right = self.share_of_length(first - 0.5), self.share_of_length(last + 0.5)
+        box = self.box
+        u, v = box.direction
         middle = (left + right) / 2 - 0.5
-        piece = Line(
-            line.x + u * middle * line.length,
-            line.y + v * middle * line.length,
-            max(1.0, (right - left) * line.length),
-            line.height,
-            line.angle,
-            line.score,
+        own_box = TextBox(
+            box.x + u * middle * box.length,
+            box.y + v * middle * box.length,
+            max(1.0, (right - left) * box.length),
+            box.height,
+            box.angle,
+            box.score,
         )
         kept = [
             Glyph(g.char, g.probability, g.first - first, g.last - first)
@@ -61,14 +60,18 @@ class Row(msgspec.Struct, frozen=True):
             if g.first >= first and g.last <= last
         ]
         ink = self.ink[max(0, first) * STEP : (last + 1) * STEP]
-        return Row(piece, self.steps[max(0, first) : last + 1], kept, ink)
+        return Row(own_box, self.probabilities[max(0, first) : last + 1], kept, ink)
 
 
-def read_lines(
-    models: Models, picture: Picture, lines: Sequence[Line], *, wider: float = 0.1
+def recognise_rows(
+    networks: Networks, picture: Picture, boxes: Sequence[TextBox], *, padding: float = 0.1
 ) -> Generator[Row, None, None]:
-    """Read lines of a picture as they stand, each in its own direction, in their order; see `Models.read_rows`."""
-    characters = models.alphabet.characters
-    with closing(models.read_rows([cut(picture, line, wider=wider) for line in lines])) as found:
-        for line, (steps, ink) in zip(lines, found, strict=True):
-            yield Row(line, steps, greedy(steps, characters), ink, wider)
+    """Recognise boxes of a picture, each in its own direction, in their order.
+
+    `padding` is how many heights each crop reaches beyond its box. As :meth:`Networks.recognise`, the generator works
+    in the background, and closing it ends that.
+    """
+    characters = networks.alphabet.characters
+    with closing(networks.recognise([crop(picture, box, padding=padding) for box in boxes])) as recognised:
+        for box, (probabilities, ink) in zip(boxes, recognised, strict=True):
+            yield Row(box, probabilities, greedy_decode(probabilities, characters), ink, padding)

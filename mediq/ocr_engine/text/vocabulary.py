@@ -1,4 +1,4 @@
-"""What can stand in the fields whose values form a closed list, as cards print them."""
+"""The values of fields with a closed list, as cards print them."""
 
 from mediq.domain.nik import PROVINCES
 
@@ -50,8 +50,7 @@ OCCUPATION = (
     "LAINNYA", "OTHERS", "EMPLOYEE", "HOUSEWIFE", "STUDENT", "PURNAWIRAWAN", "IBU RUMAH TANGGA", "SWASTA",
     "KARYAWAN", "-",
 )  # fmt: skip
-"""The list of occupations of the population register (Permendagri 109/2019), and spellings older cards
-print."""
+"""The occupations of the population register (Permendagri 109/2019), and the spellings of older cards."""
 
 CLOSED: dict[str, tuple[str, ...]] = {
     "jenis_kelamin": SEX,
@@ -61,7 +60,6 @@ CLOSED: dict[str, tuple[str, ...]] = {
     "provinsi": PROVINCE,
     "pekerjaan": OCCUPATION,
 }
-"""Field to its list. The lists of citizenship and occupation are not complete, so others are believed if
-read surely."""
-
+"""The list of each field."""
 OPEN_ENDED = frozenset({"kewarganegaraan", "pekerjaan", "agama"})
+"""Fields with an incomplete list: another value is believed if it is read surely."""

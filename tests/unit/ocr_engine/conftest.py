@@ -1,11 +1,5 @@
-import pytest
+"""The shared reader for the unit tests of the engine."""
 
-from mediq.ocr_engine.reader import CardReader
+from tests.fixtures.card_reader import networks, reader
 
-
-@pytest.fixture(scope="session")
-def reader() -> CardReader:
-    """One reader for all tests: loading the networks takes half a second."""
-    reader = CardReader(threads=2)
-    reader.load()
-    return reader
+__all__ = ["networks", "reader"]

@@ -1,12 +1,14 @@
-"""Rows are read side by side, and come back in the order given."""
+"""The networks recognise rows side by side and give them back in order."""
+
+import threading
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from mediq.ocr_engine.image.picture import Floats, Picture
-from mediq.ocr_engine.text.ctc import greedy, text_of
-from mediq.ocr_engine.text.networks import Models
+from mediq.ocr_engine.text.ctc import greedy_decode, text_of
+from mediq.ocr_engine.text.networks import Networks
 from tests.fixtures.specimens.cards import font
 
 WORDS = ("ISLAM", "PEGAWAI NEGERI SIPIL", "3201150101900001", "A", "BELUM KAWIN", "KOTA TAPANULI SELATAN")
@@ -19,29 +21,32 @@ def row(text: str) -> Picture:
     return np.asarray(picture, np.uint8)
 
 
-def test_rows_come_back_in_their_order() -> None:
-    models = Models(threads=2)
+def test_rows_come_back_in_their_order(networks: Networks) -> None:
     rows = [row(text) for text in WORDS]
-    found = list(models.read_rows(rows))
-    assert [text_of(greedy(steps, models.alphabet.characters)) for steps, _ in found] == list(WORDS)
+    found = list(networks.recognise(rows))
+    characters = networks.alphabet.characters
+    assert [text_of(greedy_decode(probabilities, characters)) for probabilities, _ in found] == list(WORDS)
     assert [len(ink) for _, ink in found] == [picture.shape[1] for picture in rows]
 
 
-def test_no_rows_read_nothing() -> None:
-    assert list(Models(threads=1).read_rows([])) == []
+def test_no_rows_give_nothing(networks: Networks) -> None:
+    assert list(networks.recognise([])) == []
 
 
-def test_rows_that_nobody_asks_for_any_more_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    models = Models(threads=1)
-    read, read_row = list[int](), models._read_row
+def test_closing_cancels_the_rows_not_yet_begun(networks: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, may_go_on = list[int](), threading.Event()
+    recognise_row = networks._recognise_row
 
-    def counted(row: Picture, width: int) -> tuple[Floats, Floats]:
-        read.append(width)
-        return read_row(row, width)
+    def gated(row: Picture, width: int) -> tuple[Floats, Floats]:
+        begun.append(width)
+        if len(begun) > 1:
+            may_go_on.wait()
+        return recognise_row(row, width)
 
-    monkeypatch.setattr(models, "_read_row", counted)
-    reading = models.read_rows([row("ISLAM")] * 50)
-    next(reading)
-    reading.close()
-    list(models.read_rows([row("A")]))  # behind whatever was left of the others
-    assert len(read) < 25, "of 51"
+    monkeypatch.setattr(networks, "_recognise_row", gated)
+    recognised = networks.recognise([row("ISLAM")] * 50)
+    next(recognised)
+    recognised.close()
+    may_go_on.set()
+    list(networks.recognise([row("A")]))
+    assert len(begun) < 6, "the first row, at most one more for each of two workers, and the last"
