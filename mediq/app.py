@@ -207,30 +207,40 @@ class House:
 
     def _make_user(self) -> Actor:
         from mediq.actors.users.actor import UserActor
+        from mediq.actors.users.authentication import Authentication, AuthStores
         from mediq.actors.users.credentials import CredentialStore
+        from mediq.actors.users.passwords import Passwords
         from mediq.actors.users.sessions import SessionStore
         from mediq.actors.users.setup_tokens import SetupStore
-        from mediq.actors.users.sign_in import UserStores
         from mediq.actors.users.users import UserStore
         from mediq.stores.audit_trail import AuditTrail
         from mediq.stores.database import ping
 
         engine = self._stores.engine
-        return UserActor(
+        users, audit, passwords = UserStore(engine, clock=now), AuditTrail(engine), Passwords(self._passwords)
+        authentication = Authentication(
             self._bus,
-            UserStores(
-                UserStore(engine, clock=now),
-                CredentialStore(engine, clock=now),
-                SessionStore(engine),
-                SetupStore(engine),
-                AuditTrail(engine),
-                partial(ping, engine),
+            AuthStores(
+                users=users,
+                credentials=CredentialStore(engine, clock=now),
+                sessions=SessionStore(engine),
+                setup_tokens=SetupStore(engine),
+                audit=audit,
             ),
             self._tokens,
+            passwords,
             patient_login=self._settings.auth.patient_login,
             patient_birth_date=self._settings.auth.patient_birth_date,
+            clock=now,
+        )
+        return UserActor(
+            self._bus,
+            users,
+            audit,
+            authentication,
+            passwords,
             invite=self._invite,
-            executor=self._passwords,
+            ping=partial(ping, engine),
             clock=now,
         )
 

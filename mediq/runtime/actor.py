@@ -7,14 +7,14 @@ from mediq.messages.registry import Request, Spec, spec_of
 from mediq.runtime.bus import Bus
 from mediq.runtime.context import Context
 
-A = TypeVar("A", bound="Actor")
+A = TypeVar("A", bound="Handlers")
 R = TypeVar("R")
 M = TypeVar("M", bound=Request[Any])
 Handler = Callable[[A, M, Context], Awaitable[R]]
 
 
 def handles(message: type[M]) -> Callable[[Handler[A, M, R]], Handler[A, M, R]]:
-    """Mark the method of an actor that answers `message`."""
+    """Mark the method that answers `message`."""
 
     def mark(method: Handler[A, M, R]) -> Handler[A, M, R]:
         method.__handles__ = message  # type: ignore[attr-defined]
@@ -23,18 +23,14 @@ def handles(message: type[M]) -> Callable[[Handler[A, M, R]], Handler[A, M, R]]:
     return mark
 
 
-class Actor:
-    """Base of every service. It touches other actors through `self.bus` alone.
+class Handlers:
+    """An object whose methods, marked with :func:`handles`, answer messages. `handlers` names them by wire pattern."""
 
-    `concurrency` is how many of its messages are handled at once; with 1 they are handled strictly in order.
-    """
-
-    name: ClassVar[str]
-    concurrency: int = 16
     handlers: ClassVar[dict[str, tuple[Spec[Any], str]]] = {}
 
-    def __init__(self, bus: Bus) -> None:
-        self.bus = bus
+    def methods(self) -> dict[str, tuple[Spec[Any], Callable[[Any, Context], Awaitable[Any]]]]:
+        """The methods by wire pattern. An actor adds those of an object that answers a part of its messages."""
+        return {pattern: (spec, getattr(self, name)) for pattern, (spec, name) in self.handlers.items()}
 
     def __init_subclass__(cls) -> None:
         found = dict(cls.handlers)
@@ -43,6 +39,19 @@ class Actor:
                 spec = spec_of(message)
                 found[spec.pattern] = (spec, attribute)
         cls.handlers = found
+
+
+class Actor(Handlers):
+    """Base of every service. It touches other actors through `self.bus` alone.
+
+    `concurrency` is how many of its messages are handled at once; with 1 they are handled strictly in order.
+    """
+
+    name: ClassVar[str]
+    concurrency: int = 16
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
 
     async def on_start(self) -> None:
         """Make ready, before the first message. An exception here makes the supervisor try again."""

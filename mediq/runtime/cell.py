@@ -56,9 +56,7 @@ class ActorCell(Child):
         self._private = private
         self._retry = retry or RetryPolicy(initial=0.1)
         self._clock = clock
-        self._handlers: dict[str, tuple[Spec[Any], _Method]] = {
-            pattern: (spec, getattr(actor, name)) for pattern, (spec, name) in actor.handlers.items()
-        }
+        self._handlers: dict[str, tuple[Spec[Any], _Method]] = actor.methods()
         self._waiting: deque[Delivery | None] = deque()
         self._idle: list[asyncio.Future[None]] = []
         self._coming = False

@@ -9,7 +9,7 @@ from mediq.actors.users.auth_messages import Email, NewPassword, Tokens
 from mediq.actors.users.user import User
 from mediq.domain.roles import Role
 from mediq.messages.pagination import Page, PageLimit, PageNumber
-from mediq.messages.registry import Done, Event, Request, event, request
+from mediq.messages.registry import Done, Request, request
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Text = Annotated[str, msgspec.Meta(max_length=300)]
@@ -124,18 +124,3 @@ class DeleteUser(Request[Done], frozen=True, kw_only=True):
     """Delete a user; their sessions end."""
 
     id: str
-
-
-@event("user.created")
-class UserCreated(Event, frozen=True, kw_only=True):
-    user_id: str
-
-
-@event("user.updated")
-class UserUpdated(Event, frozen=True, kw_only=True):
-    user_id: str
-
-
-@event("user.deleted")
-class UserDeleted(Event, frozen=True, kw_only=True):
-    user_id: str

@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from mediq.actors.users.users import User, add_user
+from mediq.actors.users.user import User
+from mediq.actors.users.user_rows import add_user
 from mediq.messages.audit_entry import AuditEntry
 from mediq.messages.errors import Conflict, Unauthenticated
 from mediq.stores.audit_trail import insert_entry

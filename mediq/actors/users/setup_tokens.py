@@ -8,7 +8,8 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mediq.actors.users.users import ADMIN, User, add_user, count_admins
+from mediq.actors.users.user import User
+from mediq.actors.users.user_rows import ADMIN, add_user, count_admins
 from mediq.messages.audit_entry import AuditEntry
 from mediq.messages.errors import Conflict, Unauthenticated, Unavailable
 from mediq.stores.audit_trail import insert_entry

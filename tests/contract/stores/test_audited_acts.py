@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from mediq.actors.users.credentials import CredentialStore
 from mediq.actors.users.sessions import Session, SessionStore
 from mediq.actors.users.setup_tokens import SetupStore
-from mediq.actors.users.users import User, UserStore
+from mediq.actors.users.user import User
+from mediq.actors.users.users import UserStore
 from mediq.messages.audit_entry import AuditEntry
 from mediq.messages.errors import Conflict, DomainError, Unauthenticated
 from mediq.stores.audit_trail import AuditTrail
