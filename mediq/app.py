@@ -162,7 +162,7 @@ class House:
     def _make_stores(self) -> Child:
         from mediq.store_factory import Stores
 
-        self._stores = Stores(self._settings, self._roles)
+        self._stores = Stores(self._settings, self._roles, clock=now)
         return self._stores
 
     def _make_transport(self) -> Child:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 
 from sqlalchemy.exc import DBAPIError
@@ -40,7 +41,7 @@ class Stores(Child):
     event_log: EventLog
     jobs: JobStore
 
-    def __init__(self, settings: Settings, roles: Collection[str]) -> None:
+    def __init__(self, settings: Settings, roles: Collection[str], *, clock: Callable[[], datetime]) -> None:
         self._settings = settings
         self._roles = roles
         self._stopped = asyncio.Event()
@@ -50,7 +51,7 @@ class Stores(Child):
         if "queue" in roles:
             self.event_log = _event_log_at(redis) if redis else SqliteEventLog(settings.folder / "queue.db")
         if "ocr" in roles:
-            self.jobs = _jobs_at(redis) if redis else SqliteJobStore(settings.folder / "cards.db")
+            self.jobs = _jobs_at(redis, clock) if redis else SqliteJobStore(settings.folder / "cards.db", clock=clock)
 
     async def start(self) -> None:
         """Open them, and bring the database up to date."""
@@ -105,8 +106,8 @@ def _event_log_at(url: str) -> EventLog:
     return RedisEventLog(url)
 
 
-def _jobs_at(url: str) -> JobStore:
+def _jobs_at(url: str, clock: Callable[[], datetime]) -> JobStore:
     """The card jobs on a Redis server; imported as its event log."""
     from mediq.actors.cards.job_store.redis import RedisJobStore
 
-    return RedisJobStore(url)
+    return RedisJobStore(url, clock=clock)
