@@ -17,7 +17,7 @@ from mediq.actors.users.tokens import Tokens
 from mediq.config import ConfigError, Settings
 from mediq.data_dir import kept_secrets
 from mediq.domain.card import Reading
-from mediq.http.health_endpoints import Operations
+from mediq.http.health_endpoints import HealthEndpoints
 from mediq.http.server import HttpServer
 from mediq.messages.errors import Invalid, TooLarge, Unsupported
 from mediq.messages.health import DetailedHealth
@@ -298,7 +298,7 @@ class House:
 
     def _make_server(self) -> Child:
         settings = self._settings.http
-        site = self._make_gateway() if "gateway" in self._roles else Operations(self._report)
+        site = self._make_gateway() if "gateway" in self._roles else HealthEndpoints(self._report)
         port = settings.port
         if port is None:
             port = next(port for role, port in PORTS.items() if role in self._roles)

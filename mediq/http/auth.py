@@ -21,7 +21,7 @@ _BELIEVED: Final = 60.0
 """Seconds for which a gateway believes a token that it has checked, if it hears nothing to the contrary."""
 
 
-class Doorman:
+class Authenticator:
     """Checks what callers show. `on_ended` hears of sessions that end; `clock` gives seconds since the epoch."""
 
     def __init__(

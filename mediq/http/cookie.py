@@ -4,7 +4,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from mediq.http.request_context import facts_of
+from mediq.http.request_context import request_context
 
 NAME: Final = "mediq_session"
 _OURS: Final = frozenset({"same-origin", "none"})  # none: typed in, or from a bookmark
@@ -17,9 +17,9 @@ def shown(request: web.Request) -> str | None:
 
 def give(request: web.Request, token: str, seconds: int) -> None:
     """Let the answer to `request` carry a cookie that the browser keeps for so many seconds."""
-    facts = facts_of(request)
-    secure = "; Secure" if facts.origin.scheme == "https" else ""
-    facts.cookie = f"{NAME}={token}; HttpOnly; Max-Age={seconds}; Path=/; SameSite=Strict{secure}"
+    context = request_context(request)
+    secure = "; Secure" if context.origin.scheme == "https" else ""
+    context.cookie = f"{NAME}={token}; HttpOnly; Max-Age={seconds}; Path=/; SameSite=Strict{secure}"
 
 
 def take(request: web.Request) -> None:
@@ -34,4 +34,4 @@ def from_own_page(request: web.Request) -> bool:
     """
     if (site := request.headers.get("Sec-Fetch-Site")) is not None:
         return site in _OURS
-    return request.headers.get("Origin") == f"{facts_of(request).origin.scheme}://{request.host}"
+    return request.headers.get("Origin") == f"{request_context(request).origin.scheme}://{request.host}"

@@ -10,13 +10,13 @@ from aiohttp.typedefs import Handler
 from mediq.actors.users.auth_messages import SignedIn
 from mediq.domain.roles import Role
 from mediq.http import cookie
-from mediq.http.auth import Doorman, authorise, bearer, refuse_other_sites
+from mediq.http.auth import Authenticator, authorise, bearer, refuse_other_sites
 from mediq.http.file_responses import send
-from mediq.http.idempotency_keys import Keys
+from mediq.http.idempotency_keys import IdempotencyKeys
 from mediq.http.rate_limits import RateLimiter
-from mediq.http.request_context import facts_of
+from mediq.http.request_context import request_context
 from mediq.http.routes import Body, Cookie, Limit, Route
-from mediq.http.uploads import CardDesk, wanted_wait
+from mediq.http.uploads import UploadHandler, wanted_wait
 from mediq.http.validation import convert
 from mediq.messages.document import Document
 from mediq.messages.errors import Forbidden, Invalid, Malformed, Unauthenticated, Unsupported
@@ -32,9 +32,11 @@ _decode: Final = msgspec.json.Decoder().decode
 class Dispatcher:
     """Turns the rows of the route table into handlers."""
 
-    def __init__(self, bus: Bus, doorman: Doorman, limiter: RateLimiter, cards: CardDesk, keys: Keys) -> None:
+    def __init__(
+        self, bus: Bus, authenticator: Authenticator, limiter: RateLimiter, cards: UploadHandler, keys: IdempotencyKeys
+    ) -> None:
         self._bus = bus
-        self._doorman = doorman
+        self._authenticator = authenticator
         self._limiter = limiter
         self._cards = cards
         self._keys = keys
@@ -61,7 +63,9 @@ class Dispatcher:
             if route.cookie is not None:
                 refuse_other_sites(request)
             if gives and principal is None:
-                current.set(Context(principal=self._doorman.former(request), headers=facts_of(request).headers))
+                current.set(
+                    Context(principal=self._authenticator.former(request), headers=request_context(request).headers)
+                )
             message = convert(_with_path(await read(request), request), route.message, strict=strict)
             if not _owns(principal, route, message):
                 raise Forbidden("Pasien hanya boleh mengurus antreannya sendiri.")
@@ -113,19 +117,19 @@ class Dispatcher:
         principal = None
         try:
             if impersonal:
-                await self._limiter.count(request, self._doorman.named(request), limit)
+                await self._limiter.count(request, self._authenticator.named(request), limit)
             elif shows_token:
-                principal = await self._doorman.identify(request, harmless=harmless)
+                principal = await self._authenticator.identify(request, harmless=harmless)
         except (Unauthenticated, Forbidden):
             await self._limiter.count(request, None, limit)
             raise
-        facts = facts_of(request)
-        facts.principal = principal
+        context = request_context(request)
+        context.principal = principal
         if not impersonal:
             await self._limiter.count(request, principal, limit)
         authorise(principal, who)
         if principal is not None:
-            current.set(Context(principal=principal, headers=facts.headers))
+            current.set(Context(principal=principal, headers=context.headers))
         return principal
 
     def _cookie(self, request: web.Request, change: Cookie, reply: Any) -> Any:
@@ -133,7 +137,7 @@ class Dispatcher:
         if change is Cookie.TAKE:
             cookie.take(request)
             return reply
-        self._doorman.give_cookie(request, reply)
+        self._authenticator.give_cookie(request, reply)
         return SignedIn(user=reply.user)
 
     def _reader(self, body: Body) -> Callable[[web.Request], Awaitable[dict[str, Any]]]:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from mediq.http.request_context import facts_of
+from mediq.http.request_context import request_context
 from mediq.messages.document import Document
 from mediq.messages.errors import DomainError, Fault
 from mediq.observability import logging
@@ -35,7 +35,7 @@ async def send(
         await response.write_eof()
         whole = True
     except (DomainError, Fault) as error:
-        _log.warning("file cut off", request_id=facts_of(request).request_id, error=type(error).__name__)
+        _log.warning("file cut off", request_id=request_context(request).request_id, error=type(error).__name__)
     finally:
         if not whole and request.transport is not None:
             request.transport.abort()

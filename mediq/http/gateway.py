@@ -10,10 +10,11 @@ from mediq.actors.users.tokens import Tokens
 from mediq.config import Http
 from mediq.domain.clinic import Clinic
 from mediq.http import middleware
-from mediq.http.auth import Doorman
+from mediq.http.auth import Authenticator
 from mediq.http.cors import Cors
 from mediq.http.dispatch import Dispatcher
-from mediq.http.idempotency_keys import Keys
+from mediq.http.event_feeds import EventFeeds
+from mediq.http.idempotency_keys import IdempotencyKeys
 from mediq.http.openapi import Api
 from mediq.http.origin import Proxies
 from mediq.http.pages import Pages
@@ -21,8 +22,7 @@ from mediq.http.rate_limits import RateLimiter
 from mediq.http.routes import STAFF, Limit, table
 from mediq.http.server import Site
 from mediq.http.sse import Streams
-from mediq.http.streams import Boards
-from mediq.http.uploads import CardDesk
+from mediq.http.uploads import UploadHandler
 from mediq.messages.errors import Unavailable
 from mediq.runtime.bus import Bus
 
@@ -51,15 +51,17 @@ class Gateway(Site):
         self._settings = settings
         self._tokens = tokens
         self._streams = Streams(settings.limits.streams)
-        self._doorman = Doorman(tokens, bus, on_ended=self._streams.end_session)
-        self._cards = CardDesk(bus, max_size=upload_max_size, check=check_image)
+        self._authenticator = Authenticator(tokens, bus, on_ended=self._streams.end_session)
+        self._cards = UploadHandler(bus, max_size=upload_max_size, check=check_image)
         self._limiter = RateLimiter(settings.limits, redis_url)
-        self._dispatcher = Dispatcher(bus, self._doorman, self._limiter, self._cards, Keys(tokens.secret_for("keys")))
-        self._boards = Boards(bus, clinic, clock)
-        self.pages = Pages(self._doorman, self._limiter, self._boards, settings, upload_max_size)
+        self._dispatcher = Dispatcher(
+            bus, self._authenticator, self._limiter, self._cards, IdempotencyKeys(tokens.secret_for("keys"))
+        )
+        self._boards = EventFeeds(bus, clinic, clock)
+        self.pages = Pages(self._authenticator, self._limiter, self._boards, settings, upload_max_size)
 
     async def start(self) -> None:
-        await self._doorman.start()
+        await self._authenticator.start()
         await self._cards.start()
 
     async def run(self) -> None:
@@ -67,7 +69,7 @@ class Gateway(Site):
         try:
             await self._boards.run()
         finally:
-            await self._doorman.close()
+            await self._authenticator.close()
             await self._cards.close()
             await self._limiter.close()
 
@@ -80,8 +82,8 @@ class Gateway(Site):
     def application(self) -> web.Application:
         """The aiohttp application, its middlewares outermost first."""
         proxies, cors = Proxies(self._settings.trusted_proxies), Cors(self._settings.cors_origins)
-        reception = middleware.Reception(proxies, self.pages.dress)
-        app = web.Application(middlewares=[reception.middleware], client_max_size=_JSON_LIMIT)
+        requests = middleware.RequestMiddleware(proxies, self.pages.render_error)
+        app = web.Application(middlewares=[requests.middleware], client_max_size=_JSON_LIMIT)
         app.on_response_prepare.append(middleware.on_prepare)
         if self._settings.cors_origins:
             app.middlewares.append(cors.middleware)

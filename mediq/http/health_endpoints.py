@@ -11,7 +11,7 @@ from mediq.messages.errors import Unavailable
 from mediq.messages.health import DetailedHealth
 
 
-class Operations(Site):
+class HealthEndpoints(Site):
     """`/health`, `/ready` and `/metrics` of one process, which `report` looks at."""
 
     def __init__(self, report: Callable[[], Awaitable[DetailedHealth]]) -> None:
@@ -22,7 +22,7 @@ class Operations(Site):
         self._accepting = False
 
     def application(self) -> web.Application:
-        app = web.Application(middlewares=[middleware.Reception().middleware], client_max_size=1024)
+        app = web.Application(middlewares=[middleware.RequestMiddleware().middleware], client_max_size=1024)
         app.on_response_prepare.append(middleware.on_prepare)
         app.router.add_get("/health", self._health)
         app.router.add_get("/ready", self._ready)

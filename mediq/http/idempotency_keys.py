@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 
 from mediq.domain.idempotency import marked
-from mediq.http.request_context import facts_of
+from mediq.http.request_context import request_context
 from mediq.messages.errors import Invalid
 from mediq.messages.principal import Principal
 from mediq.messages.registry import Request
@@ -19,7 +19,7 @@ _FINGERPRINT_BYTES: Final = 8
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
-class Keys:
+class IdempotencyKeys:
     """Makes keys. They are stored for days, and neither what a caller wrote nor what they asked can be told from them
     without the `secret`."""
 
@@ -37,7 +37,7 @@ class Keys:
             return None
         if not 1 <= len(shown) <= LIMIT or not shown.isprintable():
             raise Invalid(f"{HEADER} harus 1 sampai {LIMIT} huruf.")
-        who = principal.user_id if principal else facts_of(request).origin.address
+        who = principal.user_id if principal else request_context(request).origin.address
         name = self._digest("\n".join((who, request.method, request.path, shown)).encode(), _NAME_BYTES)
         return marked(name, self._digest(_encode(message), _FINGERPRINT_BYTES))
 

@@ -12,7 +12,7 @@ from prometheus_client import exposition
 
 from mediq.http import problem
 from mediq.http.origin import Proxies
-from mediq.http.request_context import FACTS, Facts, facts_of
+from mediq.http.request_context import REQUEST_CONTEXT, RequestContext, request_context
 from mediq.http.sse import EVENT_STREAM
 from mediq.messages.errors import DomainError, Fault, Internal
 from mediq.observability import logging, metrics, tracing
@@ -56,18 +56,20 @@ _HEADERS_OF_DATA: Final = CIMultiDict(
 _DATA: Final = frozenset({"application/json", "application/problem+json", EVENT_STREAM})
 
 
-class Reception:
+class RequestMiddleware:
     """Around every request: finds out where it comes from, gives it an id, answers errors as problems, and tells of it
     in one line and one metric.
 
-    `dress` shows a problem to people, as those who ask with a browser are.
+    `render_error` shows a problem to people, as those who ask with a browser are.
     """
 
     def __init__(
-        self, proxies: Proxies | None = None, dress: Callable[[web.Request, web.Response], web.Response] | None = None
+        self,
+        proxies: Proxies | None = None,
+        render_error: Callable[[web.Request, web.Response], web.Response] | None = None,
     ) -> None:
         self._proxies = proxies or Proxies()
-        self._dress = dress
+        self._render_error = render_error
         self._lines = logging.RequestLines("http")
 
     @web.middleware
@@ -76,8 +78,8 @@ class Reception:
         shown = request.headers.get("X-Request-Id")
         request_id = shown if shown and _REQUEST_ID.fullmatch(shown) else tracing.new_id(8)
         headers = {"request_id": request_id, "traceparent": tracing.traceparent(request.headers.get("traceparent"))}
-        facts = Facts(request_id=request_id, origin=self._proxies.origin(request), headers=headers)
-        request[FACTS] = facts
+        context = RequestContext(request_id=request_id, origin=self._proxies.origin(request), headers=headers)
+        request[REQUEST_CONTEXT] = context
         current.set(Context(headers=headers))  # for the task that aiohttp has made for this very request
         began = time.perf_counter()
         status = 499  # the caller went away
@@ -90,35 +92,40 @@ class Reception:
             status = response.status
             return response
         finally:
-            self._tell(request, facts, response, status, time.perf_counter() - began)
+            self._tell(request, context, response, status, time.perf_counter() - began)
 
     def _answer(self, request: web.Request, error: Exception) -> web.Response:
         """An error as a problem. Raises what is none."""
         if isinstance(error, ConnectionError) or (isinstance(error, web.HTTPException) and error.status < 400):
             raise error
-        answer = _problem(error, facts_of(request).request_id)
-        if self._dress is None:
+        answer = _problem(error, request_context(request).request_id)
+        if self._render_error is None:
             return answer
         try:
-            return self._dress(request, answer)
+            return self._render_error(request, answer)
         except Exception:
             _log.exception("problem not shown as a page")
             return answer
 
     def _tell(
-        self, request: web.Request, facts: Facts, response: web.StreamResponse | None, status: int, seconds: float
+        self,
+        request: web.Request,
+        context: RequestContext,
+        response: web.StreamResponse | None,
+        status: int,
+        seconds: float,
     ) -> None:
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "unknown"  # never the path, which may name a patient
         if response is None or response.headers.get(hdrs.CONTENT_TYPE) != EVENT_STREAM:  # whose time says nothing
             method = request.method if request.method in _METHODS else "other"
             metrics.http_seconds.observe((method, route, str(status)), seconds)
-        role = facts.principal.role.value if facts.principal else None
+        role = context.principal.role.value if context.principal else None
         line: dict[str, Any] = {"method": request.method, "route": route, "status": status, "role": role}
         if route in _ASKED_ALL_THE_TIME:
             _log.debug("request", ms=round(seconds * 1000, 1), **line)
         else:
-            self._lines.info(facts.headers, ms=seconds * 1000, **line)
+            self._lines.info(context.headers, ms=seconds * 1000, **line)
 
 
 def _problem(error: Exception, request_id: str) -> web.Response:
@@ -145,10 +152,10 @@ async def on_prepare(request: web.Request, response: web.StreamResponse) -> None
     headers = response.headers
     headers.merge(_HEADERS_OF_DATA if headers.get(hdrs.CONTENT_TYPE) in _DATA else _HEADERS)
     headers[hdrs.SERVER] = "MediQ"  # aiohttp has put its version there
-    if (facts := request.get(FACTS)) is None:
+    if (context := request.get(REQUEST_CONTEXT)) is None:
         return
-    headers["X-Request-Id"] = facts.request_id
-    if facts.ratelimit is not None:
-        headers.update(facts.ratelimit)
-    if facts.cookie is not None:
-        headers.add(hdrs.SET_COOKIE, facts.cookie)
+    headers["X-Request-Id"] = context.request_id
+    if context.ratelimit is not None:
+        headers.update(context.ratelimit)
+    if context.cookie is not None:
+        headers.add(hdrs.SET_COOKIE, context.cookie)

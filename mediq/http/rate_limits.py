@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from mediq.config import Limits
-from mediq.http.request_context import facts_of
+from mediq.http.request_context import request_context
 from mediq.http.routes import Limit
-from mediq.http.sliding_window_counter import CallWindows, Tally
+from mediq.http.sliding_window_counter import SlidingWindowCounter, WindowCount
 from mediq.messages.errors import TooMany
 from mediq.messages.principal import Principal
 
 if TYPE_CHECKING:
-    from mediq.http.redis_sliding_window_counter import SharedCallWindows
+    from mediq.http.redis_sliding_window_counter import RedisSlidingWindowCounter
 
 _PAGES: Final = 10
 """Pages of a browser for each call that may be made: a whole waiting room may have one address."""
@@ -25,7 +25,7 @@ class RateLimiter:
 
     def __init__(self, limits: Limits, redis_url: str = "") -> None:
         window = max(1, round(limits.window_ms / 1000))
-        self._own = CallWindows(window)
+        self._own = SlidingWindowCounter(window)
         self._shared = _together(redis_url, window) if redis_url else None
         most = {
             Limit.GENERAL: limits.requests,
@@ -48,10 +48,10 @@ class RateLimiter:
         Raises:
             TooMany: with the seconds after which to ask again.
         """
-        (name, most, told), facts = self._limits[limit], facts_of(request)
-        who = f"account:{principal.user_id}" if principal else f"address:{facts.origin.address}"
+        (name, most, told), context = self._limits[limit], request_context(request)
+        who = f"account:{principal.user_id}" if principal else f"address:{context.origin.address}"
         found = await self._count(f"{name}:{who}", most)
-        facts.ratelimit = {
+        context.ratelimit = {
             "RateLimit-Limit": told,
             "RateLimit-Remaining": str(found.left),
             "RateLimit-Reset": str(math.ceil(found.seconds)),
@@ -82,20 +82,20 @@ class RateLimiter:
         strict = self._strict
         # Hashed, since the keys of a shared store are seen by whoever looks after it.
         name = hashlib.sha256(account.encode()).hexdigest()[:32]
-        return (f"attempt:{name}:{facts_of(request).origin.address}", strict), (f"attempt:{name}", 10 * strict)
+        return (f"attempt:{name}:{request_context(request).origin.address}", strict), (f"attempt:{name}", 10 * strict)
 
-    async def _count(self, who: str, most: int, *, hit: bool = True) -> Tally:
+    async def _count(self, who: str, most: int, *, hit: bool = True) -> WindowCount:
         """What is counted together with other gateways, or by this one alone while that is not possible."""
         if self._shared is not None and (found := await self._shared.count(who, most, hit=hit)) is not None:
             return found
         return self._own.count(who, most, hit=hit)
 
 
-def _together(redis_url: str, window: int) -> "SharedCallWindows":
-    from mediq.http.redis_sliding_window_counter import SharedCallWindows  # whose client takes 100 ms to import
+def _together(redis_url: str, window: int) -> "RedisSlidingWindowCounter":
+    from mediq.http.redis_sliding_window_counter import RedisSlidingWindowCounter  # whose client takes 100 ms to import
 
-    return SharedCallWindows(redis_url, window)
+    return RedisSlidingWindowCounter(redis_url, window)
 
 
-def _too_many(found: Tally) -> TooMany:
+def _too_many(found: WindowCount) -> TooMany:
     return TooMany("Terlalu banyak permintaan. Tunggu sebentar.", retry_after=max(1.0, found.seconds))

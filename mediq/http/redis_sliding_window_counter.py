@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from mediq.http.sliding_window_counter import Tally, tally
+from mediq.http.sliding_window_counter import WindowCount, window_count
 from mediq.observability import logging
 
 _log = logging.logger("limits")
@@ -48,17 +48,17 @@ for i, key in ipairs(KEYS) do
 end
 return {tostring(rest), found}
 """
-"""What :class:`CallWindows` does, for several callers, by the server's clock: so all gateways have the same one."""
+"""What :class:`SlidingWindowCounter` does, for several callers, by the server's clock: so all gateways have the same one."""
 
 
 class _Call(msgspec.Struct, frozen=True):
     caller: str
     limit: int
     hit: bool
-    answer: asyncio.Future[Tally | None]
+    answer: asyncio.Future[WindowCount | None]
 
 
-class SharedCallWindows:
+class RedisSlidingWindowCounter:
     """The calls that all gateways with the Redis at `url` have seen.
 
     `seconds` is a window's length; for `pause` seconds a Redis that has not answered is left alone.
@@ -79,8 +79,8 @@ class SharedCallWindows:
         self._away = False
         self._again_at = 0.0
 
-    async def count(self, caller: str, limit: int, *, hit: bool = True) -> Tally | None:
-        """As :meth:`CallWindows.count`; None if there is no answer, or was none a moment ago."""
+    async def count(self, caller: str, limit: int, *, hit: bool = True) -> WindowCount | None:
+        """As :meth:`SlidingWindowCounter.count`; None if there is no answer, or was none a moment ago."""
         loop = asyncio.get_running_loop()
         if loop.time() < self._again_at:
             return None
@@ -115,12 +115,12 @@ class SharedCallWindows:
                     if not call.answer.done():
                         call.answer.set_result(None)
 
-    async def _ask(self, batch: list[_Call]) -> list[Tally]:
+    async def _ask(self, batch: list[_Call]) -> list[WindowCount]:
         keys = [f"mediq:calls:{call.caller}" for call in batch]
         wanted = [part for call in batch for part in (call.limit, int(call.hit))]
         rest, found = await self._count(keys, [self._seconds, *wanted])
         return [
-            tally(bool(allowed), call.limit, calls, before, float(rest), self._seconds)
+            window_count(bool(allowed), call.limit, calls, before, float(rest), self._seconds)
             for call, (allowed, calls, before) in zip(batch, found, strict=True)
         ]
 

@@ -9,7 +9,7 @@ from mediq.http.origin import Origin
 from mediq.messages.principal import Principal
 
 
-class Facts(msgspec.Struct, kw_only=True):
+class RequestContext(msgspec.Struct, kw_only=True):
     """One request's facts, gathered on its way in.
 
     `headers` travel with every message that is sent on its behalf. None until they are known are `principal`, who
@@ -24,9 +24,9 @@ class Facts(msgspec.Struct, kw_only=True):
     cookie: str | None = None
 
 
-FACTS: Final = web.RequestKey("facts", Facts)
+REQUEST_CONTEXT: Final = web.RequestKey("request_context", RequestContext)
 
 
-def facts_of(request: web.Request) -> Facts:
+def request_context(request: web.Request) -> RequestContext:
     """The request's facts, which the reception has written down."""
-    return request[FACTS]
+    return request[REQUEST_CONTEXT]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 
-class Tally(msgspec.Struct, frozen=True):
+class WindowCount(msgspec.Struct, frozen=True):
     """Whether a call was let through, how many more may come now, and in how many seconds there will be one more."""
 
     allowed: bool
@@ -18,16 +18,16 @@ class Tally(msgspec.Struct, frozen=True):
     seconds: float
 
 
-def tally(allowed: bool, limit: int, calls: int, before: int, rest: float, length: float) -> Tally:
+def window_count(allowed: bool, limit: int, calls: int, before: int, rest: float, length: float) -> WindowCount:
     """What follows from so many `calls` in a window with `rest` of its `length` to come, and `before` in the last."""
     taken = min(limit, int(before * rest / length + calls))
     seconds = rest if taken else 0.0
     if taken > calls:  # those of the window before fade already
         seconds -= (taken - calls) * length / before
-    return Tally(allowed, limit - taken, seconds)
+    return WindowCount(allowed, limit - taken, seconds)
 
 
-class CallWindows:
+class SlidingWindowCounter:
     """The calls that this process alone has seen; what is two windows old is forgotten.
 
     `seconds` is a window's length; `clock` gives seconds that only grow.
@@ -40,7 +40,7 @@ class CallWindows:
         self._calls: dict[str, int] = {}
         self._before: dict[str, int] = {}
 
-    def count(self, caller: str, limit: int, *, hit: bool = True) -> Tally:
+    def count(self, caller: str, limit: int, *, hit: bool = True) -> WindowCount:
         """Whether `caller`, of whom `limit` calls are let through in any window, may call; counts it if `hit`."""
         number, passed = divmod(self._clock(), self._seconds)
         if number != self._number:
@@ -53,4 +53,4 @@ class CallWindows:
         if allowed and hit:
             calls += 1
             self._calls[caller] = calls
-        return tally(allowed, limit, calls, before, rest, self._seconds)
+        return window_count(allowed, limit, calls, before, rest, self._seconds)

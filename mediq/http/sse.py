@@ -17,7 +17,7 @@ from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 
 from mediq.actors.users.auth_messages import SessionEnded
-from mediq.http.request_context import facts_of
+from mediq.http.request_context import request_context
 from mediq.messages.errors import Unavailable
 from mediq.messages.principal import Principal
 from mediq.observability import logging, metrics
@@ -240,7 +240,7 @@ class Streams:
         Raises:
             Unavailable: as many streams as the settings allow are open already.
         """
-        group, address = "staff" if owner else "all", f"address:{facts_of(request).origin.address}"
+        group, address = "staff" if owner else "all", f"address:{request_context(request).origin.address}"
         crowded = owner is None and self._count[address] >= max(1, self._most // 2)
         if crowded or self._count[group] >= self._most or self._ended:
             raise Unavailable("Terlalu banyak layar yang terhubung.", retry_after=5)

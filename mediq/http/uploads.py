@@ -24,7 +24,7 @@ _WAIT: Final = re.compile(r"(?:^|[,;\s])wait=(\d{1,3})(?:$|[,;\s])")
 _LONGEST_WAIT: Final = 30.0
 
 
-class CardDesk:
+class UploadHandler:
     """Where pictures of cards come in.
 
     `check` looks at the bytes and raises a refusal if they are no picture that can be read; it runs in a thread.

@@ -12,7 +12,7 @@ from aiohttp.test_utils import make_mocked_request
 from mediq.config import Limits
 from mediq.http.origin import Origin
 from mediq.http.rate_limits import RateLimiter
-from mediq.http.request_context import FACTS, Facts, facts_of
+from mediq.http.request_context import REQUEST_CONTEXT, RequestContext, request_context
 from mediq.http.routes import Limit
 from mediq.messages.errors import TooMany
 from tests.fixtures.application import ADMIN, Application, made_with_admin, running
@@ -121,13 +121,13 @@ class TestSeveralGateways:
 
     def request(self, address: str) -> web.Request:
         request = make_mocked_request("GET", "/")
-        request[FACTS] = Facts(request_id="test", origin=Origin(address, "http"), headers={})
+        request[REQUEST_CONTEXT] = RequestContext(request_id="test", origin=Origin(address, "http"), headers={})
         return request
 
     async def left(self, gateway: RateLimiter, address: str) -> int:
         request = self.request(address)
         await gateway.count(request, None, Limit.GENERAL)
-        told = facts_of(request).ratelimit
+        told = request_context(request).ratelimit
         assert told is not None
         return int(told["RateLimit-Remaining"])
 

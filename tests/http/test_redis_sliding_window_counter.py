@@ -6,15 +6,15 @@ import time
 import pytest
 from redis.asyncio import Redis as Client
 
-from mediq.http.redis_sliding_window_counter import SharedCallWindows
-from mediq.http.sliding_window_counter import CallWindows, Tally
+from mediq.http.redis_sliding_window_counter import RedisSlidingWindowCounter
+from mediq.http.sliding_window_counter import SlidingWindowCounter, WindowCount
 from tests.fixtures.servers import Redis
 
 LENGTH = 10**9
 """Seconds of a window in which no test meets a turn."""
 
 
-def alike(one: Tally | None, other: Tally) -> bool:
+def alike(one: WindowCount | None, other: WindowCount) -> bool:
     """The same but for the moment that passed between the two."""
     assert one is not None
     return (one.allowed, one.left) == (other.allowed, other.left) and abs(one.seconds - other.seconds) < 60
@@ -22,7 +22,7 @@ def alike(one: Tally | None, other: Tally) -> bool:
 
 async def test_count_as_the_windows_of_one_gateway_do(redis_url: str) -> None:
     now = time.time()
-    own, shared = CallWindows(LENGTH, lambda: now), SharedCallWindows(redis_url, LENGTH)
+    own, shared = SlidingWindowCounter(LENGTH, lambda: now), RedisSlidingWindowCounter(redis_url, LENGTH)
     async with Client.from_url(redis_url) as redis:
         for windows_later in (0, 1, 2):
             now += windows_later * LENGTH
@@ -40,7 +40,7 @@ async def test_are_used_again_when_redis_is_back(capsys: pytest.CaptureFixture[s
     redis = Redis()
     try:
         await asyncio.to_thread(redis.start)
-        shared = SharedCallWindows(redis.url(), LENGTH, pause=0.0)
+        shared = RedisSlidingWindowCounter(redis.url(), LENGTH, pause=0.0)
         assert (await shared.count("a", 9)) is not None
         await asyncio.to_thread(redis.kill)
         assert await asyncio.gather(*[shared.count("a", 9) for _ in range(50)]) == [None] * 50
@@ -59,7 +59,7 @@ async def test_keep_nobody_waiting_while_redis_hangs() -> None:
     redis = Redis()
     try:
         await asyncio.to_thread(redis.start)
-        shared = SharedCallWindows(redis.url(), LENGTH, pause=3600.0)
+        shared = RedisSlidingWindowCounter(redis.url(), LENGTH, pause=3600.0)
         assert (await shared.count("a", 9)) is not None
         redis.freeze()
         assert await asyncio.gather(*[shared.count("a", 9) for _ in range(50)]) == [None] * 50

@@ -19,7 +19,7 @@ _LOOK_AGAIN: Final = 5.0
 _MOST_EARLY: Final = 10_000
 
 
-class QueueReplica:
+class QueueProjection:
     """Follows the queue's published events; what is missed or comes out of order is asked for.
 
     `on_event` is called with every event, once and in the order of versions, after `state` includes it;

@@ -9,10 +9,10 @@ from mediq.actors.cards.messages import CardStatusChanged
 from mediq.actors.queue.rules import events, views
 from mediq.actors.queue.rules import public_views as public
 from mediq.domain.roles import Role
+from mediq.http.event_feeds import BoardEvent, OperatorList
 from mediq.http.openapi import error_codes as refusals
 from mediq.http.openapi.operation import Operations
 from mediq.http.routes import STAFF
-from mediq.http.streams import BoardEvent, OperatorList
 
 _TEXT: Final = {"type": "string"}
 _STREAM_FAULTS: Final = ("unavailable",)

@@ -18,13 +18,13 @@ from mediq.actors.queue.rules import public_views as public
 from mediq.config import Http
 from mediq.domain.errors import NotFound
 from mediq.domain.roles import Role
-from mediq.http.auth import Doorman
+from mediq.http.auth import Authenticator
+from mediq.http.event_feeds import EventFeeds
 from mediq.http.pages import translations as words
 from mediq.http.pages.assets import Assets
 from mediq.http.rate_limits import RateLimiter
-from mediq.http.request_context import facts_of
+from mediq.http.request_context import request_context
 from mediq.http.routes import ADMIN, STAFF, Limit
-from mediq.http.streams import Boards
 from mediq.messages.errors import Unauthenticated
 from mediq.messages.principal import Principal
 
@@ -57,9 +57,14 @@ class Pages:
     """Everything that a browser shows."""
 
     def __init__(
-        self, doorman: Doorman, limiter: RateLimiter, boards: Boards, settings: Http, upload_max_size: int
+        self,
+        authenticator: Authenticator,
+        limiter: RateLimiter,
+        boards: EventFeeds,
+        settings: Http,
+        upload_max_size: int,
     ) -> None:
-        self._doorman = doorman
+        self._authenticator = authenticator
         self._limiter = limiter
         self._boards = boards
         self._public_url = settings.public_url.rstrip("/")
@@ -101,7 +106,7 @@ class Pages:
 
         return home
 
-    def dress(self, request: web.Request, answer: web.Response) -> web.Response:
+    def render_error(self, request: web.Request, answer: web.Response) -> web.Response:
         """A problem as a browser shows it to people; as it is to programs."""
         if not wants_page(request):
             return answer
@@ -137,7 +142,7 @@ class Pages:
 
         async def counted(request: web.Request) -> web.StreamResponse:
             try:
-                named = self._doorman.named(request)
+                named = self._authenticator.named(request)
             except Unauthenticated:
                 named = None
             await self._limiter.count(request, named, Limit.PAGE)
@@ -148,7 +153,7 @@ class Pages:
     async def _identify(self, request: web.Request) -> Principal | None:
         """Whoever is signed in in this browser; a session that is over is none."""
         try:
-            return await self._doorman.identify(request)
+            return await self._authenticator.identify(request)
         except Unauthenticated:
             return None
 
@@ -189,7 +194,7 @@ class Pages:
         """The address under which patients' phones reach this house, or None when nobody has told one."""
         host = request.url.host or ""
         alone = host == "localhost" or host.startswith("127.") or host == "::1"
-        return self._public_url or (None if alone else f"{facts_of(request).origin.scheme}://{request.host}")
+        return self._public_url or (None if alone else f"{request_context(request).origin.scheme}://{request.host}")
 
     async def _choose(self, request: web.Request) -> web.Response:
         """Remember a language in this browser and go back to the page."""

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from mediq.http.file_responses import send
 from mediq.http.origin import Origin
-from mediq.http.request_context import FACTS, Facts
+from mediq.http.request_context import REQUEST_CONTEXT, RequestContext
 from mediq.messages.document import Document
 from mediq.messages.errors import Unavailable
 
@@ -25,7 +25,7 @@ async def serving(first: Document, part: Part) -> AsyncIterator[str]:
     """The address of a server that sends one file."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        request[FACTS] = Facts(request_id="test", origin=Origin("203.0.113.7", "http"), headers={})
+        request[REQUEST_CONTEXT] = RequestContext(request_id="test", origin=Origin("203.0.113.7", "http"), headers={})
         return await send(request, first, part)
 
     app = web.Application()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediq.http.sliding_window_counter import CallWindows
+from mediq.http.sliding_window_counter import SlidingWindowCounter
 
 LENGTH = 60.0
 
@@ -25,14 +25,14 @@ def clock() -> Clock:
 
 
 def test_so_many_in_a_window_and_no_more(clock: Clock) -> None:
-    windows = CallWindows(LENGTH, clock)
+    windows = SlidingWindowCounter(LENGTH, clock)
     found = [windows.count("a", 3) for _ in range(4)]
     assert [(each.allowed, each.left) for each in found] == [(True, 2), (True, 1), (True, 0), (False, 0)]
     assert windows.count("b", 3).left == 2, "each for themselves"
 
 
 def test_looking_counts_nothing(clock: Clock) -> None:
-    windows = CallWindows(LENGTH, clock)
+    windows = SlidingWindowCounter(LENGTH, clock)
     assert windows.count("a", 1, hit=False) == windows.count("a", 1, hit=False)
     assert windows.count("a", 1, hit=False).allowed
     assert windows.count("a", 1).allowed
@@ -40,7 +40,7 @@ def test_looking_counts_nothing(clock: Clock) -> None:
 
 
 def test_the_window_before_fades(clock: Clock) -> None:
-    windows = CallWindows(LENGTH, clock)
+    windows = SlidingWindowCounter(LENGTH, clock)
     for _ in range(4):
         windows.count("a", 4)
     clock.now += LENGTH
@@ -52,7 +52,7 @@ def test_the_window_before_fades(clock: Clock) -> None:
 
 
 def test_refused_calls_do_not_count(clock: Clock) -> None:
-    windows = CallWindows(LENGTH, clock)
+    windows = SlidingWindowCounter(LENGTH, clock)
     for _ in range(100):
         windows.count("a", 4)
     clock.now += 1.5 * LENGTH
@@ -60,7 +60,7 @@ def test_refused_calls_do_not_count(clock: Clock) -> None:
 
 
 def test_what_is_over_is_forgotten(clock: Clock) -> None:
-    windows = CallWindows(LENGTH, clock)
+    windows = SlidingWindowCounter(LENGTH, clock)
     for number in range(1000):
         windows.count(f"caller {number}", 1)
     clock.now += LENGTH
@@ -76,7 +76,7 @@ def test_what_is_over_is_forgotten(clock: Clock) -> None:
 )
 def test_whoever_waits_as_told_is_let_through(limit: int, steps: list[tuple[float, int]]) -> None:
     clock = Clock()
-    windows = CallWindows(LENGTH, clock)
+    windows = SlidingWindowCounter(LENGTH, clock)
     for seconds, calls in steps:
         clock.now += seconds
         found = [windows.count("a", limit) for _ in range(calls)][-1]

@@ -12,7 +12,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from mediq.http import sse
-from mediq.http.middleware import Reception
+from mediq.http.middleware import RequestMiddleware
 from mediq.http.server import HttpServer, Site
 from mediq.http.sse import Channel, Stream, Streams, frame
 from tests.fixtures.application import HANG
@@ -68,7 +68,7 @@ class OneChannel(Site):
             await asyncio.sleep(0)
             self.board.happen(*self.meanwhile)
 
-        app = web.Application(middlewares=[Reception().middleware])
+        app = web.Application(middlewares=[RequestMiddleware().middleware])
         app.on_response_prepare.append(on_prepare)
         app.router.add_get("/", serve)
         return app

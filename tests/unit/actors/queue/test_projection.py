@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from mediq.actors.queue import messages as wire
-from mediq.actors.queue.projection import QueueReplica
+from mediq.actors.queue.projection import QueueProjection
 from mediq.actors.queue.rules import queue
 from mediq.runtime.actor import Actor, handles
 from mediq.runtime.bus import Bus
@@ -17,12 +17,12 @@ from tests.fixtures.runtime import AT_ONCE, Application, settle, until
 
 
 class Following:
-    """A replica and what it has told: the versions of its events, and how often it jumped."""
+    """A projection and what it has told: the versions of its events, and how often it jumped."""
 
     def __init__(self, bus: Bus) -> None:
         self.versions: list[int] = []
         self.jumps = 0
-        self.replica = QueueReplica(
+        self.projection = QueueProjection(
             bus, on_event=lambda recorded: self.versions.append(recorded.version), on_snapshot=self._jumped
         )
 
@@ -31,7 +31,7 @@ class Following:
 
     @property
     def version(self) -> int:
-        return self.replica.state.version if self.replica.state is not None else -1
+        return self.projection.state.version if self.projection.state is not None else -1
 
 
 class BusyQueue(Actor):
@@ -79,7 +79,7 @@ async def test_events_that_come_in_while_it_asks_are_no_reason_to_jump(applicati
     service = BusyQueue(application.bus, Journal())
     await application.employ(service)
     service.following = following = Following(application.bus)
-    task = asyncio.create_task(following.replica.run())
+    task = asyncio.create_task(following.projection.run())
     await until(lambda: following.jumps == 1)
     service.journal.add()  # nobody tells it of this one
     service.journal.add()
@@ -88,7 +88,7 @@ async def test_events_that_come_in_while_it_asks_are_no_reason_to_jump(applicati
     await until(lambda: following.version == 5)
     await settle()  # the answer arrives after them
     assert (following.versions, following.jumps) == ([1, 2, 3, 4, 5], 1)
-    assert following.replica.state == service.journal.queue
+    assert following.projection.state == service.journal.queue
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from mediq.actors.cards.messages import CardStatusChanged
-from mediq.actors.queue.projection import QueueReplica
+from mediq.actors.queue.projection import QueueProjection
 from mediq.actors.queue.rules import public_views as public
 from mediq.actors.queue.rules import views
 from mediq.actors.queue.rules.events import ClinicChanged, Recorded, kind
@@ -44,14 +44,14 @@ class OwnTicket(views.TicketView, frozen=True, kw_only=True):
     last_called: str | None
 
 
-class Boards:
+class EventFeeds:
     """Folds the queue's events into frames, once for each board, however many screens show it."""
 
     def __init__(self, bus: Bus, clinic: Clinic, clock: Callable[[], datetime]) -> None:
         self._bus = bus
         self._settings = self._clinic = clinic
         self._clock = clock
-        self._replica = QueueReplica(bus, on_event=self._happened, on_snapshot=self._jumped)
+        self._projection = QueueProjection(bus, on_event=self._happened, on_snapshot=self._jumped)
         self._boards: dict[str, Channel] = {}
         self._services: dict[str, frozenset[str]] = {}
         self._operators = Channel(self._operator_frame, ring=0)
@@ -64,7 +64,7 @@ class Boards:
         cards = await self._bus.subscribe("ocr.status-changed", self._card_moved)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._replica.run())
+                group.create_task(self._projection.run())
                 group.create_task(self._work_out())
         finally:
             await cards.close()
@@ -72,7 +72,7 @@ class Boards:
     @property
     def ready(self) -> bool:
         """Whether the copy of the queue is there."""
-        return self._replica.state is not None
+        return self._projection.state is not None
 
     @property
     def clinic(self) -> Clinic:
@@ -105,9 +105,9 @@ class Boards:
         return self._tickets[token]
 
     def _state(self) -> Queue:
-        if self._replica.state is None:
+        if self._projection.state is None:
             raise Unavailable("Antrean belum dapat dihubungi.", retry_after=1)
-        return self._replica.state
+        return self._projection.state
 
     def _fit_out(self) -> None:
         """Have a board for each service that the clinic has now, and for no other."""
@@ -138,8 +138,8 @@ class Boards:
         self._changed.set()
 
     def _card_moved(self, event: CardStatusChanged) -> None:
-        if self._operators.streams and self._replica.state is not None:
-            version = self._replica.state.version
+        if self._operators.streams and self._projection.state is not None:
+            version = self._projection.state.version
             self._operators.publish(version, frame("card", version, event))
 
     def _jumped(self) -> None:
