@@ -72,7 +72,7 @@ def check_roles(settings: Settings, roles: Collection[str]) -> None:
     }
     if split and "user" in roles:
         needed["DATABASE_URL"] = servers.database_url
-    if split and not {"ocr", "queue"}.isdisjoint(roles):
+    if split and roles_on_redis(roles):
         needed["REDIS_URL"] = servers.redis_url
     if missing := [name for name, value in needed.items() if not value]:
         raise ConfigError(
@@ -81,12 +81,17 @@ def check_roles(settings: Settings, roles: Collection[str]) -> None:
         )
 
 
+def roles_on_redis(roles: Collection[str]) -> frozenset[str]:
+    """Those of the roles whose stores are on Redis in a split deployment; the gateway stores the pictures of cards."""
+    return frozenset(roles) & {"gateway", "ocr", "queue"}
+
+
 def is_embedded(settings: Settings, roles: Collection[str]) -> bool:
     """Whether a process of these roles keeps anything in the data folder, which is then its alone."""
     servers = settings.servers
     return bool(
         ("user" in roles and not servers.database_url)
-        or (not {"ocr", "queue"}.isdisjoint(roles) and not servers.redis_url)
+        or (roles_on_redis(roles) and not servers.redis_url)
         or not (settings.auth.jwt_secret and settings.auth.jwt_refresh_secret)
     )
 
@@ -151,7 +156,7 @@ class House:
         """Stores, then transport, then bus, then actors, then the port; stopped in the opposite order."""
         grace = self._settings.http.grace_seconds
         specs = [
-            *([ChildSpec(name="stores", factory=self._make_stores)] if set(self._roles) - {"gateway"} else []),
+            ChildSpec(name="stores", factory=self._make_stores),
             ChildSpec(name="transport", factory=self._make_transport),
             ChildSpec(name="bus", factory=self._make_bus),
             ChildSpec(name="actors", factory=self._make_actors, shutdown=2 * grace + 5),
@@ -315,6 +320,7 @@ class House:
             self._tokens,
             upload_max_size=ocr.upload_max_size,
             check_image=partial(check_image, allowed=ocr.allowed_file_types, max_pixels=ocr.max_pixels),
+            store_image=self._stores.jobs.store_image,
             redis_url=self._settings.servers.redis_url,
             clock=now,
         )

@@ -9,7 +9,8 @@ from functools import partial
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mediq.actors.cards.job_store.sqlite import JobStore, SqliteJobStore
+from mediq.actors.cards.job_store.base import JobStore
+from mediq.actors.cards.job_store.sqlite import SqliteJobStore
 from mediq.actors.queue.event_store.sqlite import EventLog, SqliteEventLog
 from mediq.config import Settings
 from mediq.messages.errors import Unavailable
@@ -50,7 +51,8 @@ class Stores(Child):
             self.engine = open_database(database_url(settings))
         if "queue" in roles:
             self.event_log = _event_log_at(redis) if redis else SqliteEventLog(settings.folder / "queue.db")
-        if "ocr" in roles:
+        self._has_jobs = not {"ocr", "gateway"}.isdisjoint(roles)  # the gateway stores the pictures
+        if self._has_jobs:
             self.jobs = _jobs_at(redis, clock) if redis else SqliteJobStore(settings.folder / "cards.db", clock=clock)
 
     async def start(self) -> None:
@@ -64,7 +66,7 @@ class Stores(Child):
             with reached("REDIS_URL" if servers.redis_url else ""):
                 if "queue" in self._roles:
                     await self.event_log.open()
-                if "ocr" in self._roles:
+                if self._has_jobs:
                     await self.jobs.open()
         except BaseException:
             await self._close()
@@ -86,12 +88,12 @@ class Stores(Child):
             found["database"] = partial(ping, self.engine)
         if "queue" in self._roles:
             found["event-log"] = self.event_log.ping
-        if "ocr" in self._roles:
+        if self._has_jobs:
             found["jobs"] = self.jobs.ping
         return found
 
     async def _close(self) -> None:
-        if "ocr" in self._roles:
+        if self._has_jobs:
             await self.jobs.close()
         if "queue" in self._roles:
             await self.event_log.close()

@@ -1,6 +1,6 @@
 """The gateway's application: the routes of the table, event streams, pages and what operations need."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
@@ -32,7 +32,8 @@ _JSON_LIMIT: Final = 65_536
 class Gateway(Site):
     """Everything behind the gateway's port.
 
-    `check_image` refuses bytes that are no readable picture; over `redis_url`, if any, gateways count calls together.
+    `check_image` refuses bytes that are no readable picture; `store_image` stores a picture for the card service. Over
+    `redis_url`, if any, gateways count calls together.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Gateway(Site):
         *,
         upload_max_size: int,
         check_image: Callable[[bytes], None],
+        store_image: Callable[[bytes], Awaitable[str]],
         redis_url: str,
         clock: Callable[[], datetime],
     ) -> None:
@@ -52,7 +54,7 @@ class Gateway(Site):
         self._tokens = tokens
         self._streams = Streams(settings.limits.streams)
         self._authenticator = Authenticator(tokens, bus, on_ended=self._streams.end_session)
-        self._cards = UploadHandler(bus, max_size=upload_max_size, check=check_image)
+        self._cards = UploadHandler(bus, max_size=upload_max_size, check=check_image, store_image=store_image)
         self._limiter = RateLimiter(settings.limits, redis_url)
         self._dispatcher = Dispatcher(
             bus, self._authenticator, self._limiter, self._cards, IdempotencyKeys(tokens.secret_for("keys"))

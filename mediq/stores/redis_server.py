@@ -23,8 +23,8 @@ CONNECTIONS: Final = 16
 ANSWER_SECONDS: Final = 3.0
 """How long a call may take in all, waiting for a connection and connecting included."""
 
-Part = str | bytes | int
-"""A word of a command."""
+Argument = str | bytes | int
+"""An argument of a command."""
 
 _Client = Any  # half of the client's methods are untyped, and the other half answer in two ways
 _Call = Callable[[_Client], Awaitable[Any]]
@@ -95,7 +95,7 @@ class RedisServer:
                 await asyncio.wait(self._under_way)
             await client.aclose()
 
-    async def call(self, *command: Part) -> Any:
+    async def call(self, *command: Argument) -> Any:
         """The answer to a command.
 
         Raises:
@@ -104,7 +104,7 @@ class RedisServer:
         """
         return await self._run(lambda client: client.execute_command(*command))
 
-    async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Part]) -> Any:
+    async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """The answer of a script; raises as `call` does."""
 
         async def evaluate(client: _Client) -> Any:
@@ -219,11 +219,11 @@ class RedisStore:
     async def ping(self) -> None:
         await self._call("PING")
 
-    async def _call(self, *command: Part) -> Any:
+    async def _call(self, *command: Argument) -> Any:
         self._required()
         return await self._server.call(*command)
 
-    async def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[Part]) -> Any:
+    async def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         self._required()
         return await self._server.run(script, keys, arguments)
 

@@ -1,7 +1,6 @@
-"""The card service's desk: takes pictures in, tells how far they are, and registers what an operator has reviewed."""
+"""The card service's actor: accepts uploads, answers how far each card is, and registers cards that staff reviewed."""
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,19 +11,19 @@ import msgspec
 
 from mediq.actors.audit.messages import RecordAct
 from mediq.actors.cards import messages as ocr
-from mediq.actors.cards.job_store.sqlite import UNFINISHED, Job, JobStore
-from mediq.actors.cards.messages import CardResult, CardStatus, CardStatusChanged, CardUserCreated, JobStatus
+from mediq.actors.cards.job_store.base import UNFINISHED, Job, JobStore, digest_of
+from mediq.actors.cards.messages import CardResult, CardStatus, JobStatus
+from mediq.actors.cards.registration import Registration
 from mediq.actors.queue import messages as queue
 from mediq.actors.queue.messages import Priority
 from mediq.actors.users import messages as user
 from mediq.domain.card import FIELDS, Field, Reading
-from mediq.domain.idempotency import derive, refuse_other_use, split
+from mediq.domain.idempotency import refuse_other_use, split
 from mediq.domain.roles import Role
 from mediq.messages.document import Document
 from mediq.messages.errors import Conflict, DomainError, Fault, Forbidden, Invalid, NotFound
 from mediq.messages.health import CheckOcr, Part
 from mediq.messages.pagination import Page
-from mediq.messages.principal import Principal
 from mediq.messages.registry import Done
 from mediq.observability import logging
 from mediq.runtime.actor import Actor, handles
@@ -41,59 +40,6 @@ _CLINIC_SECONDS: Final = 1.0
 """How long the queue may take to say what the clinic offers."""
 _decode_reading: Final = msgspec.msgpack.Decoder(Reading).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
-
-
-class Registration:
-    """The steps from a card's fields to a registered patient with a ticket; repeating them changes nothing."""
-
-    def __init__(self, bus: Bus, jobs: JobStore, clock: Callable[[], datetime]) -> None:
-        self._bus = bus
-        self._jobs = jobs
-        self._clock = clock
-
-    async def register(self, job: Job, fields: user.CreateFromOcr) -> Job:
-        """Register the holder, issue the ticket, and finish the job with its picture erased.
-
-        Each step goes under a key made from the job and what the step says, so that a step repeated after a crash
-        happens once, and a step corrected by an operator is a step of its own. The ticket is asked for in the name of
-        whoever sent the card in; the patient in that of the present context, since only who has looked at the fields
-        may change a known patient's record by them.
-        """
-        principal = Principal(job.requested_by, Role(job.role)) if job.requested_by and job.role else None
-        patient = await self._bus.ask(fields, key=_key(job, fields))
-        if job.user_id != patient.id:
-            job = await self.keep(job, user_id=patient.id)
-            await self._bus.publish(CardUserCreated(id=job.id, user_id=patient.id))
-        add = queue.AddPatient(
-            user_id=patient.id,
-            service=job.service,
-            priority=Priority(job.priority) if job.priority else None,
-            priority_reason=job.priority_reason,
-        )
-        ticket = await self._bus.ask(add, key=_key(job, add), principal=principal)
-        return await self.move(job, JobStatus.REGISTERED, ticket_id=ticket.id, reason=None, delete_image=True)
-
-    async def move(self, job: Job, status: JobStatus, *, delete_image: bool = False, **changes: object) -> Job:
-        """Give the job another status and tell whoever waits.
-
-        Raises:
-            Conflict: `job-moved-on`, someone else gave it one meanwhile.
-        """
-        changed = msgspec.structs.replace(job, status=status, updated_at=self._clock(), **changes)
-        moved = await self._jobs.update(changed, delete_image=delete_image, expect=job.status)
-        await self._bus.publish(CardStatusChanged(id=job.id, status=status))
-        return moved
-
-    async def give_back(self, job_id: str, reason: str) -> None:
-        """Leave a job whose registration was refused to an operator, unless it has come to an end meanwhile."""
-        job = await self._jobs.get(job_id)
-        if job is not None and job.status == JobStatus.PROCESSING:
-            await self.move(job, JobStatus.NEEDS_REVIEW, reason=reason, confirmed_under=None)
-
-    async def keep(self, job: Job, **changes: object) -> Job:
-        """Store what is newly known of a job, its status unchanged."""
-        changed = msgspec.structs.replace(job, updated_at=self._clock(), **changes)
-        return await self._jobs.update(changed, expect=job.status)
 
 
 class OcrActor(Actor):
@@ -141,16 +87,15 @@ class OcrActor(Actor):
             created_at=now,
             updated_at=now,
             expires_at=now + self._keep,
-            digest=hashlib.sha256(message.image).hexdigest(),
+            digest=digest_of(message.image_id),
             requested_by=principal.user_id if principal else None,
             role=principal.role if principal else None,
             service=message.service,
             priority=message.priority,
             priority_reason=message.priority_reason,
-            auto=True,
             asked=asked,
         )
-        job = await self._jobs.create(job, message.image, key=key)
+        job = await self._jobs.create(job, message.image_id, key=key)
         refuse_other_use(job.asked, asked)
         await self._tell_reader(job.id)
         return CardStatus(id=job.id, status=JobStatus(job.status))
@@ -313,10 +258,6 @@ class OcrActor(Actor):
         for job in unfinished:
             if job.id not in self._told or now - job.updated_at > _STALE:
                 await self._tell_reader(job.id)
-
-
-def _key(job: Job, message: msgspec.Struct) -> str:
-    return derive(job.id, hashlib.sha256(_encode(message)).hexdigest()[:16])
 
 
 def _answered(job: Job, key: str) -> bool:

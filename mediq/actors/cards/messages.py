@@ -49,13 +49,17 @@ class CardStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 JobId = Annotated[str, msgspec.Meta(max_length=64)]
+ImageId = Annotated[str, msgspec.Meta(max_length=128)]
 
 
 @request("ocr.process-ktp")
 class ProcessKtp(Request[CardStatus], frozen=True, kw_only=True):
-    """Take a picture of a card: it is stored before this is answered, and read afterwards."""
+    """Take a picture of a card: it is stored before this is answered, and read afterwards.
 
-    image: bytes
+    The picture does not travel in the message: `image_id` is the claim check of the stored picture.
+    """
+
+    image_id: ImageId
     service: ServiceId | None = None
     priority: Priority | None = None
     priority_reason: Reason | None = None
@@ -141,11 +145,3 @@ class ForgetCards(Request[Done], frozen=True, kw_only=True):
 class CardStatusChanged(Event, frozen=True, kw_only=True):
     id: str
     status: JobStatus
-
-
-@event("ocr.user-created")
-class CardUserCreated(Event, frozen=True, kw_only=True):
-    """A card's holder is registered."""
-
-    id: str
-    user_id: str

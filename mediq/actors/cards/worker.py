@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
-from mediq.actors.cards.actor import Registration
-from mediq.actors.cards.job_store.sqlite import Job, JobStore
+from mediq.actors.cards.job_store.base import Job, JobStore
 from mediq.actors.cards.messages import JobStatus, RunJob
+from mediq.actors.cards.registration import Registration
 from mediq.actors.users.messages import CreateFromOcr
 from mediq.domain.card import FIELDS, Reading
 from mediq.messages.errors import Conflict, DomainError, NotFound
@@ -138,7 +138,7 @@ class ReaderActor(Actor):
             reading = _decode(job.reading)
         if not reading.is_ktp:
             await self._registration.move(job, JobStatus.REJECTED, reason=reading.reason, delete_image=True)
-        elif not (job.auto and reading.certain):
+        elif not reading.certain:
             await self._registration.move(job, JobStatus.NEEDS_REVIEW)
         else:
             await self._register(job, reading)

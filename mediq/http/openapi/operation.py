@@ -19,7 +19,7 @@ _LIMITS: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 _PATH: Final = re.compile(r"\{(\w+)\}")
 _UPLOAD: Final = "ktp_image"
 _PICTURES: Final = "image/jpeg, image/png, application/pdf"
-_FORM: Final = {"image": _UPLOAD}
+_FORM: Final = {"image_id": _UPLOAD}
 """What a form calls a field of the message."""
 _COOKIE: Final = {
     Cookie.GIVE: "For our own pages: the browser keeps the session in a cookie, and no script is told the tokens.",

@@ -10,7 +10,7 @@ from mediq.actors.queue.event_store.sqlite import SqliteEventLog
 from mediq.actors.users.users import UserStore
 from mediq.stores.audit_trail import AuditTrail
 from mediq.stores.database import migrate, open_database
-from tests.fixtures.stores.backends import a_user
+from tests.fixtures.stores.backends import a_user, utc_now
 from tests.fixtures.stores.crash_writer import IMAGE
 
 ROUNDS = (1, 40, 150)
@@ -85,7 +85,7 @@ async def test_the_jobs(tmp_path: Path) -> None:
             assert told.setdefault(int(number), job_id) == job_id
             last[int(number)] = status
         assert_sound(tmp_path / "ocr.db")
-    jobs = SqliteJobStore(tmp_path / "ocr.db")
+    jobs = SqliteJobStore(tmp_path / "ocr.db", clock=utc_now)
     await jobs.open()
     for n, job_id in told.items():
         job = await jobs.get(job_id)

@@ -17,7 +17,7 @@ from mediq.actors.queue.event_store.sqlite import SqliteEventLog
 from mediq.actors.users.users import UserStore
 from mediq.messages.errors import StorageFull
 from mediq.stores.database import migrate, open_database
-from tests.fixtures.stores.backends import NOW, Clock, a_job, a_user, unfinished
+from tests.fixtures.stores.backends import NOW, Clock, a_job, a_user, create_job, unfinished
 from tests.fixtures.stores.full_disk import until_full
 
 SMALL = 256 * 1024
@@ -45,14 +45,14 @@ async def test_the_jobs(tmp_path: Path, clock: Clock) -> None:
     jobs = SqliteJobStore(tmp_path / "ocr.db", clock=clock, max_bytes=SMALL)
     await jobs.open()
     image = b"image" * 2000
-    full = await until_full(lambda n: jobs.create(a_job(id=f"{n:06}"), image, key=f"upload-{n}"))
+    full = await until_full(lambda n: create_job(jobs, a_job(id=f"{n:06}"), image, key=f"upload-{n}"))
     assert full > 10
     assert await unfinished(jobs) == [f"{n:06}" for n in range(full)]
     assert await jobs.get(f"{full:06}") is None
     assert await jobs.expire(clock.pass_(hours=2)) == full
     late = a_job(expires_at=clock.pass_(hours=1), created_at=NOW)
     clock.pass_(minutes=-30)
-    assert await jobs.create(late, image, key=f"upload-{full}") == late
+    assert await create_job(jobs, late, image, key=f"upload-{full}") == late
     assert await jobs.image(late.id) == image
     await jobs.close()
 

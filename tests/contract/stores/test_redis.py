@@ -13,8 +13,8 @@ import pytest
 from redis import exceptions
 from redis.asyncio import Redis as Client
 
+from mediq.actors.cards.job_store.base import Job, microseconds
 from mediq.actors.cards.job_store.redis import RedisJobStore
-from mediq.actors.cards.job_store.sqlite import Job
 from mediq.actors.queue.command_processor import Ledger
 from mediq.actors.queue.event_store.redis import RedisEventLog
 from mediq.actors.queue.event_store.sqlite import VersionConflict
@@ -25,7 +25,7 @@ from mediq.stores.redis_server import RedisServer, fault_of, warnings_about
 from tests.contract.actors.queue.test_command_processor import add
 from tests.fixtures.queue.journal import CLINIC
 from tests.fixtures.servers import Redis
-from tests.fixtures.stores.backends import a_job, cut_off, unfinished
+from tests.fixtures.stores.backends import a_job, create_job, cut_off, unfinished, utc_now
 
 PATIENCE = redis_server.ANSWER_SECONDS
 """Seconds after which a store gives up on the server."""
@@ -56,7 +56,7 @@ async def log(url: str) -> AsyncIterator[RedisEventLog]:
 
 @pytest.fixture
 async def jobs(url: str) -> AsyncIterator[RedisJobStore]:
-    jobs = RedisJobStore(url)
+    jobs = RedisJobStore(url, clock=utc_now)
     await jobs.open()
     yield jobs
     await jobs.close()
@@ -78,7 +78,7 @@ async def admin(url: str) -> AsyncIterator[Any]:
 
 @pytest.mark.parametrize("acknowledged", [1, 30, 200])
 async def test_what_was_acknowledged_outlives_a_kill(own: Redis, url: str, acknowledged: int) -> None:
-    log, jobs = RedisEventLog(url), RedisJobStore(url)
+    log, jobs = RedisEventLog(url), RedisJobStore(url, clock=utc_now)
     await log.open()
     await jobs.open()
     told: dict[int, int] = {}
@@ -98,7 +98,7 @@ async def test_what_was_acknowledged_outlives_a_kill(own: Redis, url: str, ackno
     async def create(n: int) -> None:
         while True:
             job, image = a_job(expires_at=datetime.now(UTC) + timedelta(hours=1)), random.randbytes(5000)
-            await jobs.create(job, image)
+            await create_job(jobs, job, image)
             made[job.id] = image
 
     writers = [asyncio.create_task(append()), *(asyncio.create_task(create(n)) for n in range(3))]
@@ -196,7 +196,7 @@ async def test_a_command_sent_to_a_server_that_was_cut_off_counts_once(own: Redi
 
 async def test_cancelled_calls_leave_no_connection_half_read(log: RedisEventLog, jobs: RedisJobStore) -> None:
     await log.append(0, [b"%d" % n * 1000 for n in range(50)])
-    job = await jobs.create(a_job(expires_at=datetime.now(UTC) + timedelta(hours=1)), b"image" * 10_000)
+    job = await create_job(jobs, a_job(expires_at=datetime.now(UTC) + timedelta(hours=1)), b"image" * 10_000)
 
     async def right(n: int) -> None:
         match n % 3:
@@ -246,7 +246,7 @@ async def test_memory_that_is_full(log: RedisEventLog, jobs: RedisJobStore, admi
     with pytest.raises(StorageFull):
         await log.append(1, [b"x" * 1000] * 3)
     with pytest.raises(StorageFull):
-        await jobs.create(a_job(), b"image")
+        await create_job(jobs, a_job(), b"image")
     assert await log.read() == [(1, b"one")]
     assert await unfinished(jobs) == []
     await admin.config_set("maxmemory", "0")
@@ -342,7 +342,7 @@ async def test_a_server_that_does_not_tell_its_settings(url: str, admin: Any, wa
 
 async def test_two_stores_on_one_server(url: str) -> None:
     server = RedisServer(url)
-    log, jobs = RedisEventLog(server), RedisJobStore(server)
+    log, jobs = RedisEventLog(server), RedisJobStore(server, clock=utc_now)
     await log.open()
     await jobs.open()
     await log.close()
@@ -370,10 +370,10 @@ async def test_logs_of_two_names_are_two(url: str) -> None:
 async def test_the_server_itself_forgets_a_job(jobs: RedisJobStore, admin: Any) -> None:
     now = datetime.now(UTC)
     short = a_job(expires_at=now + timedelta(seconds=0.3), digest="card")
-    await jobs.create(short, b"image", key="upload-1")
+    await create_job(jobs, short, b"image", key="upload-1")
     keys = [f"{{mediq:cards}}:{name}" for name in (f"job:{short.id}", f"image:{short.id}", "card:card", "key:upload-1")]
     assert await admin.exists(*keys) == 4
-    long = await jobs.create(a_job(expires_at=now + timedelta(hours=1)), b"image", key="upload-2")
+    long = await create_job(jobs, a_job(expires_at=now + timedelta(hours=1)), b"image", key="upload-2")
     async with asyncio.timeout(5):
         while await admin.exists(*keys):
             continue  # it is asked until it has forgotten
@@ -384,9 +384,24 @@ async def test_the_server_itself_forgets_a_job(jobs: RedisJobStore, admin: Any) 
     assert await jobs.image(long.id) == b"image"
 
 
+async def test_a_job_of_version_0_1_0_keeps_its_picture(jobs: RedisJobStore, admin: Any) -> None:
+    now = datetime.now(UTC)
+    job = a_job(status="NEEDS_REVIEW", expires_at=now + timedelta(hours=1))
+    expires = microseconds(job.expires_at)
+    stored = msgspec.to_builtins(job, builtin_types=(datetime,)) | {"auto": True}
+    fields = {"job": msgspec.msgpack.encode(stored), "status": job.status, "digest": job.digest, "expires": expires}
+    await admin.hset(f"{{mediq:cards}}:job:{job.id}", mapping=fields)
+    await admin.set(f"{{mediq:cards}}:image:{job.id}", b"image")
+    await admin.zadd("{mediq:cards}:expiry", {job.id: expires})
+    assert [each.id for each in await jobs.having("NEEDS_REVIEW")] == [job.id]
+    assert await jobs.image(job.id) == b"image"
+    await jobs.update(msgspec.structs.replace(job, status="REGISTERED"), delete_image=True)
+    assert await jobs.image(job.id) is None
+
+
 async def test_an_update_keeps_all_of_a_job_alive(jobs: RedisJobStore, admin: Any) -> None:
     now = datetime.now(UTC)
-    job = await jobs.create(a_job(expires_at=now + timedelta(hours=1), digest="card"), b"image", key="upload-1")
+    job = await create_job(jobs, a_job(expires_at=now + timedelta(hours=1), digest="card"), b"image", key="upload-1")
     await jobs.update(msgspec.structs.replace(job, expires_at=now + timedelta(hours=3)))
     for name in (f"job:{job.id}", f"image:{job.id}", "card:card", "key:upload-1"):
         assert await admin.ttl(f"{{mediq:cards}}:{name}") > 2.9 * 3600
@@ -396,7 +411,7 @@ async def test_a_deleted_image_leaves_the_disk(own: Redis, jobs: RedisJobStore) 
     now = datetime.now(UTC)
     image = random.randbytes(3000)
     job: Job = a_job(expires_at=now + timedelta(hours=1))
-    await jobs.create(job, image)
+    await create_job(jobs, job, image)
 
     def holds(file: Path) -> bool:
         try:

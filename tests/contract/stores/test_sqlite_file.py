@@ -13,7 +13,7 @@ from mediq.actors.cards.job_store.sqlite import SqliteJobStore
 from mediq.messages.errors import Unavailable
 from mediq.stores import sqlite_file
 from mediq.stores.sqlite_file import SqliteFile, UnknownSchema, make_ready
-from tests.fixtures.stores.backends import Clock, a_job
+from tests.fixtures.stores.backends import Clock, a_job, create_job
 
 ONE = "CREATE TABLE IF NOT EXISTS one (n INTEGER PRIMARY KEY);"
 TWO = "CREATE TABLE IF NOT EXISTS two (n INTEGER PRIMARY KEY);"
@@ -140,12 +140,12 @@ def traces(folder: Path) -> list[str]:
 async def test_deleted_images_leave_no_trace(tmp_path: Path, clock: Clock) -> None:
     jobs = SqliteJobStore(tmp_path / "ocr.db", clock=clock)
     await jobs.open()
-    kept = await jobs.create(a_job(), b"another image")
-    one = await jobs.create(a_job(), FACE)
+    kept = await create_job(jobs, a_job(), b"another image")
+    one = await create_job(jobs, a_job(), FACE)
     assert traces(tmp_path)
     await jobs.update(msgspec.structs.replace(one, status="REGISTERED"), delete_image=True)
     assert traces(tmp_path) == []
-    await jobs.create(a_job(), FACE)
+    await create_job(jobs, a_job(), FACE)
     await jobs.update(msgspec.structs.replace(kept, expires_at=clock.now.replace(year=2030)))
     assert traces(tmp_path)
     assert await jobs.expire(clock.pass_(hours=2)) == 2
@@ -157,7 +157,7 @@ async def test_deleted_images_leave_no_trace(tmp_path: Path, clock: Clock) -> No
 async def test_a_deletion_cut_short_is_finished_at_the_next_start(tmp_path: Path, clock: Clock) -> None:
     jobs = SqliteJobStore(tmp_path / "ocr.db", clock=clock)
     await jobs.open()
-    job = await jobs.create(a_job(), FACE)
+    job = await create_job(jobs, a_job(), FACE)
     # A process that died after the deletion and before it emptied the write-ahead log leaves the image there.
     killed = sqlite3.connect(tmp_path / "ocr.db", isolation_level=None)
     killed.execute("UPDATE jobs SET image = NULL WHERE id = ?", (job.id,))

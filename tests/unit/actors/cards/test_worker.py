@@ -32,7 +32,7 @@ class CardService:
             self._done.setdefault(event.id, asyncio.Event()).set()
 
     async def put(self, image: bytes) -> str:
-        return (await self.bus.ask(ProcessKtp(image=image))).id
+        return (await self.bus.ask(ProcessKtp(image_id=await self.jobs.store_image(image)))).id
 
     async def result(self, job_id: str) -> CardResult:
         async with asyncio.timeout(10):
