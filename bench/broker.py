@@ -26,12 +26,12 @@ import aio_pika
 import msgspec
 import uvloop
 from aio_pika.abc import AbstractIncomingMessage
-from mediq.transport.rabbitmq.transport.transport import RabbitTransport
 
 from bench.measure import quiet
 from bench.work import MAILBOXES, PREFETCH, Ask, BenchActor, View, answer
 from mediq.runtime.bus import Bus
 from mediq.runtime.cell import ActorCell
+from mediq.transport.rabbitmq.transport import RabbitTransport
 from tests.fixtures.servers import RabbitMQ
 
 OURS, BY_HAND = "mediq", "by hand"

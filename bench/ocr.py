@@ -20,15 +20,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import cv2
 import numpy as np
-from mediq.ocr_engine.fields.fields.value import Value
-from tests.fixtures.specimens.cards.camera import DAMAGES, shoot_array
-from tests.fixtures.specimens.cards.cards import VARIANTS, person, photograph
 
 from mediq.domain.card import FIELDS, Reading
 from mediq.ocr_engine import reader as engine
 from mediq.ocr_engine import timing as stages
-from mediq.ocr_engine.fields.fields import confidence
+from mediq.ocr_engine.fields import confidence
+from mediq.ocr_engine.fields.value import Value
 from mediq.ocr_engine.reader import CardReader
+from tests.fixtures.specimens.camera import DAMAGES, shoot_array
+from tests.fixtures.specimens.cards import VARIANTS, person, photograph
 
 
 def bare(text: str) -> str:

@@ -4,7 +4,7 @@
 
 Commands go through the real `QueueActor` over the in-memory bus of one process, so an add also asks a user service who
 the patient is; there is no HTTP in the way. They come one at a time and 64 at once, and are durable when answered. The
-store's own rate in the same run: single appends, and appends of as many events at a time as the ledger put together.
+store's own rate in the same run: single appends, and appends of as many events at a time as the processor put together.
 Beside that stands what the rules of an add would allow without any store. Of each the CPU is told as well, which other
 work on the machine changes less. Then what a command, a start and the memory
 cost as the log grows, in a process of its own for each size.
@@ -31,14 +31,16 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 import uvloop
-from mediq.actors.queue.actor.actor import QueueActor
-from mediq.actors.queue.actor.event_store.redis import RedisEventLog
-from mediq.actors.queue.actor.event_store.sqlite import EventLog, SqliteEventLog
-from mediq.actors.queue.actor.messages import AddPatient, CallNext, Complete, GetSnapshot, GetStatistics
-from mediq.actors.queue.actor.rules import commands, queue
-from mediq.actors.queue.actor.rules.events import DayClosed, Recorded
 
 from bench.measure import CONNECTIONS, machine, measured, number, quiet, report, resident, show
+from mediq.actors.queue.actor import QueueActor
+from mediq.actors.queue.event_store.base import EventLog
+from mediq.actors.queue.event_store.redis import RedisEventLog
+from mediq.actors.queue.event_store.sqlite import SqliteEventLog
+from mediq.actors.queue.messages import GetSnapshot, GetStatistics
+from mediq.actors.queue.rules import commands, queue
+from mediq.actors.queue.rules.commands import AddPatient, CallNext, Complete
+from mediq.actors.queue.rules.events import DayClosed, Recorded
 from mediq.actors.users.messages import FindPeople, Person
 from mediq.domain.clinic import Clinic, Counter, Service
 from mediq.runtime.actor import Actor, handles
@@ -196,10 +198,9 @@ def rules(count: int) -> Pace:
     pace = Pace.clock()
     for each in range(count):
         mark = f"{each:032x}"
-        command = commands.AddPatient(
-            at=now, actor="system", key=mark, ticket_id=mark, token=mark, user_id=f"patient-{each}"
-        )
-        for recorded in queue.decide(state, command, CLINIC).recorded(state.version, command):
+        command = commands.AddPatient(user_id=f"patient-{each}")
+        given = commands.Given(at=now, actor="system", key=mark, ticket_id=mark, token=mark)
+        for recorded in queue.decide(state, command, given, CLINIC).recorded(state.version):
             state = queue.evolve(state, recorded)
             encode(recorded)
     return pace(count)
@@ -268,13 +269,14 @@ def history(events: int, now: datetime) -> Iterator[tuple[Recorded, queue.Queue]
         at = first + timedelta(days=of_day, seconds=3600 * place / tickets)
         counter = COUNTERS[ticket % 4]
         mark = f"{ticket:032x}"
-        asked = {"at": at, "actor": "system"}
+        ids = {"ticket_id": mark, "token": mark[::-1]}
         for command in (
-            commands.AddPatient(ticket_id=mark, token=mark[::-1], user_id=f"patient-{ticket}", key=f"a{mark}", **asked),
-            commands.CallNext(counter=counter, key=f"b{mark}", **asked),
-            commands.Complete(ticket_id=mark, key=f"c{mark}", **asked),
+            commands.AddPatient(user_id=f"patient-{ticket}"),
+            commands.CallNext(counter=counter),
+            commands.Complete(id=mark),
         ):
-            for recorded in queue.decide(state, command, CLINIC).recorded(state.version, command):
+            given = commands.Given(at=at, actor="system", key=f"{type(command).__name__}{mark}", **ids)
+            for recorded in queue.decide(state, command, given, CLINIC).recorded(state.version):
                 state = queue.evolve(state, recorded)
                 yield recorded, state
 

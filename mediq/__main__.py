@@ -108,9 +108,9 @@ def _allow_many_files() -> None:
 
 
 async def _serve(settings: Settings, wanted: frozenset[str]) -> int:
-    from mediq.app import House
+    from mediq.app import Application
 
-    supervisor = House(settings, wanted).supervisor()
+    supervisor = Application(settings, wanted).supervisor()
     loop = asyncio.get_running_loop()
     stopping: asyncio.Task[None] | None = None
 

@@ -125,7 +125,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class House:
+class Application:
     """One process's children, in the order in which they stand on one another.
 
     Raises:

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mediq.actors.cards.job_store.base import JobStore
 from mediq.actors.cards.job_store.sqlite import SqliteJobStore
-from mediq.actors.queue.event_store.sqlite import EventLog, SqliteEventLog
+from mediq.actors.queue.event_store.base import EventLog
+from mediq.actors.queue.event_store.sqlite import SqliteEventLog
 from mediq.config import Settings
 from mediq.messages.errors import Unavailable
 from mediq.runtime.supervisor import Child

@@ -13,8 +13,8 @@ from tests.fixtures.servers import mariadb, mysql_url, rabbitmq, rabbitmq_url, r
 
 __all__ = [
     "admin",
-    "desk",
     "application",
+    "desk",
     "mariadb",
     "mysql_url",
     "rabbitmq",

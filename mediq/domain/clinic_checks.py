@@ -1,4 +1,4 @@
-"""What is wrong with a clinic's settings, as the start says it and as the form in a browser does."""
+"""The checks of a clinic's settings, with words for the start of the program and for the form in a browser."""
 
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator

@@ -11,7 +11,7 @@ from mediq.actors.cards.messages import CardStatusChanged
 from mediq.actors.queue.projection import QueueProjection
 from mediq.actors.queue.rules import public_views as public
 from mediq.actors.queue.rules import views
-from mediq.actors.queue.rules.events import ClinicChanged, Recorded, kind
+from mediq.actors.queue.rules.events import ClinicChanged, Recorded, type_of
 from mediq.actors.queue.rules.state import Queue
 from mediq.domain.clinic import Clinic
 from mediq.http.sse import Channel, frame
@@ -127,14 +127,14 @@ class EventFeeds:
         if isinstance(event, ClinicChanged):
             self._fit_out()
             view = public.clinic_view(self._state(), self._clinic, self._clock())
-            self._operators.publish(recorded.version, frame(kind(event), recorded.version, view))
+            self._operators.publish(recorded.version, frame(type_of(event), recorded.version, view))
         seen = public.public_event(recorded)
         touched = {getattr(event, "service", None), getattr(event, "from_service", None)} - {None}
         for name, channel in self._boards.items():
             if not touched or touched & self._services[name]:
                 board = public.board_view(self._state(), name, self._clinic, self._clock())
                 told = BoardEvent(event=seen, board=board)
-                channel.publish(recorded.version, frame(kind(event), recorded.version, told))
+                channel.publish(recorded.version, frame(type_of(event), recorded.version, told))
         self._changed.set()
 
     def _card_moved(self, event: CardStatusChanged) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from mediq.actors.audit import messages as audit
 from mediq.actors.cards import messages as ocr
 from mediq.actors.queue import messages as queue
+from mediq.actors.queue.rules import commands
 from mediq.actors.users import auth_messages as auth
 from mediq.actors.users import messages as user
 from mediq.domain.roles import Role
@@ -187,31 +188,33 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
         Route(
             method="POST",
             path="/queue/add",
-            message=queue.AddPatient,
+            message=commands.AddPatient,
             who=PEOPLE,
             own="user_id",
             body=json,
             status=201,
         ),
         Route(method="GET", path="/queue/status/{user_id}", message=queue.GetStatus, who=PEOPLE, own="user_id"),
-        Route(method="PATCH", path="/queue/call-next", message=queue.CallNext, who=STAFF, body=json),
-        counter("recall", queue.Recall),
-        counter("start", queue.Start),
-        counter("complete", queue.Complete),
-        counter("skip", queue.Skip),
-        counter("requeue", queue.Requeue),
-        counter("hold", queue.Hold),
-        counter("resume", queue.Resume),
-        counter("priority", queue.Prioritise),
-        counter("transfer", queue.Transfer),
-        Route(method="POST", path="/queue/counters/{counter}/open", message=queue.OpenCounter, who=STAFF, body=json),
-        Route(method="POST", path="/queue/counters/{counter}/close", message=queue.CloseCounter, who=STAFF, body=json),
-        Route(method="POST", path="/queue/close-day", message=queue.CloseDay, who=ADMIN, body=json),
-        Route(method="POST", path="/queue/undo", message=queue.Undo, who=STAFF, body=json),
-        Route(method="DELETE", path="/queue/{id}", message=queue.Cancel, who=PEOPLE),
+        Route(method="PATCH", path="/queue/call-next", message=commands.CallNext, who=STAFF, body=json),
+        counter("recall", commands.Recall),
+        counter("start", commands.Start),
+        counter("complete", commands.Complete),
+        counter("skip", commands.Skip),
+        counter("requeue", commands.Requeue),
+        counter("hold", commands.Hold),
+        counter("resume", commands.Resume),
+        counter("priority", commands.Prioritise),
+        counter("transfer", commands.Transfer),
+        Route(method="POST", path="/queue/counters/{counter}/open", message=commands.OpenCounter, who=STAFF, body=json),
+        Route(
+            method="POST", path="/queue/counters/{counter}/close", message=commands.CloseCounter, who=STAFF, body=json
+        ),
+        Route(method="POST", path="/queue/close-day", message=commands.CloseDay, who=ADMIN, body=json),
+        Route(method="POST", path="/queue/undo", message=commands.Undo, who=STAFF, body=json),
+        Route(method="DELETE", path="/queue/{id}", message=commands.Cancel, who=PEOPLE),
         Route(method="GET", path="/queue", message=queue.ListTickets, who=STAFF),
         Route(method="GET", path="/clinic", message=queue.GetClinic, who=None, impersonal=True),
-        Route(method="PUT", path="/clinic", message=queue.Configure, who=ADMIN, body=json),
+        Route(method="PUT", path="/clinic", message=commands.Configure, who=ADMIN, body=json),
         Route(method="GET", path="/queue/statistics", message=queue.GetStatistics, who=STAFF),
         Route(method="GET", path="/queue/statistics.csv", message=queue.ExportStatistics, who=ADMIN),
     )

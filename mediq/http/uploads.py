@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from mediq.actors.cards.messages import CardResult, CardStatusChanged, GetCardResult, ProcessKtp
-from mediq.actors.queue.messages import Priority, Reason, ServiceId
+from mediq.actors.queue.messages import Priority, PriorityReason, ServiceId
 from mediq.messages.errors import Fault, FieldError, Invalid, Malformed, TooLarge, Unavailable, Unsupported
 from mediq.runtime.bus import Bus
 from mediq.transport.base import Binding
@@ -33,7 +33,7 @@ class CardUpload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     image: bytes
     service: ServiceId | None = None
     priority: Priority | None = None
-    priority_reason: Reason | None = None
+    priority_reason: PriorityReason | None = None
 
 
 class UploadHandler:

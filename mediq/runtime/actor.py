@@ -1,5 +1,6 @@
 """An actor: a name, a mailbox, and a method for each message that it handles."""
 
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, TypeVar
 
@@ -7,60 +8,69 @@ from mediq.messages.registry import Request, Spec, spec_of
 from mediq.runtime.bus import Bus
 from mediq.runtime.context import Context
 
-A = TypeVar("A", bound="Handlers")
+S = TypeVar("S")
 R = TypeVar("R")
 M = TypeVar("M", bound=Request[Any])
-Handler = Callable[[A, M, Context], Awaitable[R]]
+Handler = Callable[[S, M, Context], Awaitable[R]]
 
 
-def handles(message: type[M]) -> Callable[[Handler[A, M, R]], Handler[A, M, R]]:
-    """Mark the method that answers `message`."""
+def handles(*messages: type[M]) -> Callable[[Handler[S, M, R]], Handler[S, M, R]]:
+    """Mark the method that answers `messages`, of an actor or of one of its parts.
 
-    def mark(method: Handler[A, M, R]) -> Handler[A, M, R]:
-        method.__handles__ = message  # type: ignore[attr-defined]
+    Raises:
+        KeyError: a message is not registered under a wire pattern.
+    """
+    specs = tuple(spec_of(message) for message in messages)
+
+    def mark(method: Handler[S, M, R]) -> Handler[S, M, R]:
+        method.__handles__ = specs  # type: ignore[attr-defined]
         return method
 
     return mark
 
 
-class Handlers:
-    """An object whose methods, marked with :func:`handles`, answer messages. `handlers` names them by wire pattern."""
+class Actor:
+    """Base class of every service. An actor reaches other actors through `self.bus` alone.
 
-    handlers: ClassVar[dict[str, tuple[Spec[Any], str]]] = {}
+    A service whose methods do not belong in one class is made of `parts`: plain objects whose marked methods answer
+    messages as the actor's own do. `concurrency` is the number of messages handled at once; with 1, messages are
+    handled strictly in order.
 
-    def methods(self) -> dict[str, tuple[Spec[Any], Callable[[Any, Context], Awaitable[Any]]]]:
-        """The methods by wire pattern. An actor adds those of an object that answers a part of its messages."""
-        return {pattern: (spec, getattr(self, name)) for pattern, (spec, name) in self.handlers.items()}
+    Example::
 
-    def __init_subclass__(cls) -> None:
-        found = dict(cls.handlers)
-        for attribute, method in vars(cls).items():
-            if (message := getattr(method, "__handles__", None)) is not None:
-                spec = spec_of(message)
-                found[spec.pattern] = (spec, attribute)
-        cls.handlers = found
+        class Greeter(Actor):
+            name = "greeter"
 
-
-class Actor(Handlers):
-    """Base of every service. It touches other actors through `self.bus` alone.
-
-    `concurrency` is how many of its messages are handled at once; with 1 they are handled strictly in order.
+            @handles(Greet)
+            async def greet(self, message: Greet, context: Context) -> Greeting:
+                person = await self.bus.ask(FindPerson(id=message.id))
+                return Greeting(text=f"Halo, {person.nama}")
     """
 
     name: ClassVar[str]
     concurrency: int = 16
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, *parts: object) -> None:
         self.bus = bus
+        self.handlers: dict[str, tuple[Spec[Any], Callable[[Any, Context], Awaitable[Any]]]] = {}
+        for part in (self, *parts):
+            self._add_handlers(part)
+
+    def _add_handlers(self, part: object) -> None:
+        for name, function in inspect.getmembers(type(part), inspect.isfunction):
+            for spec in getattr(function, "__handles__", ()):
+                if spec.pattern in self.handlers:
+                    raise TypeError(f"{spec.pattern} has two handlers in the actor {self.name}")
+                self.handlers[spec.pattern] = (spec, getattr(part, name))
 
     async def on_start(self) -> None:
-        """Make ready, before the first message. An exception here makes the supervisor try again."""
+        """Prepare before the first message. An exception makes the supervisor start the actor again."""
 
     async def run(self) -> None:
-        """What the actor does beside its messages, such as sweeping; an exception makes the supervisor restart it.
+        """Work beside the messages, such as periodic clean-up. An exception makes the supervisor restart the actor.
 
-        The base has nothing to do and returns at once.
+        The base class has no such work and returns at once.
         """
 
     async def on_stop(self) -> None:
-        """Give back what `on_start` took, after the last message; also called when `on_start` failed half-way."""
+        """Release what `on_start` took, after the last message. Also called when `on_start` failed half-way."""

@@ -10,7 +10,6 @@ from typing import Any, Final
 import msgspec
 
 from mediq.messages.errors import DomainError, Fault, Internal, Malformed, to_wire
-from mediq.messages.registry import Spec
 from mediq.observability import logging, metrics
 from mediq.runtime.actor import Actor
 from mediq.runtime.context import Context, current
@@ -56,7 +55,7 @@ class ActorCell(Child):
         self._private = private
         self._retry = retry or RetryPolicy(initial=0.1)
         self._clock = clock
-        self._handlers: dict[str, tuple[Spec[Any], _Method]] = actor.methods()
+        self._handlers = actor.handlers
         self._waiting: deque[Delivery | None] = deque()
         self._idle: list[asyncio.Future[None]] = []
         self._coming = False

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from mediq.actors.queue.messages import Priority, Reason, ServiceId, TicketView
+from mediq.actors.queue.messages import Priority, PriorityReason, ServiceId, TicketView
 from mediq.actors.users.messages import Ktp, Name, NikText
 from mediq.domain.card import Field
 from mediq.domain.instant import Instant
@@ -62,7 +62,7 @@ class ProcessKtp(Request[CardStatus], frozen=True, kw_only=True):
     image_id: ImageId
     service: ServiceId | None = None
     priority: Priority | None = None
-    priority_reason: Reason | None = None
+    priority_reason: PriorityReason | None = None
 
 
 @request("ocr.get-status", idempotent=True)
@@ -124,7 +124,7 @@ class ConfirmCard(Request[CardResult], frozen=True, kw_only=True):
     fields: ConfirmedFields
     service: ServiceId | None = None
     priority: Priority | None = None
-    priority_reason: Reason | None = None
+    priority_reason: PriorityReason | None = None
 
 
 @request("ocr.run-job", service="reader", idempotent=True)

@@ -1,7 +1,7 @@
-"""The queue over its event log: commands in, events that are safe out.
+"""The command processor: decides commands, appends their events to the log and answers when they are durable.
 
 Commands that wait together are decided as one batch and appended in one write (group commit). Of two processes that
-append at once, the loser reads what it missed and decides again.
+append at once, the loser reads the events that it missed and decides again.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from mediq.actors.queue.event_store.sqlite import EventLog, Trimmed, VersionConflict
+from mediq.actors.queue.event_store.base import EventLog, Trimmed, VersionConflict
 from mediq.actors.queue.history import last_before
 from mediq.actors.queue.rules import queue
-from mediq.actors.queue.rules.commands import Command
+from mediq.actors.queue.rules.commands import Command, Given
 from mediq.actors.queue.rules.events import Recorded
 from mediq.actors.queue.rules.queue import Decision, Queue
 from mediq.domain.clinic import Clinic
@@ -31,30 +31,31 @@ _ATTEMPTS: Final = 100
 _DOUBTS: Final = 16
 _PAGE: Final = 1000
 _SNAPSHOT_EVERY: Final = 10_000
-"""Events after which the daily snapshot is not waited for."""
+"""The number of events after which a snapshot is saved before the day is over."""
 
-_log = logging.logger("ledger")
+_log = logging.logger("queue")
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Recorded).decode
 
 Outcome = tuple[Queue, Decision]
-"""The queue right after a command, and what the command decided."""
+"""The queue right after a command, and the decision on it."""
 
 
 class _Submitted(NamedTuple):
-    """A command, whoever waits for what comes of it, and until when by the clock that nobody sets."""
+    """A command, the future of its answer, and its deadline by the monotonic clock."""
 
     command: Command
+    given: Given
     answered: asyncio.Future[Outcome]
     until: float
 
 
-class Ledger:
-    """Carries commands out on a queue whose log may be shared with other processes.
+class CommandProcessor:
+    """Carries out commands on a queue whose log may be shared with other processes.
 
-    `state` is what is safely in the log, as far as this process has read it; who answers from a log that is `shared`
-    asks `fresh()` instead. `on_recorded` is awaited with each batch of new events, in order, after they are safe and
-    before their commands are answered; what it raises is its own affair and must be handled there.
+    `state` is the queue as far as this process has read the log; where the log is `shared`, queries use `fresh()`.
+    `on_recorded` is awaited with each batch of new events, in order, when they are durable and before their commands
+    are answered. It must handle its own errors.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Ledger:
         self._work = asyncio.Event()
         self._together = _BATCH
         self._snapshot_version = 0
-        self._tidied_at: datetime | None = None
+        self._compacted_at: datetime | None = None
         self._in_doubt: deque[list[Recorded]] = deque(maxlen=_DOUBTS)
         self._catching_up = asyncio.Lock()
         self._look: asyncio.Task[None] | None = None
@@ -89,9 +90,9 @@ class Ledger:
         await self._catch_up()
 
     async def fresh(self) -> Queue:
-        """The queue with everything that was in the log when this was called, whoever appended it.
+        """The queue with every event that was in the log when this was called, from any process.
 
-        A log of this process alone costs nothing; of a shared one the version is asked, once for all who wait.
+        A log of this process alone costs nothing; the version of a shared log is asked once for all callers who wait.
 
         Raises:
             Unavailable: the log does not answer.
@@ -107,10 +108,10 @@ class Ledger:
         if after is not None and not after.done():
             await asyncio.wait([after])
             failed = after.exception() is not None
-        # Who comes from here on waits for the next look: the answer to this one may already be on its way.
+        # Callers from here on wait for the next look: the answer to this one may already be on its way.
         self._look, self._next_look = self._next_look, None
         if failed:
-            raise Unavailable  # nobody has time to wait for a second failure
+            raise Unavailable  # there is no time to wait for a second failure
         known = self.state.version
         version = await self._log.version()
         if version < known:
@@ -122,10 +123,10 @@ class Ledger:
         """Raises Unavailable if the log does not answer."""
         await self._log.ping()
 
-    async def submit(self, command: Command, *, deadline: float | None = None) -> Outcome:
-        """Carry out a command; returns when its events are safe.
+    async def submit(self, command: Command, given: Given, *, deadline: float | None = None) -> Outcome:
+        """Carry out a command; returns when its events are durable.
 
-        A command that still waits at its `deadline`, in seconds since the epoch, is not carried out any more.
+        A command that still waits at its `deadline`, in seconds since the epoch, is not carried out.
 
         Raises:
             DomainError: the rules refuse it.
@@ -138,14 +139,14 @@ class Ledger:
             if left <= 0:
                 raise Expired
             until = time.monotonic() + left
-        self._waiting.append(_Submitted(command, answered, until))
+        self._waiting.append(_Submitted(command, given, answered, until))
         self._work.set()
         self._deadlines.add(until)
         return await answered
 
     def _expire(self, now: float) -> float:
         nearest = math.inf
-        for _, answered, until in chain(self._under_way, self._waiting):
+        for _, _, answered, until in chain(self._under_way, self._waiting):
             if answered.done():
                 continue
             if until <= now:
@@ -180,21 +181,21 @@ class Ledger:
             before = state = self.state
             recorded: list[Recorded] = []
             answers: list[tuple[asyncio.Future[Outcome], Outcome | Exception]] = []
-            for command, answered, _ in batch:
+            for command, given, answered, _ in batch:
                 if answered.done():
-                    continue  # whoever asked has gone
+                    continue  # the caller has gone
                 try:
-                    decision = queue.decide(state, command, self._clinic)
-                    after, added = state, decision.recorded(state.version, command)
+                    decision = queue.decide(state, command, given, self._clinic)
+                    after, added = state, decision.recorded(state.version)
                     for each in added:
                         after = queue.evolve(after, each)
-                except Exception as error:  # a refusal, or a fault of ours: this command's alone either way
+                except Exception as error:  # a refusal or a defect: either way of this command alone
                     answers.append((answered, error))
                     continue
                 state = after
                 recorded += added
                 answers.append((answered, (state, decision)))
-            # A refusal too must be of the queue as it is: to append nothing to a shared log asks whether it still is.
+            # A refusal too must hold for the queue as it is now: an empty append to a shared log checks that.
             if recorded or self._shared:
                 try:
                     await self._log.append(before.version, [_encode(each) for each in recorded])
@@ -203,7 +204,7 @@ class Ledger:
                         await self._start_over()
                     else:
                         await self._catch_up()
-                    # Less is decided sooner. Else whoever is ahead once stays ahead, with more and more to catch up.
+                    # A smaller batch is decided sooner. Otherwise a process that lost once would go on losing.
                     self._together = (len(batch) + 1) // 2
                     self._waiting[:0] = batch[self._together :]
                     del batch[self._together :]
@@ -220,7 +221,7 @@ class Ledger:
                     await self._on_recorded(recorded)
             for answered, answer in answers:
                 if answered.done():
-                    continue  # whoever asked has gone
+                    continue  # the caller has gone
                 if isinstance(answer, Exception):
                     answered.set_exception(answer)
                 else:
@@ -249,12 +250,12 @@ class Ledger:
         return state
 
     def _advance(self, state: Queue) -> None:
-        """Never back: a reader may have caught up with others while an append was under way."""
+        """Move to a newer state. A reader may have moved further while an append was running."""
         if state.version > self.state.version:
             self.state = state
 
     async def _catch_up(self) -> None:
-        """Read what others appended, and tell of an append that was in doubt and is there."""
+        """Read the events of other processes, and report an append that was in doubt and turns out to be written."""
         async with self._catching_up:
             while True:
                 state = self.state
@@ -276,7 +277,7 @@ class Ledger:
             await self._on_recorded(batch)
 
     async def _settled(self, batch: list[Recorded]) -> bool:
-        """Whether an append in doubt is found written. It stays in doubt until its place in the log is taken."""
+        """Whether an append in doubt was written. It stays in doubt until its versions in the log are taken."""
         try:
             found = await self.events(batch[0].version - 1, len(batch))
         except Trimmed:
@@ -286,30 +287,30 @@ class Ledger:
         return found == batch
 
     async def _start_over(self) -> None:
-        """Fold the log anew: it has lost what was safely in it, and what it holds is the truth."""
+        """Fold the log again from its start: it has lost events that were durable."""
         known = self.state.version
         self._in_doubt.clear()
         await self.restore()
         _log.error("the log has lost events that were safe", known=known, left=self.state.version)
 
-    async def tidy(self, now: datetime) -> None:
-        """Save a snapshot once a day, and remove events that are older than the retention and behind it.
+    async def compact(self, now: datetime) -> None:
+        """Save a snapshot once a day, then remove the events before it that are older than the retention.
 
-        Whatever a crash leaves undone of this is done after the next start.
+        A compaction that a crash interrupts is done after the next start.
         """
         behind = self.state.version - self._snapshot_version
-        due = self._tidied_at is None or now - self._tidied_at >= timedelta(days=1)
+        due = self._compacted_at is None or now - self._compacted_at >= timedelta(days=1)
         if not due and behind < _SNAPSHOT_EVERY:
             return
         if behind:
             state = self.state
             snapshot = await asyncio.to_thread(queue.dump, state)
             if self.state.version < state.version:
-                return  # the log has lost events meanwhile, which a snapshot must not bring back
+                return  # the log has lost events meanwhile; a snapshot must not bring them back
             await self._log.save_snapshot(state.version, snapshot)
             self._snapshot_version = state.version
         await self._trim(now - timedelta(days=self._clinic.policy.retention_days))
-        self._tidied_at = now
+        self._compacted_at = now
 
     async def _trim(self, before: datetime) -> None:
         """Remove the events behind the snapshot that are older than `before`."""
@@ -318,7 +319,7 @@ class Ledger:
 
 
 def _fail(batch: list[_Submitted], error: Fault) -> None:
-    for _, answered, _ in batch:
+    for _, _, answered, _ in batch:
         if not answered.done():
             answered.set_exception(error)
-            answered.exception()  # counts as seen: whoever asked may be cancelled in this very turn
+            answered.exception()  # counts as seen: the caller may be cancelled in this very turn

@@ -7,7 +7,7 @@ import msgspec
 from cachetools import LRUCache
 
 from mediq.actors.audit.messages import GetQueueAudit, QueueEntry, QueueTrail
-from mediq.actors.queue.event_store.sqlite import EventLog, Trimmed
+from mediq.actors.queue.event_store.base import EventLog, Trimmed
 from mediq.actors.queue.messages import topic_of
 from mediq.actors.queue.rules.events import (
     ActionUndone,

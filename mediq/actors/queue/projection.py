@@ -1,4 +1,4 @@
-"""The gateway's own copy of the queue: the same fold over the same events, so that a board costs the queue nothing."""
+"""The gateway's projection of the queue: a fold of its events, so that boards cost the queue service nothing."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from mediq.messages.errors import DomainError, Fault
 from mediq.observability import logging
 from mediq.runtime.bus import Bus
 
-_log = logging.logger("replica")
+_log = logging.logger("projection")
 _LOOK_AGAIN: Final = 5.0
 """Seconds after which to ask for events that no later event has shown to be missing."""
 _MOST_EARLY: Final = 10_000
 
 
 class QueueProjection:
-    """Follows the queue's published events; what is missed or comes out of order is asked for.
+    """Follows the queue's published events, and asks for those that were missed or came out of order.
 
     `on_event` is called with every event, once and in the order of versions, after `state` includes it;
     `on_snapshot` when events were lost for good and `state` has jumped.

@@ -21,7 +21,7 @@ from mediq.messages.audit_entry import AuditEntry
 from mediq.messages.errors import Conflict, FieldError, Invalid, NotFound
 from mediq.messages.health import CheckUser, Part
 from mediq.messages.pagination import Page
-from mediq.messages.registry import Done, Spec
+from mediq.messages.registry import Done
 from mediq.runtime.actor import Actor, handles
 from mediq.runtime.bus import Bus
 from mediq.runtime.context import Context
@@ -36,7 +36,7 @@ _SEXES: Final = (*nik.Sex, "MALE", "FEMALE")
 
 
 class UserActor(Actor):
-    """Answers `user.*`, and `auth.*` by handing it to `authentication`: both share one mailbox.
+    """Answers `user.*`; its part `authentication` answers `auth.*` on the same mailbox.
 
     Args:
         invite: called at each start without an administrator, with the one-time token that makes the first one.
@@ -58,7 +58,7 @@ class UserActor(Actor):
         ping: Callable[[], Awaitable[object]],
         clock: Callable[[], datetime],
     ) -> None:
-        super().__init__(bus)
+        super().__init__(bus, authentication)
         self._users = users
         self._audit = audit
         self._authentication = authentication
@@ -66,9 +66,6 @@ class UserActor(Actor):
         self._invite = invite
         self._ping = ping
         self._clock = clock
-
-    def methods(self) -> dict[str, tuple[Spec[Any], Callable[[Any, Context], Awaitable[Any]]]]:
-        return super().methods() | self._authentication.methods()
 
     async def on_start(self) -> None:
         if (token := await self._authentication.issue_setup_token()) is not None:

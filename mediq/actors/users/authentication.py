@@ -24,7 +24,7 @@ from mediq.messages.audit_entry import AuditEntry
 from mediq.messages.errors import Conflict, FieldError, Forbidden, Invalid, Unauthenticated
 from mediq.messages.principal import Principal
 from mediq.messages.registry import Done
-from mediq.runtime.actor import Handlers, handles
+from mediq.runtime.actor import handles
 from mediq.runtime.bus import Bus
 from mediq.runtime.context import Context
 from mediq.stores.audit_trail import AuditTrail
@@ -40,8 +40,8 @@ class AuthStores(msgspec.Struct, frozen=True, kw_only=True):
     audit: AuditTrail
 
 
-class Authentication(Handlers):
-    """Opens and ends sessions, and changes passwords.
+class Authentication:
+    """Opens and ends sessions, and changes passwords; a part of :class:`~mediq.actors.users.actor.UserActor`.
 
     A refused sign-in takes the same time and gives the same answer whether the person exists or not.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mediq.actors.audit import store as audit
+from mediq.stores import audit_trail as audit
 from mediq.messages.audit_entry import AuditEntry
 from mediq.stores.audit_trail import AuditTrail, Place
 from tests.fixtures.stores.backends import NOW

@@ -10,6 +10,7 @@ from mediq.actors.queue.event_store.sqlite import SqliteEventLog
 from mediq.actors.users.users import UserStore
 from mediq.stores.audit_trail import AuditTrail
 from mediq.stores.database import migrate, open_database
+from tests.fixtures.application import ROOT
 from tests.fixtures.stores.backends import a_user, utc_now
 from tests.fixtures.stores.crash_writer import IMAGE
 
@@ -21,7 +22,7 @@ def killed_after(lines: int, store: str, folder: Path) -> list[list[str]]:
     """Everything that a writer on `store` acknowledged until it was killed, somewhere behind `lines` lines."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.fixtures.stores.crash_writer", store, str(folder)],
-        cwd=Path(__file__).parents[3],
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
     ) as writer:

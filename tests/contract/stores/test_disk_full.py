@@ -17,6 +17,7 @@ from mediq.actors.queue.event_store.sqlite import SqliteEventLog
 from mediq.actors.users.users import UserStore
 from mediq.messages.errors import StorageFull
 from mediq.stores.database import migrate, open_database
+from tests.fixtures.application import ROOT
 from tests.fixtures.stores.backends import NOW, Clock, a_job, a_user, create_job, unfinished
 from tests.fixtures.stores.full_disk import until_full
 
@@ -102,7 +103,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     script = 'mount -t tmpfs -o size=2m tmpfs "$1" && exec "$2" -m tests.fixtures.stores.full_disk "$1"'
     walked = subprocess.run(
         [*command, "sh", "-c", script, "sh", str(tmp_path), sys.executable],
-        cwd=Path(__file__).parents[3],
+        cwd=ROOT,
         capture_output=True,
         text=True,
     )

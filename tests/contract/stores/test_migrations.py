@@ -23,6 +23,7 @@ from mediq.stores.migrations import HEAD
 from mediq.stores.migrations.apply import configuration
 from mediq.stores.sqlite_file import UnknownSchema
 from mediq.stores.tables import metadata
+from tests.fixtures.application import ROOT
 from tests.fixtures.servers import MariaDB
 from tests.fixtures.stores.backends import NOW, a_user
 
@@ -144,7 +145,7 @@ def test_only_a_start_that_migrates_loads_alembic(tmp_path: Path) -> None:
         subprocess.run(
             [sys.executable, "-W", "error", "-c", START, url],
             cwd=tmp_path,
-            env={"PYTHONPATH": str(Path(__file__).parents[3])},
+            env={"PYTHONPATH": str(ROOT)},
             check=True,
             capture_output=True,
             text=True,

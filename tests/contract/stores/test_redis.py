@@ -15,9 +15,9 @@ from redis.asyncio import Redis as Client
 
 from mediq.actors.cards.job_store.base import Job, microseconds
 from mediq.actors.cards.job_store.redis import RedisJobStore
-from mediq.actors.queue.command_processor import Ledger
+from mediq.actors.queue.command_processor import CommandProcessor
+from mediq.actors.queue.event_store.base import VersionConflict
 from mediq.actors.queue.event_store.redis import RedisEventLog
-from mediq.actors.queue.event_store.sqlite import VersionConflict
 from mediq.actors.queue.rules.events import Recorded
 from mediq.messages.errors import Fault, StorageFull, Unavailable
 from mediq.stores import redis_server
@@ -174,18 +174,18 @@ async def test_a_command_sent_to_a_server_that_was_cut_off_counts_once(own: Redi
     async def tell(recorded: Any) -> None:
         told.extend(recorded)
 
-    ledger = Ledger(log, CLINIC, on_recorded=tell, shared=True)
-    await ledger.restore()
-    run = asyncio.create_task(ledger.run())
-    await ledger.submit(add("zero"))
+    processor = CommandProcessor(log, CLINIC, on_recorded=tell, shared=True)
+    await processor.restore()
+    run = asyncio.create_task(processor.run())
+    await processor.submit(add("zero"))
     with cut_off(own):
         with pytest.raises(Unavailable):
-            await ledger.submit(add("one", "job-1"))
+            await processor.submit(add("one", "job-1"))
         with pytest.raises(Unavailable):
-            await ledger.fresh()
+            await processor.fresh()
     again = msgspec.structs.replace(add("one", "job-1"), ticket_id="t-again", token="k-again")
-    assert (await ledger.submit(again))[1].ticket_id == "t-one"
-    assert told == await ledger.events(0)
+    assert (await processor.submit(again))[1].ticket_id == "t-one"
+    assert told == await processor.events(0)
     assert len(told) == 2
     run.cancel()
     await asyncio.gather(run, return_exceptions=True)

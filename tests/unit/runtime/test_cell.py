@@ -475,6 +475,7 @@ async def test_an_actor_whose_mailbox_cannot_be_bound_gives_back_what_it_took(be
 
 async def test_a_subclass_inherits_and_overrides_handlers(bench: Bench) -> None:
     class Louder(Scripted):
+        @handles(Echo)
         async def echo(self, message: Echo, context: Context) -> Echoed:
             return Echoed(message.text.upper())
 
@@ -482,8 +483,35 @@ async def test_a_subclass_inherits_and_overrides_handlers(bench: Bench) -> None:
     await bench.handle(asked(Echo(text="a")))
     await bench.handle(asked(Look(text="b"), pattern="test.look"))
     assert [msgspec.msgpack.decode(answer.body, type=Echoed).text for answer in bench.answers] == ["A", "b"]
-    assert set(Scripted.handlers) == {"test.echo", "test.look"}
-    assert Actor.handlers == {}
+
+
+async def test_the_parts_of_an_actor_answer_its_messages(bench: Bench) -> None:
+    class Part:
+        @handles(Echo, Look)
+        async def both(self, message: Request[Echoed], context: Context) -> Echoed:
+            assert isinstance(message, Echo | Look)
+            return Echoed(message.text.upper())
+
+    class Whole(Actor):
+        name = "whole"
+
+    await bench.run(Whole(NO_BUS, Part()))
+    await bench.handle(asked(Echo(text="a")))
+    await bench.handle(asked(Look(text="b"), pattern="test.look"))
+    assert [msgspec.msgpack.decode(answer.body, type=Echoed).text for answer in bench.answers] == ["A", "B"]
+
+
+def test_two_handlers_of_one_message_are_refused() -> None:
+    class Part:
+        @handles(Echo)
+        async def echo(self, message: Echo, context: Context) -> Echoed:
+            return Echoed(message.text)
+
+    class Whole(Actor):
+        name = "whole"
+
+    with pytest.raises(TypeError, match=r"test\.echo has two handlers"):
+        Whole(NO_BUS, Part(), Part())
 
 
 def test_a_message_without_a_pattern_cannot_be_handled() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from mediq.actors.queue.event_store.sqlite import MAX_APPEND, Trimmed, VersionConflict
+from mediq.actors.queue.event_store.base import MAX_APPEND, Trimmed, VersionConflict
 from mediq.stores.redis_server import RedisServer, RedisStore, Script
 
 _BODY: Final = b"e"

@@ -1,9 +1,8 @@
-"""When a clinic may be changed while it works: never under the feet of those who wait."""
+"""The rules for changing a clinic while it works: never at the cost of patients who wait."""
 
 from datetime import date
 from itertools import chain
 
-from mediq.actors.queue.rules.commands import Configure
 from mediq.actors.queue.rules.state import Queue
 from mediq.actors.queue.rules.ticket import ACTIVE
 from mediq.domain.clinic import Clinic, ClinicConfiguration
@@ -11,19 +10,20 @@ from mediq.domain.clinic_checks import configuration_problems
 from mediq.domain.errors import Conflict, FieldError, Invalid
 
 
-def refuse_change(queue: Queue, clinic: Clinic, command: Configure, today: date) -> None:
-    """Refuse what cannot be a clinic, or not yet.
+def refuse_change(
+    queue: Queue, clinic: Clinic, configuration: ClinicConfiguration, revision: str | None, today: date
+) -> None:
+    """Refuse a configuration that cannot be a clinic, or cannot be one yet.
 
     Raises:
         Invalid: with every field that is wrong.
-        Conflict: `clinic-changed`, by someone else since it was looked at; `day-open`, another time zone on an open
-            day; `service-in-use`, `counter-in-use`, something goes that patients or staff are at; `letter-used`, a
+        Conflict: `clinic-changed`, by somebody else since the author looked; `day-open`, another time zone on an open
+            day; `service-in-use`, `counter-in-use`, patients or staff are at something that would go; `letter-used`, a
             service gets the letter of numbers that another gave out today.
     """
-    configuration = command.configuration
     if wrong := [FieldError(problem.field, problem.words) for problem in configuration_problems(configuration)]:
         raise Invalid(wrong[0].message, errors=wrong)
-    if command.revision not in (None, clinic.revision):
+    if revision not in (None, clinic.revision):
         raise Conflict("Pengaturan ini baru saja diubah orang lain. Muat ulang halaman ini.", code="clinic-changed")
     if configuration.timezone != clinic.timezone and queue.day is not None:
         raise _conflict("day-open", "timezone", "Zona waktu baru dapat diganti setelah hari ini ditutup.")
@@ -33,7 +33,7 @@ def refuse_change(queue: Queue, clinic: Clinic, command: Configure, today: date)
 
 
 def changes(before: ClinicConfiguration, after: ClinicConfiguration) -> tuple[str, ...]:
-    """What is other than before: `name`, `services.gigi`, or `services` where only their order is."""
+    """The parts that differ: `name`, `services.gigi`, or `services` where only the order differs."""
     found = [name for name in ("name", "timezone", "notice") if getattr(before, name) != getattr(after, name)]
     for name in ("services", "counters"):
         old, new = ({each.id: each for each in getattr(configuration, name)} for configuration in (before, after))
@@ -56,7 +56,7 @@ def _refuse_gone_services(queue: Queue, clinic: Clinic, configuration: ClinicCon
 def _refuse_gone_counters(queue: Queue, clinic: Clinic, configuration: ClinicConfiguration) -> None:
     kept = {counter.id for counter in configuration.counters}
     for counter in clinic.counters:
-        if counter.id not in kept and queue.desk(counter.id).open:
+        if counter.id not in kept and queue.counter(counter.id).open:
             raise _conflict("counter-in-use", "counters", f"{counter.name} masih buka. Tutup loket itu lebih dahulu.")
 
 

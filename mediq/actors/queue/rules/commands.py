@@ -1,149 +1,207 @@
-"""What can be asked of the queue. A command brings the time, the ids and who asks; `decide` makes up nothing."""
+"""The commands of the queue: what its service is asked to change.
+
+A command is one class. It travels as the message that the gateway sends, and the rules decide about the same object.
+What belongs to the occasion and not to the command (time, actor, key, ...) stands beside it, in a :class:`Given`.
+"""
 
 from datetime import date, datetime
+from typing import Annotated
 
 import msgspec
 
+from mediq.actors.queue.rules.public_views import BoardCounter, ClinicView
 from mediq.actors.queue.rules.ticket import Priority
-from mediq.domain.clinic import ClinicConfiguration
+from mediq.actors.queue.rules.views import TicketView
+from mediq.domain.clinic import ClinicConfiguration, Counter, Service
+from mediq.domain.roles import Role
+from mediq.messages.registry import Request, request
+
+UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+TicketId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+CounterId = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+ServiceId = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+PriorityReason = Annotated[str, msgspec.Meta(max_length=200)]
+Why = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^(?![\s\S]*([0-9][ .-]?){16})")]
+"""A reason for the audit trail, which keeps the text as written. Sixteen digits are refused: they may be a NIK."""
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What every command carries: when (with its zone), who asks in which role, why, and the idempotency key."""
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """What the queue service adds to a command, so that the rules need no clock, no randomness and no other service.
+
+    `at` has a time zone. `actor` is the id of the account that asks, or `system`; `role` is None for the system. `key`
+    is the idempotency key. `ticket_id` and the unguessable `token` become those of a new ticket, if one is issued.
+    `born` is the patient's date of birth, where the rules need it and it is known.
+    """
 
     at: datetime
     actor: str
-    role: str | None = None
-    why: str | None = None
+    role: Role | None = None
     key: str | None = None
+    ticket_id: str = ""
+    token: str = ""
+    born: date | None = None
+
+    @property
+    def by_staff(self) -> bool:
+        """Whether a member of staff asks, who sees the patient."""
+        return self.role in (Role.OPERATOR, Role.ADMIN_FASKES)
 
 
-class AddPatient(Asked, frozen=True, kw_only=True, tag="add-patient"):
-    """Give a patient a number. `ticket_id` and the unguessable `token` are used only if a new ticket is made.
+@request("queue.add-patient")
+class AddPatient(Request[TicketView], frozen=True, kw_only=True):
+    """Issue a ticket, or return the one that the patient already has for this service today.
 
-    Without `service` it is the clinic's first. `born` gives lansia by itself. A reason alone sets its priority. What is
-    asked `by_staff`, who see the patient before them, is good outside the opening hours too.
+    Without `service` it is the clinic's first. A reason alone sets its priority; old age sets one by itself. Staff may
+    issue tickets outside the opening hours.
     """
 
-    ticket_id: str
-    token: str
-    user_id: str
-    service: str | None = None
+    user_id: UserId
+    service: ServiceId | None = None
     priority: Priority | None = None
-    priority_reason: str | None = None
-    born: date | None = None
-    by_staff: bool = False
+    priority_reason: PriorityReason | None = None
 
 
-class CallNext(Asked, frozen=True, kw_only=True, tag="call-next"):
-    """Call whoever is next for a counter, of one service or of all that the counter takes."""
+@request("queue.call-next")
+class CallNext(Request[TicketView], frozen=True, kw_only=True):
+    """Call the next patient in turn to a counter: of one service, or of all services that the counter takes."""
 
-    counter: str
-    service: str | None = None
-
-
-class OnTicket(Asked, frozen=True, kw_only=True):
-    """A command about one ticket."""
-
-    ticket_id: str
+    counter: CounterId
+    service: ServiceId | None = None
 
 
-class Recall(OnTicket, frozen=True, kw_only=True, tag="recall"):
-    """Repeat the call."""
+class TicketCommand(Request[TicketView], frozen=True, kw_only=True):
+    """A command on one ticket; `why` goes into the audit trail."""
+
+    id: TicketId
+    why: Why | None = None
 
 
-class Start(OnTicket, frozen=True, kw_only=True, tag="start"):
-    """The patient has come."""
+@request("queue.recall")
+class Recall(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Call a called patient once more."""
 
 
-class Complete(OnTicket, frozen=True, kw_only=True, tag="complete"):
-    """The visit is over."""
+@request("queue.start")
+class Start(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Begin to serve a called patient."""
 
 
-class Skip(OnTicket, frozen=True, kw_only=True, tag="skip"):
-    """The patient did not come."""
+@request("queue.complete")
+class Complete(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Finish serving a patient."""
 
 
-class Requeue(OnTicket, frozen=True, kw_only=True, tag="requeue"):
-    """A skipped patient is back."""
+@request("queue.skip")
+class Skip(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Note that a called patient did not come."""
 
 
-class Hold(OnTicket, frozen=True, kw_only=True, tag="hold"):
-    """Do not call the patient for now."""
+@request("queue.requeue")
+class Requeue(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Let a skipped patient who has come back wait again."""
 
 
-class Resume(OnTicket, frozen=True, kw_only=True, tag="resume"):
-    """A held patient waits again."""
+@request("queue.hold")
+class Hold(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Set a ticket aside: the patient is not called for now."""
 
 
-class Prioritise(OnTicket, frozen=True, kw_only=True, tag="prioritise"):
-    """Give a patient who has not been called yet another priority. `born` is held against the reason lansia."""
+@request("queue.resume")
+class Resume(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Let a ticket that was set aside wait again."""
+
+
+@request("queue.prioritise")
+class Prioritise(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Give a patient who has not been called yet another priority; lowering one needs a `why`."""
 
     priority: Priority
-    priority_reason: str | None = None
-    born: date | None = None
+    priority_reason: PriorityReason | None = None
 
 
-class Transfer(OnTicket, frozen=True, kw_only=True, tag="transfer"):
-    """Send the patient on to another service."""
+@request("queue.transfer")
+class Transfer(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Send a patient on to another service with the same ticket."""
 
-    service: str
-
-
-class Cancel(OnTicket, frozen=True, kw_only=True, tag="cancel"):
-    """The patient leaves without being served; says so, if `by_patient`, before it is their turn."""
-
-    by_patient: bool = False
+    service: ServiceId
 
 
-class Undo(Asked, frozen=True, kw_only=True, tag="undo"):
-    """Take back the counter's last action."""
-
-    counter: str
-
-
-class OpenCounter(Asked, frozen=True, kw_only=True, tag="open-counter"):
-    """Begin work at a counter."""
-
-    counter: str
+@request("queue.cancel")
+class Cancel(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
+    """Withdraw a ticket. A patient may do so until the visit begins."""
 
 
-class CloseCounter(Asked, frozen=True, kw_only=True, tag="close-counter"):
-    """End work at a counter."""
+@request("queue.undo")
+class Undo(Request[TicketView], frozen=True, kw_only=True):
+    """Take a counter's last action back, within a minute of it."""
 
-    counter: str
-
-
-class Configure(Asked, frozen=True, kw_only=True, tag="configure"):
-    """Change the clinic's services, counters, name or time zone, if they are still as `revision` says."""
-
-    configuration: ClinicConfiguration
-    revision: str | None = None
+    counter: CounterId
 
 
-class CloseDay(Asked, frozen=True, kw_only=True, tag="close-day"):
-    """End what is still open and put the day away; `if_over`, only once everyone has gone home."""
+class CounterCommand(Request[BoardCounter], frozen=True, kw_only=True):
+    """A command on a counter; `why` goes into the audit trail."""
 
-    if_over: bool = False
+    counter: CounterId
+    why: Why | None = None
 
 
-Command = (
-    AddPatient
-    | CallNext
-    | Recall
-    | Start
-    | Complete
-    | Skip
-    | Requeue
-    | Hold
-    | Resume
-    | Prioritise
-    | Transfer
-    | Cancel
-    | Undo
-    | OpenCounter
-    | CloseCounter
-    | Configure
-    | CloseDay
-)
-"""Everything that can be asked."""
+@request("queue.open-counter")
+class OpenCounter(CounterCommand, Request[BoardCounter], frozen=True, kw_only=True):
+    """Begin work at a counter. An open counter stays open."""
+
+
+@request("queue.close-counter")
+class CloseCounter(CounterCommand, Request[BoardCounter], frozen=True, kw_only=True):
+    """End work at a counter that is not busy."""
+
+
+@request("queue.configure")
+class Configure(Request[ClinicView], frozen=True, kw_only=True):
+    """Change the clinic's name, time zone, notice, services and counters, from now on and for everyone.
+
+    With the `revision` that the author has seen, the change is refused if somebody else has changed the clinic since.
+    Without a `notice`, boards show their own running text.
+    """
+
+    name: str
+    timezone: str
+    services: tuple[Service, ...]
+    counters: tuple[Counter, ...]
+    notice: str = ""
+    revision: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    why: Why | None = None
+
+    @property
+    def configuration(self) -> ClinicConfiguration:
+        """The clinic that is asked for."""
+        return ClinicConfiguration(
+            name=self.name,
+            timezone=self.timezone,
+            notice=self.notice,
+            services=self.services,
+            counters=self.counters,
+        )
+
+
+class DayEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """What closing a day did: the `day`, null if none was open, and the number of tickets that it ended."""
+
+    day: date | None
+    ended: int
+
+
+@request("queue.close-day")
+class CloseDay(Request[DayEnd], frozen=True, kw_only=True):
+    """End the open day now. Patients who still wait are sent away."""
+
+    why: Why
+
+
+class CloseDayIfOver(msgspec.Struct, frozen=True, kw_only=True):
+    """Internal to the queue service: end the open day if everybody has gone home."""
+
+    why: str = "day-over"
+
+
+Command = AddPatient | CallNext | TicketCommand | Undo | CounterCommand | Configure | CloseDay | CloseDayIfOver
+"""Every command. All subclasses of :class:`TicketCommand` and :class:`CounterCommand` are among them."""

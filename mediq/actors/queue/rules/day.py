@@ -1,4 +1,4 @@
-"""When a day of the queue is, and when it is over."""
+"""The queue's day: which day counts for a command, and when a day is over."""
 
 from datetime import date, datetime, timedelta
 
@@ -9,8 +9,8 @@ from mediq.domain.clinic import Clinic
 def present(queue: Queue, at: datetime) -> datetime:
     """The time that counts for a command given `at`.
 
-    While a day is open its time never runs back, so that whoever comes after a clock was set back comes after those
-    who came before.
+    While a day is open its time never runs back: a patient who comes after the clock was set back still waits behind
+    the patients who came before.
     """
     return at if queue.day is None or queue.at is None else max(at, queue.at)
 

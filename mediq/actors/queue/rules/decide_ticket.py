@@ -1,17 +1,17 @@
-"""What a command about one ticket does to it, and where the ticket's status does not allow it."""
+"""The event with which a command about one ticket is answered, or the refusal where its status does not allow it."""
 
 from mediq.actors.queue.rules.commands import (
     Cancel,
-    Command,
     Complete,
+    Given,
     Hold,
-    OnTicket,
     Prioritise,
     Recall,
     Requeue,
     Resume,
     Skip,
     Start,
+    TicketCommand,
     Transfer,
 )
 from mediq.actors.queue.rules.events import (
@@ -28,25 +28,29 @@ from mediq.actors.queue.rules.events import (
     TicketSkipped,
     TicketTransferred,
 )
-from mediq.actors.queue.rules.priority import granted, lower, turn_back
+from mediq.actors.queue.rules.priority import grant, lower, turn_back
 from mediq.actors.queue.rules.state import Queue, active_key
 from mediq.actors.queue.rules.ticket import ACTIVE, AT_COUNTER, Status, Ticket
 from mediq.domain.clinic import Clinic
 from mediq.domain.errors import Conflict, Invalid, NotFound
+from mediq.domain.roles import Role
 
 
-def decide_ticket(queue: Queue, command: Command, clinic: Clinic) -> tuple[tuple[Event, ...], str]:
+def decide_ticket(queue: Queue, command: TicketCommand, given: Given, clinic: Clinic) -> tuple[tuple[Event, ...], str]:
     """The events that answer a command about a ticket, and the ticket's id; raises as :func:`decide`."""
-    assert isinstance(command, OnTicket)
     if isinstance(command, Prioritise):
-        return _prioritise(queue, command, clinic), command.ticket_id
-    ticket = _ticket(queue, command.ticket_id)
-    return (_ticket_event(queue, command, ticket, clinic),), ticket.id
+        return _prioritise(queue, command, given, clinic), command.id
+    ticket = _ticket(queue, command.id)
+    return (_ticket_event(queue, command, given, ticket, clinic),), ticket.id
 
 
-def _prioritise(queue: Queue, command: Prioritise, clinic: Clinic) -> tuple[Event, ...]:
-    priority, reason = granted(command, clinic)
-    ticket = _ticket(queue, command.ticket_id)
+def _prioritise(queue: Queue, command: Prioritise, given: Given, clinic: Clinic) -> tuple[Event, ...]:
+    # Staff who change a priority have the last word: age alone then raises nothing.
+    born = given.born if command.priority_reason == "lansia" else None
+    priority, reason = grant(
+        command.priority, command.priority_reason, born, clinic.day(given.at), clinic.policy.elderly_age
+    )
+    ticket = _ticket(queue, command.id)
     _require(ticket, Status.WAITING, Status.ON_HOLD)
     if (priority, reason) == (ticket.priority, ticket.priority_reason):
         return ()
@@ -55,7 +59,7 @@ def _prioritise(queue: Queue, command: Prioritise, clinic: Clinic) -> tuple[Even
     return (about(TicketPrioritised, ticket, priority=priority, priority_reason=reason),)
 
 
-def _ticket_event(queue: Queue, command: Command, ticket: Ticket, clinic: Clinic) -> Event:
+def _ticket_event(queue: Queue, command: TicketCommand, given: Given, ticket: Ticket, clinic: Clinic) -> Event:
     match command:
         case Recall():
             _require(ticket, Status.CALLED)
@@ -78,7 +82,7 @@ def _ticket_event(queue: Queue, command: Command, ticket: Ticket, clinic: Clinic
             _require(ticket, Status.NO_SHOW)
             refuse_if_gone(ticket, clinic)
             refuse_if_queued(queue, ticket.user_id, ticket.service, clinic)
-            turn, order = turn_back(queue.line(ticket.service), ticket, command.at, queue.version + 1, clinic.policy)
+            turn, order = turn_back(queue.line(ticket.service), ticket, given.at, queue.version + 1, clinic.policy)
             return about(TicketRequeued, ticket, counter=None, turn=turn, order=order)
         case Hold():
             _require(ticket, Status.WAITING, *AT_COUNTER)
@@ -95,15 +99,15 @@ def _ticket_event(queue: Queue, command: Command, ticket: Ticket, clinic: Clinic
             return about(TicketTransferred, ticket, service=service.id, from_service=ticket.service)
         case Cancel():
             _require(ticket, *ACTIVE)
-            if command.by_patient and ticket.status is Status.IN_PROGRESS:
+            if given.role is Role.PASIEN and ticket.status is Status.IN_PROGRESS:
                 raise Conflict(f"{ticket.number} sedang dilayani. Sampaikan kepada petugas.", code="being-served")
             return about(TicketCancelled, ticket)
         case _:
             raise TypeError(f"{type(command).__name__} is not about a ticket")
 
 
-def about(kind: type[TicketEvent], ticket: Ticket, **more: object) -> Event:
-    """An event of that kind about a ticket where it stands."""
+def about(event_class: type[TicketEvent], ticket: Ticket, **more: object) -> Event:
+    """An event of that class about a ticket at its present service and counter."""
     fields: dict[str, object] = {
         "ticket_id": ticket.id,
         "number": ticket.number,
@@ -111,7 +115,7 @@ def about(kind: type[TicketEvent], ticket: Ticket, **more: object) -> Event:
         "counter": ticket.counter,
         **more,
     }
-    return kind(**fields)  # type: ignore[arg-type, return-value]
+    return event_class(**fields)  # type: ignore[arg-type, return-value]
 
 
 def refuse_if_gone(ticket: Ticket, clinic: Clinic) -> None:

@@ -1,8 +1,8 @@
-"""What has happened in the queue: the only things that change it, and all that the log keeps.
+"""The events of the queue: the only way to change it, and all that the log keeps.
 
-An event carries every outcome that `decide` chose, so that replaying needs neither settings nor a clock. A ticket's
-events name its number, service and counter, never the patient, so that a board can be driven by them alone; only
-`TicketIssued` holds the patient's id and link, which `public.public_event` leaves out.
+An event holds every outcome that `decide` chose, so a replay needs neither settings nor a clock. The events of a ticket
+name its number, service and counter, never the patient, so that boards can be fed with them. Only `TicketIssued` holds
+the patient's id and link, which `public_views.public_event` removes.
 """
 
 from datetime import date, datetime
@@ -15,7 +15,7 @@ from mediq.domain.clinic import ClinicConfiguration
 
 
 class TicketEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
-    """Something that befell one ticket. `service` is the one it is at, `counter` where, if anywhere."""
+    """An event of one ticket at its `service`, and at its `counter` if it is at one."""
 
     ticket_id: str
     number: str
@@ -56,22 +56,22 @@ class TicketSkipped(TicketEvent, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class TicketRequeued(TicketEvent, frozen=True, kw_only=True, omit_defaults=True, tag="ticket-requeued"):
-    """A skipped patient came back and waits again, right after whoever has the same `turn` and `order`."""
+    """A skipped patient came back and waits again, right after the patient with the same `turn` and `order`."""
 
     turn: datetime
     order: int
 
 
 class TicketHeld(TicketEvent, frozen=True, kw_only=True, omit_defaults=True, tag="ticket-held"):
-    """The patient is away for now (laboratory, papers) and is not called."""
+    """The patient is away for now, such as in the laboratory, and is not called."""
 
 
 class TicketResumed(TicketEvent, frozen=True, kw_only=True, omit_defaults=True, tag="ticket-resumed"):
-    """A held patient waits again, at the former place in line."""
+    """A held patient waits again, at the same place in line as before."""
 
 
 class TicketPrioritised(TicketEvent, frozen=True, kw_only=True, omit_defaults=True, tag="ticket-prioritised"):
-    """Staff gave the patient another `priority`; the place among those who have it is by arrival, as ever."""
+    """Staff gave the patient another `priority`; within that priority, patients wait in order of arrival."""
 
     priority: Priority
     priority_reason: str | None = None
@@ -111,8 +111,7 @@ class CounterClosed(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
 class ClinicChanged(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="clinic-changed"):
     """An administrator saved the clinic's services, counters, name and time zone, which hold from now on.
 
-    `changed` says which of it is other than before, such as `name` or `services.gigi`; logs from before it was kept
-    have none.
+    `changed` lists the parts that differ from before, such as `name` or `services.gigi`. Old logs have no such list.
     """
 
     configuration: ClinicConfiguration = msgspec.field(name="premises")
@@ -128,9 +127,9 @@ class DayClosed(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
 
 
 class ActionUndone(TicketEvent, frozen=True, kw_only=True, omit_defaults=True, tag="action-undone"):
-    """A counter took back its last action: event `undone`, of kind `action`; the ticket is `status` again.
+    """A counter took back its last action: event `undone`, of type `action`; the ticket is `status` again.
 
-    `counter` is who took it back; `service` the one the ticket is at again.
+    The ticket is at `service` again.
     """
 
     undone: int
@@ -157,14 +156,14 @@ Event = (
     | DayClosed
     | ActionUndone
 )
-"""Everything that can happen; on the wire the field `type` tells which."""
+"""Every event; on the wire the field `type` tells which."""
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An event as the log stores it and as it is published: numbered, dated, and who did it and why.
+    """An event as it is stored and published, with its version, time, actor and reason.
 
-    `role` is the role of `actor` then, None for the house itself and in logs from before it was kept. `key` is the
-    idempotency key of the command it answers; of a command's several events the last carries it.
+    `role` is the role of `actor` at that time, None for the system itself and in old logs. `key` is the idempotency key
+    of the command; the last of a command's events carries it.
     """
 
     version: int
@@ -176,9 +175,9 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     event: Event
 
 
-_KINDS: dict[type, str] = {each: str(each.__struct_config__.tag) for each in get_args(Event)}
+_TYPES: dict[type, str] = {each: str(each.__struct_config__.tag) for each in get_args(Event)}
 
 
-def kind(event: Event) -> str:
-    """The event's name on the wire, such as `ticket-called`."""
-    return _KINDS[type(event)]
+def type_of(event: Event) -> str:
+    """The event's type on the wire, such as `ticket-called`."""
+    return _TYPES[type(event)]

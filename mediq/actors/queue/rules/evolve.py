@@ -1,4 +1,4 @@
-"""What each event does to the queue. Pure, and without settings: an event says all that is needed."""
+"""The fold of the queue: its state after one more event. Pure, and without settings: an event holds every outcome."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -28,13 +28,21 @@ from mediq.actors.queue.rules.events import (
     TicketResumed,
     TicketSkipped,
     TicketTransferred,
-    kind,
+    type_of,
 )
-from mediq.actors.queue.rules.pace import clocked, unclocked, worked
+from mediq.actors.queue.rules.pace import ends_service, record_service_time, remove_service_time
 from mediq.actors.queue.rules.priority import high_run_after
 from mediq.actors.queue.rules.sorted_tickets import place_of
-from mediq.actors.queue.rules.state import NOBODY, UNATTENDED, Answer, Desk, Queue, Undoable, active_key, number_key
-from mediq.actors.queue.rules.subject import subject_of_event
+from mediq.actors.queue.rules.state import (
+    CLOSED_COUNTER,
+    EMPTY_LINE,
+    Answer,
+    CounterState,
+    Queue,
+    Undoable,
+    active_key,
+    number_key,
+)
 from mediq.actors.queue.rules.ticket import ACTIVE, AT_COUNTER, OVER, Priority, Status, Ticket, pack, unpack
 from mediq.actors.queue.rules.waiting_line import Call
 from mediq.domain.idempotency import split
@@ -44,15 +52,15 @@ V = TypeVar("V")
 _NO_VISITS = pack(())
 
 DAY_CLOSED = "day-closed"
-"""The reason given when only the closing of the day ended a ticket."""
+"""The reason in an event when the closing of the day ended the ticket."""
 
 
 def evolve(queue: Queue, recorded: Recorded) -> Queue:
     """The queue after one more event.
 
     Raises:
-        ValueError: the event is not newer than the queue; whoever reads the log has lost its place.
-        KeyError: the event speaks of a ticket the queue never had; the log is not this queue's.
+        ValueError: the event is not newer than the queue; the reader of the log has lost its place.
+        KeyError: the event is about a ticket that the queue never had; it comes from another log.
     """
     if recorded.version <= queue.version:
         raise ValueError(f"event {recorded.version} after event {queue.version}")
@@ -64,10 +72,10 @@ def evolve(queue: Queue, recorded: Recorded) -> Queue:
         case ActionUndone():
             queue = _undo(queue, event, version)
         case CounterOpened():
-            desk = replace(queue.desk(event.counter), open=True)
-            queue = replace(queue, desks=queue.desks.set(event.counter, desk), day=event.day)
+            counter_state = replace(queue.counter(event.counter), open=True)
+            queue = replace(queue, counters=queue.counters.set(event.counter, counter_state), day=event.day)
         case CounterClosed():
-            queue = replace(queue, desks=queue.desks.set(event.counter, Desk()))
+            queue = replace(queue, counters=queue.counters.set(event.counter, CounterState()))
         case ClinicChanged():
             queue = replace(queue, configuration=event.configuration)
         case DayClosed():
@@ -77,9 +85,9 @@ def evolve(queue: Queue, recorded: Recorded) -> Queue:
             queue = _act(queue, event, recorded.actor, at, version)
     answers = queue.answers
     if recorded.key is not None:
-        key, asked = split(recorded.key)
+        key, fingerprint = split(recorded.key)
         answer = Answer(
-            subject=asked or subject_of_event(event),
+            fingerprint=fingerprint,
             ticket_id=event.ticket_id if isinstance(event, TicketEvent) else None,
             day=queue.day or day or at.date(),
             ended=event.ended if isinstance(event, DayClosed) else 0,
@@ -117,9 +125,9 @@ def _issue(queue: Queue, event: TicketIssued, at: datetime, version: int) -> Que
 
 
 def _act(queue: Queue, event: Event, actor: str, at: datetime, version: int) -> Queue:
-    """An event about a ticket that was there before."""
+    """The queue after an event about a ticket that it already holds."""
     assert isinstance(event, TicketEvent)
-    action = kind(event)
+    action = type_of(event)
     before = queue.tickets[event.ticket_id]
     after = replace(_changed(before, event, actor, at, version), version=version)
     runs: tuple[tuple[str, int], ...] = ()
@@ -132,14 +140,14 @@ def _act(queue: Queue, event: Event, actor: str, at: datetime, version: int) -> 
         runs = tuple([(service, queue.line(service).high_run) for service in touched])
         for service, run in runs:
             if (now := high_run_after(run, before.priority)) != run:
-                lines = lines.set(service, lines.get(service, NOBODY).with_high_run(now))
+                lines = lines.set(service, lines.get(service, EMPTY_LINE).with_high_run(now))
         queue = replace(queue, lines=lines)
-    if worked(before, action) and not after.ended_by_closing:
-        queue = clocked(queue, before, at)
+    if ends_service(before, action) and not after.ended_by_closing:
+        queue = record_service_time(queue, before, at)
     counter = _counter_of(after) or _counter_of(before)
     if counter is not None:
         last = Undoable(version=version, action=action, at=at, before=before, high_runs=runs)
-        queue = replace(queue, desks=queue.desks.set(counter, replace(queue.desk(counter), last=last)))
+        queue = replace(queue, counters=queue.counters.set(counter, replace(queue.counter(counter), last=last)))
     return queue
 
 
@@ -176,7 +184,7 @@ def _changed(ticket: Ticket, event: Event, actor: str, at: datetime, version: in
             moved = replace(_waiting_again(ticket, at), service=event.service, steps=steps)
             return replace(moved, turn=ticket.issued_at, order=version)
         case _:
-            raise TypeError(f"{kind(event)} is not about a ticket")
+            raise TypeError(f"{type_of(event)} is not about a ticket")
 
 
 def _waiting_again(ticket: Ticket, at: datetime) -> Ticket:
@@ -195,29 +203,29 @@ def _waiting_again(ticket: Ticket, at: datetime) -> Ticket:
 
 def _undo(queue: Queue, event: ActionUndone, version: int) -> Queue:
     assert event.counter is not None
-    desk = queue.desk(event.counter)
-    now, last = queue.ticket(event.ticket_id), desk.last
+    counter_state = queue.counter(event.counter)
+    now, last = queue.ticket(event.ticket_id), counter_state.last
     if now is None or last is None or last.version != event.undone:
         raise KeyError(event.ticket_id)
     before = last.before
     queue = _put(queue, now, replace(before, version=version))
     lines = queue.lines
     for service, run in last.high_runs:
-        line = lines.get(service, NOBODY)
-        # Others may have been called since, so a count is taken back rather than put back.
+        line = lines.get(service, EMPTY_LINE)
+        # Other patients may have been called since, so the count is reduced instead of restored.
         high = before.priority is Priority.HIGH
         lines = lines.set(service, line.with_high_run(max(0, line.high_run - 1) if high else max(run, line.high_run)))
     if before.service in lines:
         lines = lines.set(before.service, lines[before.service].uncalled(last.version))
     queue = replace(queue, lines=lines)
-    if worked(before, last.action):
-        queue = unclocked(queue, before, last.at)
-    desk = replace(queue.desk(event.counter), last=None)
-    return replace(queue, desks=queue.desks.set(event.counter, desk))
+    if ends_service(before, last.action):
+        queue = remove_service_time(queue, before, last.at)
+    counter_state = replace(queue.counter(event.counter), last=None)
+    return replace(queue, counters=queue.counters.set(event.counter, counter_state))
 
 
 def _close_day(queue: Queue, event: DayClosed) -> Queue:
-    """Put the open day's tickets away, and the last day's into history; forget what is too old."""
+    """Move the open day's tickets to `finished` and the last day's to `history`, and forget days past the retention."""
     finished = queue.finished.update({ticket.id: ticket for ticket in queue.tickets.values()})
     old = sorted(
         (ticket for ticket in finished.values() if ticket.day < event.day),
@@ -238,7 +246,7 @@ def _close_day(queue: Queue, event: DayClosed) -> Queue:
         day=None,
         tickets=Map(),
         lines=Map(),
-        desks=Map(),
+        counters=Map(),
         numbers=_without(queue.numbers, (key for key in queue.numbers if key < forget)),
         active=Map(),
         tokens=_without(queue.tokens, (token for token, owner in queue.tokens.items() if owner in gone)),
@@ -259,9 +267,9 @@ def _close_day(queue: Queue, event: DayClosed) -> Queue:
 
 
 def _put(queue: Queue, before: Ticket | None, after: Ticket, **more: Any) -> Queue:
-    """Replace a ticket and everything that points to where it stands, and what `more` there is to change."""
+    """Replace a ticket and every index of it, together with the fields in `more`."""
     tickets, finished = queue.tickets, queue.finished
-    lines, desks, active = queue.lines, queue.desks, queue.active
+    lines, counters, active = queue.lines, queue.counters, queue.active
     if before is not None:
         if before.status in OVER:
             finished = finished.delete(before.id)
@@ -273,7 +281,7 @@ def _put(queue: Queue, before: Ticket | None, after: Ticket, **more: Any) -> Que
     else:
         tickets = tickets.set(after.id, after)
     if after.status is Status.WAITING:
-        line = lines.get(after.service, NOBODY)
+        line = lines.get(after.service, EMPTY_LINE)
         lines = lines.set(after.service, line.join(place_of(after)))
     was, now = _queued_as(before), _queued_as(after)
     if was != now:
@@ -284,19 +292,19 @@ def _put(queue: Queue, before: Ticket | None, after: Ticket, **more: Any) -> Que
     left, taken = _counter_of(before), _counter_of(after)
     if left != taken:
         if left is not None:
-            desks = desks.set(left, replace(desks.get(left, UNATTENDED), ticket_id=None))
+            counters = counters.set(left, replace(counters.get(left, CLOSED_COUNTER), ticket_id=None))
         if taken is not None:
-            desks = desks.set(taken, replace(desks.get(taken, UNATTENDED), ticket_id=after.id))
-    return replace(queue, tickets=tickets, finished=finished, lines=lines, desks=desks, active=active, **more)
+            counters = counters.set(taken, replace(counters.get(taken, CLOSED_COUNTER), ticket_id=after.id))
+    return replace(queue, tickets=tickets, finished=finished, lines=lines, counters=counters, active=active, **more)
 
 
 def _queued_as(ticket: Ticket | None) -> str | None:
-    """Under which `Queue.active` holds a ticket, if it does."""
+    """The ticket's key in `Queue.active`, None if it is not there."""
     return None if ticket is None or ticket.status not in ACTIVE else active_key(ticket.user_id, ticket.service)
 
 
 def _counter_of(ticket: Ticket | None) -> str | None:
-    """The counter that a ticket holds, if it does."""
+    """The counter that is busy with a ticket, if any."""
     return None if ticket is None or ticket.status not in AT_COUNTER else ticket.counter
 
 

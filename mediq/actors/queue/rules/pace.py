@@ -1,4 +1,4 @@
-"""How fast each service goes: the service times that estimates are made of, kept as events come in."""
+"""The pace of each service: the service times behind the estimates, kept up to date by each event."""
 
 from datetime import UTC, datetime
 
@@ -8,8 +8,8 @@ from mediq.actors.queue.rules.state import RECENT, SAME_HOUR, Pace, Queue
 from mediq.actors.queue.rules.ticket import AT_COUNTER, Status, Ticket
 
 
-def worked(before: Ticket, action: str) -> bool:
-    """Whether that action ended a stretch of service at the ticket's counter."""
+def ends_service(before: Ticket, action: str) -> bool:
+    """Whether that action ended a period of service at the ticket's counter."""
     match action:
         case "ticket-completed" | "ticket-transferred":
             return before.status in AT_COUNTER
@@ -19,8 +19,8 @@ def worked(before: Ticket, action: str) -> bool:
             return False
 
 
-def clocked(queue: Queue, served: Ticket, at: datetime) -> Queue:
-    """The queue with one more service time, of a ticket as it was before its service ended."""
+def record_service_time(queue: Queue, served: Ticket, at: datetime) -> Queue:
+    """The queue with one more service time: of `served`, the ticket as it was before its service ended."""
     seconds, hour = _seconds(served, at), hour_key(served.service, at)
     pace = queue.paces.get(served.service, Pace())
     pace = Pace(finished=pace.finished + 1, seconds=(*pace.seconds, seconds)[-RECENT:])
@@ -28,8 +28,8 @@ def clocked(queue: Queue, served: Ticket, at: datetime) -> Queue:
     return replace(queue, paces=queue.paces.set(served.service, pace), hours=queue.hours.set(hour, same))
 
 
-def unclocked(queue: Queue, served: Ticket, at: datetime) -> Queue:
-    """The queue without that service time again, because its end was undone."""
+def remove_service_time(queue: Queue, served: Ticket, at: datetime) -> Queue:
+    """The queue without that service time, because the end of the service was undone."""
     seconds, hour = _seconds(served, at), hour_key(served.service, at)
     pace = queue.paces.get(served.service, Pace())
     pace = Pace(finished=pace.finished - 1, seconds=_without_last(pace.seconds, seconds))
@@ -38,7 +38,7 @@ def unclocked(queue: Queue, served: Ticket, at: datetime) -> Queue:
 
 
 def hour_key(service: str, at: datetime) -> str:
-    """Under which `Queue.hours` keeps a service's times of an hour; UTC will do, as no zone here is off by minutes."""
+    """The key in `Queue.hours` of a service and an hour, in UTC: Indonesia's zones differ from it by whole hours."""
     return f"{service}/{at.astimezone(UTC).hour}"
 
 

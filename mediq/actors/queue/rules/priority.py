@@ -1,28 +1,26 @@
-"""Who is next: the clinic's rule of fairness, and the priority a patient is given.
+"""The rule of fairness that finds the next patient, and the priority that a patient gets.
 
-URGENT goes first, always. Then whoever has waited `max_wait_minutes` or longer, longest first. Then HIGH before NORMAL,
-but after `high_in_a_row` HIGH a waiting NORMAL. LOW when nobody else waits. Within a priority, by turn.
+URGENT always goes first. Then patients who have waited `max_wait_minutes` or longer, longest first. Then HIGH before
+NORMAL, but after `high_in_a_row` HIGH one waiting NORMAL. LOW goes last. Within a priority, by turn.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import islice, takewhile
-from operator import itemgetter
 
-from mediq.actors.queue.rules.commands import AddPatient, Prioritise
-from mediq.actors.queue.rules.sorted_tickets import Key, Place, Row, by_turn
+from mediq.actors.queue.rules.sorted_tickets import Key, Place, Places, by_turn, by_wait, index
 from mediq.actors.queue.rules.ticket import REASONS, Priority, Ticket
 from mediq.actors.queue.rules.waiting_line import Line
-from mediq.domain.clinic import Clinic, Policy
+from mediq.domain.clinic import Policy
 from mediq.domain.errors import Invalid
 
 
 def next_in_turn(lines: Sequence[Line], at: datetime, policy: Policy) -> Place | None:
-    """Whom a counter that takes these lines calls now; None when nobody waits."""
+    """The place that a counter with these lines calls now; None when nobody waits."""
     urgent = _first(lines, Priority.URGENT)
     if urgent is not None:
         return urgent
-    longest = _soonest([line.arrivals for line in lines])
+    longest = _soonest([line.arrivals for line in lines], by_wait)
     if longest is not None and longest.since <= _cutoff(at, policy):
         return longest
     high, normal = _first(lines, Priority.HIGH), _first(lines, Priority.NORMAL)
@@ -33,14 +31,14 @@ def next_in_turn(lines: Sequence[Line], at: datetime, policy: Policy) -> Place |
 
 
 def high_run_after(run: int, called: Priority) -> int:
-    """How many HIGH have been called since the last NORMAL, after one more call."""
+    """The number of HIGH called since the last NORMAL, after one more call."""
     if called is Priority.HIGH:
         return run + 1
     return 0 if called is Priority.NORMAL else run
 
 
 def call_order(line: Line, at: datetime, policy: Policy) -> Iterator[Place]:
-    """Everyone in one line in the order in which they are called if nobody joins and no wait passes its limit."""
+    """The places of one line in the order of their calls, as long as nobody joins and no wait passes its limit."""
     yield from line.lane(Priority.URGENT)
     overdue = _overdue(line, _cutoff(at, policy))
     yield from overdue
@@ -62,41 +60,41 @@ def call_order(line: Line, at: datetime, policy: Policy) -> Iterator[Place]:
 
 
 def people_ahead(line: Line, place: Place, at: datetime, policy: Policy) -> int:
-    """How many are called before this place in :func:`call_order`, counted without walking the line."""
+    """The number of calls before this place in :func:`call_order`, computed without walking the line."""
     urgent = line.lane(Priority.URGENT)
     lane = line.lane(place.priority)
-    index = lane.index(place)
+    before = index(lane, place, by_turn)
     if place.priority is Priority.URGENT:
-        return index
+        return before
     cutoff = _cutoff(at, policy)
     if place.since <= cutoff:
-        return len(urgent) + line.arrivals.index(place)
+        return len(urgent) + index(line.arrivals, place, by_wait)
     overdue = _overdue(line, cutoff)
-    index -= sum(o.priority is place.priority and lane.index(o) < index for o in overdue)
+    before -= sum(o.priority is place.priority and index(lane, o, by_turn) < before for o in overdue)
     high = len(line.lane(Priority.HIGH)) - sum(o.priority is Priority.HIGH for o in overdue)
     normal = len(line.lane(Priority.NORMAL)) - sum(o.priority is Priority.NORMAL for o in overdue)
     many = policy.high_in_a_row
     before_first_normal = max(0, many - _run_after(line, overdue))
     if place.priority is Priority.HIGH:
-        later = index - before_first_normal
+        later = before - before_first_normal
         others = 0 if later < 0 else min(normal, 1 + later // many)
     elif place.priority is Priority.NORMAL:
-        others = min(high, before_first_normal + index * many)
+        others = min(high, before_first_normal + before * many)
     else:
         others = high + normal
-    return len(urgent) + len(overdue) + index + others
+    return len(urgent) + len(overdue) + before + others
 
 
 def turn_back(line: Line, ticket: Ticket, at: datetime, order: int, policy: Policy) -> Key:
-    """The place in line, by turn and order, of a skipped patient who came back, as the clinic has chosen.
+    """The turn and order of a skipped patient who came back, by the clinic's policy.
 
-    "After three" means after three others are called, whatever their priority, or as many more as come before this
-    priority anyway. `order` is the one to take at the end of the lane.
+    "After three" means after three other calls of any priority, or more where more patients go before this priority
+    anyway. `order` is used at the end of the lane.
     """
     lane = line.lane(ticket.priority)
-    first, last = lane.first, lane.last
-    if first is None or last is None:
+    if not lane:
         return (at, order)
+    first, last = lane[0], lane[-1]
     end = (max(at, last.turn), order)
     if policy.requeue == "end":
         return end
@@ -110,20 +108,8 @@ def turn_back(line: Line, ticket: Ticket, at: datetime, order: int, policy: Poli
     return end
 
 
-def granted(command: AddPatient | Prioritise, clinic: Clinic) -> tuple[Priority, str | None]:
-    """The priority that a command gives, and why; raises as :func:`grant`.
-
-    Whoever changes the priority of a patient who waits has the last word: then age alone raises nothing.
-    """
-    born = command.born
-    if isinstance(command, Prioritise) and command.priority_reason != "lansia":
-        born = None
-    today = clinic.day(command.at)
-    return grant(command.priority, command.priority_reason, born, today, clinic.policy.elderly_age)
-
-
 def lower(one: Priority, other: Priority) -> bool:
-    """Whether the one is called later than the other."""
+    """Whether priority `one` is called later than `other`."""
     order = list(Priority)
     return order.index(one) > order.index(other)
 
@@ -131,7 +117,7 @@ def lower(one: Priority, other: Priority) -> bool:
 def grant(
     asked: Priority | None, reason: str | None, born: date | None, today: date, elderly_age: int
 ) -> tuple[Priority, str | None]:
-    """The priority a patient gets, and why.
+    """The priority that a patient gets, and its reason.
 
     A reason alone is enough. HIGH needs one unless the birth date gives lansia; URGENT can only mean darurat. Age
     raises whatever is lower than HIGH.
@@ -163,15 +149,12 @@ def age_on(born: date, today: date) -> int:
 
 
 def _first(lines: Sequence[Line], priority: Priority) -> Place | None:
-    return _soonest([line.lane(priority) for line in lines])
+    return _soonest([line.lane(priority) for line in lines], by_turn)
 
 
-def _soonest(rows: Sequence[Row]) -> Place | None:
-    """Who is first of those at the head of rows that are sorted alike."""
-    if len(rows) == 1:
-        return rows[0].first
-    heads = [(row.key(place), place) for row in rows if (place := row.first) is not None]
-    return min(heads, key=itemgetter(0))[1] if heads else None
+def _soonest(lanes: Sequence[Places], key: Callable[[Place], Key]) -> Place | None:
+    """The first of the heads of lanes that are sorted by `key`."""
+    return min((lane[0] for lane in lanes if lane), key=key, default=None)
 
 
 def _cutoff(at: datetime, policy: Policy) -> datetime:
@@ -179,9 +162,6 @@ def _cutoff(at: datetime, policy: Policy) -> datetime:
 
 
 def _overdue(line: Line, cutoff: datetime) -> tuple[Place, ...]:
-    first = line.arrivals.first
-    if first is None or first.since > cutoff:
-        return ()
     return tuple(takewhile(lambda place: place.since <= cutoff, line.arrivals))
 
 

@@ -1,4 +1,4 @@
-"""What anyone may see: boards, counters, the clinic itself, and events without personal data."""
+"""The views that anyone may see: boards, counters, the clinic, and events without personal data."""
 
 from collections.abc import Iterable
 from datetime import datetime, time
@@ -40,7 +40,7 @@ class BoardCounter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BoardService(msgspec.Struct, frozen=True, kw_only=True):
-    """A service, how many wait for it, and the last number called."""
+    """A service, the number of patients who wait for it, and the last number called."""
 
     id: str
     name: str
@@ -50,9 +50,9 @@ class BoardService(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BoardView(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything on a board, without personal data. `calls` are newest first, the huge one first of all.
+    """The whole of a board, without personal data. `calls` are newest first.
 
-    `notice` is the clinic's running text; where it is empty, a board has words of its own.
+    `notice` is the clinic's running text; where it is empty, a board shows a text of its own.
     """
 
     board: str
@@ -67,7 +67,7 @@ class BoardView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded event without who did it, why, for whom, the patient's link, and what gave them priority."""
+    """A recorded event without its actor, reason and patient, without the link to the ticket, and without priority."""
 
     version: int
     at: Instant
@@ -86,7 +86,7 @@ class OfferedService(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StaffedCounter(msgspec.Struct, frozen=True, kw_only=True):
-    """A counter, the services it takes (all of them where none is named), and whether someone works there now."""
+    """A counter, its services (all of the clinic's where none is named), and whether somebody works there now."""
 
     id: str
     name: str
@@ -95,9 +95,9 @@ class StaffedCounter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClinicView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a kiosk or a page must know of the clinic; `at` is the time on its clock.
+    """The clinic as kiosks and pages need it; `at` is the time on its clock.
 
-    Who changes the clinic gives back the `revision` that they have seen, so as not to undo what another has changed.
+    A change of the clinic names the `revision` that its author has seen, so that it does not undo another change.
     """
 
     name: str
@@ -110,7 +110,7 @@ class ClinicView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def board_view(queue: Queue, board: str, clinic: Clinic, now: datetime) -> BoardView:
-    """What a board shows: of every service (`all`, `utama`), or of the one it is named after.
+    """The view of a board: of every service (`all`, `utama`), or of the service that it is named after.
 
     Raises:
         NotFound: `no-board`.
@@ -183,7 +183,9 @@ def clinic_view(queue: Queue, clinic: Clinic, now: datetime) -> ClinicView:
             for service in clinic.services
         ),
         counters=tuple(
-            StaffedCounter(**msgspec.structs.asdict(counter), open=_of_today(queue, clinic, now).desk(counter.id).open)
+            StaffedCounter(
+                **msgspec.structs.asdict(counter), open=_of_today(queue, clinic, now).counter(counter.id).open
+            )
             for counter in clinic.counters
         ),
         revision=clinic.revision,
@@ -191,7 +193,7 @@ def clinic_view(queue: Queue, clinic: Clinic, now: datetime) -> ClinicView:
 
 
 def counter_view(queue: Queue, counter_id: str, clinic: Clinic) -> BoardCounter:
-    """A counter and the number it is busy with, whatever service that is of.
+    """A counter and the number that it is busy with, of whichever service.
 
     Raises:
         Invalid: on field `counter`, when there is none.
@@ -210,7 +212,7 @@ def public_event(recorded: Recorded) -> PublicEvent:
 
 
 def _of_today(queue: Queue, clinic: Clinic, now: datetime) -> Queue:
-    """The queue, or an empty one when its open day is over and only waits for its closing."""
+    """The queue, or an empty one when the open day is past and not yet closed."""
     return Queue(version=queue.version) if queue.day is not None and queue.day < clinic.day(now) else queue
 
 
@@ -224,12 +226,12 @@ def _counters(queue: Queue, services: set[str], clinic: Clinic) -> Iterable[Boar
 
 
 def _counter(queue: Queue, counter: Counter) -> BoardCounter:
-    desk = queue.desk(counter.id)
-    ticket = queue.tickets.get(desk.ticket_id or "")
+    counter_state = queue.counter(counter.id)
+    ticket = queue.tickets.get(counter_state.ticket_id or "")
     return BoardCounter(
         counter=counter.id,
         counter_name=counter.name,
-        open=desk.open,
+        open=counter_state.open,
         number=ticket.number if ticket else None,
         service=ticket.service if ticket else None,
         status=ticket.status if ticket else None,

@@ -1,10 +1,10 @@
-"""The queue: what can be asked of it, what it answers, what it has become.
+"""The rules of the queue in one place::
 
-    decision = decide(queue, command, clinic)
-    for recorded in decision.recorded(queue.version, command):
+    decision = decide(queue, command, given, clinic)
+    for recorded in decision.recorded(queue.version):
         queue = evolve(queue, recorded)
 
-Nothing is changed in place, so a caller may go on from the new queue while the events are being written, and drop it
+Nothing is changed in place. A caller may continue from the new queue while the events are being written, and drop it
 if the write fails.
 """
 

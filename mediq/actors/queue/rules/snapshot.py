@@ -1,44 +1,28 @@
 """The queue as bytes, so that a start need not replay the whole log."""
 
+import re
 from datetime import date, datetime
 from typing import Any
 
 import msgspec
 from immutables import Map
 
-from mediq.actors.queue.rules.sorted_tickets import Place, Row, by_turn, by_wait
-from mediq.actors.queue.rules.state import Answer, Desk, Pace, Queue
+from mediq.actors.queue.rules.state import Answer, CounterState, Pace, Queue
 from mediq.actors.queue.rules.ticket import Ticket
-from mediq.actors.queue.rules.waiting_line import Call, Line
+from mediq.actors.queue.rules.waiting_line import Line
 from mediq.domain.clinic import ClinicConfiguration
 
 FORMAT = 3
 """Raised whenever a snapshot says more than an older program understands."""
 
 _READABLE = (1, 2, FORMAT)
-"""What can be read; a snapshot of any other format is replaced by a replay of the log."""
+"""The formats that can be read; a snapshot of any other format is replaced by a replay of the log."""
+
+_FINGERPRINT = re.compile("[0-9a-f]*")
 
 
 class UnreadableSnapshot(Exception):
-    """These bytes are no snapshot of this format."""
-
-
-class _Line(msgspec.Struct, frozen=True, kw_only=True):
-    """A line with its rows as plain tuples."""
-
-    lanes: tuple[tuple[Place, ...], ...]
-    arrivals: tuple[Place, ...] = ()
-    high_run: int = 0
-    calls: tuple[Call, ...] = ()
-
-    @classmethod
-    def of(cls, line: Line) -> "_Line":
-        lanes, arrivals = tuple(map(tuple, line.lanes)), tuple(line.arrivals)
-        return cls(lanes=lanes, arrivals=arrivals, high_run=line.high_run, calls=line.calls)
-
-    def line(self) -> Line:
-        lanes = tuple(Row(by_turn, lane) for lane in self.lanes)
-        return Line(lanes=lanes, arrivals=Row(by_wait, self.arrivals), high_run=self.high_run, calls=self.calls)
+    """These bytes are no snapshot of a format that can be read."""
 
 
 class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +32,8 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     day: date | None
     configuration: ClinicConfiguration | None = msgspec.field(default=None, name="premises")
     tickets: dict[str, Ticket]
-    lines: dict[str, _Line]
-    desks: dict[str, Desk]
+    lines: dict[str, Line]
+    counters: dict[str, CounterState] = msgspec.field(name="desks")
     numbers: dict[str, int]
     active: dict[str, str]
     tokens: dict[str, str]
@@ -68,10 +52,9 @@ _decoder = msgspec.msgpack.Decoder(_Snapshot)
 
 
 def dump(queue: Queue) -> bytes:
-    """The queue as MessagePack, made in parts: while a thread makes it, others have their turn after each."""
+    """The queue as MessagePack, made in parts: a thread that makes it lets other threads run after each part."""
     maps: dict[str, dict[str, Any]] = {name: dict(getattr(queue, name)) for name in _MAPS}
     maps["history"] = {day: msgspec.Raw(visits) for day, visits in queue.history.items()}
-    maps["lines"] = {service: _Line.of(line) for service, line in queue.lines.items()}
     parts: dict[str, Any] = {name: msgspec.Raw(_encoder.encode(part)) for name, part in maps.items()}
     parts |= {name: getattr(queue, name) for name in _PLAIN}
     return _encoder.encode(_Snapshot(format=FORMAT, **parts))
@@ -92,5 +75,10 @@ def load(data: bytes) -> Queue:
     values: dict[str, Any] = {name: getattr(snapshot, name) for name in _PLAIN}
     values |= {name: Map(getattr(snapshot, name)) for name in _MAPS}
     values["history"] = Map({day: bytes(visits) for day, visits in snapshot.history.items()})
-    values["lines"] = Map({service: line.line() for service, line in snapshot.lines.items()})
+    values["answers"] = Map({key: _without_description(answer) for key, answer in snapshot.answers.items()})
     return Queue(**values)
+
+
+def _without_description(answer: Answer) -> Answer:
+    """Version 0.1.0 described the command where a key carried no fingerprint; such a key is compared with nothing."""
+    return answer if _FINGERPRINT.fullmatch(answer.fingerprint) else msgspec.structs.replace(answer, fingerprint="")

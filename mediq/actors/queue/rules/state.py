@@ -1,4 +1,4 @@
-"""The queue as it stands: what the events so far add up to."""
+"""The state of the queue: the fold of all its events."""
 
 from datetime import date, datetime
 from functools import lru_cache
@@ -11,14 +11,14 @@ from mediq.actors.queue.rules.waiting_line import Line
 from mediq.domain.clinic import ClinicConfiguration
 
 RECENT = 30
-"""How many of today's last service times a service's pace is taken from."""
+"""The number of today's last service times that a service's pace is taken from."""
 
 SAME_HOUR = 60
-"""How many service times of the last days are kept for each service and hour."""
+"""The number of service times of the last days that are kept for each service and hour."""
 
 
 class Undoable(msgspec.Struct, frozen=True, kw_only=True):
-    """A counter's last action: its event's version and kind, and the ticket and HIGH runs before it."""
+    """A counter's last action: its event's version and type, and the ticket and the HIGH runs before it."""
 
     version: int
     action: str
@@ -27,45 +27,46 @@ class Undoable(msgspec.Struct, frozen=True, kw_only=True):
     high_runs: tuple[tuple[str, int], ...] = ()
 
 
-class Desk(msgspec.Struct, frozen=True, kw_only=True):
-    """A counter on the open day: whether someone works there, and the ticket it is busy with."""
+class CounterState(msgspec.Struct, frozen=True, kw_only=True):
+    """A counter on the open day: whether somebody works there, its present ticket, and its `last` action."""
 
     open: bool = False
     ticket_id: str | None = None
     last: Undoable | None = None
 
 
-NOBODY = Line()
-UNATTENDED = Desk()
+EMPTY_LINE = Line()
+CLOSED_COUNTER = CounterState()
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a command with an idempotency key was and was answered; kept through the next day.
+    """The answer to a command that had an idempotency key; kept through the next day.
 
-    `ended` is how many tickets were ended with the `day`, if it closed that.
+    `fingerprint` is that of the request, empty if its key carried none. `ended` is the number of tickets that the
+    command ended with the `day`, if it closed the day.
     """
 
-    subject: str
+    fingerprint: str = msgspec.field(name="subject")
     ticket_id: str | None
     day: date
     ended: int = 0
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """How fast a service goes today: services finished, and the seconds the last ones took."""
+    """A service's pace today: the number of finished services, and the seconds that the last ones took."""
 
     finished: int = 0
     seconds: tuple[float, ...] = ()
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the queue knows after event `version`. Never changed: `evolve` makes the next one from it.
+    """The queue after event `version`. It is immutable: `evolve` makes the next state from it.
 
-    `at` is when that event happened. `day` is the open day, None between days. `tickets` are those of the open day that
-    may still go on, no-shows included; `finished` those that are over, of the open and the last day; `history` the
-    visits of the days before, by ISO date, packed because only statistics look at them. `numbers` holds the last number
-    by ISO date and letter, `active` the ticket of a patient at a service, `hours` the service seconds by service and
-    hour of the day in UTC. `configuration` is the clinic as an administrator has changed it, None while it is as its
+    `at` is the time of that event. `day` is the open day, None between days. `tickets` holds the open day's
+    tickets that may still go on, no-shows included. `finished` holds tickets that are over, of the open and the last
+    day. `history` holds the visits of the days before by ISO date, packed because only statistics read them.
+    `numbers` holds the last number by ISO date and letter, `active` the ticket of a patient at a service, `hours` the
+    service seconds by service and hour of the day in UTC. `configuration` is the clinic as an administrator has changed it, None while it is as its
     settings say.
     """
 
@@ -75,7 +76,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     configuration: ClinicConfiguration | None = None
     tickets: Map[str, Ticket] = Map()
     lines: Map[str, Line] = Map()
-    desks: Map[str, Desk] = Map()
+    counters: Map[str, CounterState] = Map()
     numbers: Map[str, int] = Map()
     active: Map[str, str] = Map()
     tokens: Map[str, str] = Map()
@@ -91,26 +92,26 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
         return self.tickets.get(ticket_id) or self.finished.get(ticket_id)
 
     def line(self, service: str) -> Line:
-        """The line of a service, empty if nobody has come yet."""
-        return self.lines.get(service, NOBODY)
+        """The waiting line of a service."""
+        return self.lines.get(service, EMPTY_LINE)
 
-    def desk(self, counter: str) -> Desk:
+    def counter(self, counter_id: str) -> CounterState:
         """A counter as it is on the open day."""
-        return self.desks.get(counter, UNATTENDED)
+        return self.counters.get(counter_id, CLOSED_COUNTER)
 
     def without_history(self) -> "Queue":
-        """This queue for whoever shows it: without the visits of the days before, which only statistics look at."""
+        """This queue without the visits of the days before, which only statistics read."""
         return msgspec.structs.replace(self, history=Map())
 
 
 def active_key(user_id: str, service: str) -> str:
-    """Under which `Queue.active` knows a patient at a service."""
+    """The key in `Queue.active` of a patient at a service."""
     return f"{service}/{user_id}"
 
 
 @lru_cache(64)
 def number_key(day: date, letter: str) -> str:
-    """Under which `Queue.numbers` counts a letter on a day."""
+    """The key in `Queue.numbers` of a letter on a day."""
     return f"{day.isoformat()}/{letter}"
 
 

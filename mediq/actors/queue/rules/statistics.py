@@ -1,10 +1,11 @@
-"""How the clinic has done over a range of days: counts, waiting and service times, no-shows."""
+"""Statistics over a range of days: counts, waiting and service times, no-shows."""
 
 from collections import Counter as Tally
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from itertools import chain
+from statistics import median, quantiles
 
 import msgspec
 
@@ -12,13 +13,12 @@ from mediq.actors.queue.rules.state import Queue
 from mediq.actors.queue.rules.ticket import Status, Visit, unpack
 from mediq.domain.clinic import Clinic
 from mediq.domain.errors import Invalid
-from mediq.domain.quantile import quantile
 
 _Times = tuple[float | None, float | None]
 """A step's waiting and service seconds."""
 
-Mark = tuple[date, datetime, str]
-"""A visit's place among all: by day, then by arrival, then by number."""
+VisitKey = tuple[date, datetime, str]
+"""The key by which visits are sorted: day, arrival, number."""
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +82,7 @@ CSV_HEADER: tuple[str, ...] = (
 
 
 def visits(queue: Queue, first: date, last: date) -> Iterator[tuple[date, Visit]]:
-    """Every visit of the days from `first` to `last`, those of today as far as they have come.
+    """Every visit of the days from `first` to `last`; those of today are unfinished.
 
     Raises:
         Invalid: on field `to`, when it lies before `from`.
@@ -99,7 +99,7 @@ def visits(queue: Queue, first: date, last: date) -> Iterator[tuple[date, Visit]
 
 
 def statistics(queue: Queue, clinic: Clinic, first: date, last: date, service: str | None = None) -> Statistics:
-    """What the days from `first` to `last` add up to, of one service or all. Days past the retention are empty.
+    """The statistics of the days from `first` to `last`, of one service or all. Days past the retention are empty.
 
     With a service, tickets that went through it count, and only their steps there.
 
@@ -151,19 +151,19 @@ def statistics(queue: Queue, clinic: Clinic, first: date, last: date, service: s
 
 
 def csv_rows(
-    queue: Queue, clinic: Clinic, first: date, last: date, service: str | None = None, after: Mark | None = None
-) -> Iterator[tuple[Mark, tuple[str, ...]]]:
-    """The same steps one by one as texts, in the order of `CSV_HEADER`, without that header; no patient is named.
+    queue: Queue, clinic: Clinic, first: date, last: date, service: str | None = None, after: VisitKey | None = None
+) -> Iterator[tuple[VisitKey, tuple[str, ...]]]:
+    """The same steps one by one as texts, in the order of `CSV_HEADER`, without the header; no patient is named.
 
-    Each comes with the mark of its visit, `after` which to go on.
+    Each row comes with the key of its visit; `after` a key, the rows of later visits follow.
 
     Raises:
         Invalid: on field `to` or `service`.
     """
     _refuse_unknown(queue, clinic, service)
     for day, visit in visits(queue, first, last):
-        mark = (day, visit.issued_at, visit.number)
-        if after is not None and mark <= after:
+        key = (day, visit.issued_at, visit.number)
+        if after is not None and key <= after:
             continue
         for step in visit.steps:
             if service not in (None, step.service):
@@ -183,11 +183,11 @@ def csv_rows(
                 _minutes_text(step.waiting_seconds),
                 _minutes_text(step.service_seconds),
             )
-            yield mark, row
+            yield key, row
 
 
 def _refuse_unknown(queue: Queue, clinic: Clinic, service: str | None) -> None:
-    """Refuse a service that the clinic neither has nor, within the retention, had."""
+    """Refuse a service that the clinic does not have and did not have within the retention."""
     if service is None or any(service == each.id for each in clinic.services):
         return
     if not any(service == step.service for _, visit in visits(queue, date.min, date.max) for step in visit.steps):
@@ -203,14 +203,11 @@ def _group(times: list[_Times]) -> Group:
 
 
 def _spread(seconds: Iterable[float | None]) -> Spread:
-    ordered = sorted(value for value in seconds if value is not None)
-    if not ordered:
+    times = [value for value in seconds if value is not None]
+    if not times:
         return Spread()
-    return Spread(
-        count=len(ordered),
-        p50=round(quantile(ordered, 0.5) / 60, 1),
-        p90=round(quantile(ordered, 0.9) / 60, 1),
-    )
+    p90 = quantiles(times, n=10, method="inclusive")[-1] if len(times) > 1 else times[0]
+    return Spread(count=len(times), p50=round(median(times) / 60, 1), p90=round(p90 / 60, 1))
 
 
 def _clock(at: datetime | None, clinic: Clinic) -> str:

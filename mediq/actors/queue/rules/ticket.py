@@ -1,4 +1,4 @@
-"""A patient's ticket, from the number being drawn to the visit being over."""
+"""A patient's ticket, from drawing the number to the end of the visit."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Status(StrEnum):
-    """Where a ticket stands; `label` is the word shown to people."""
+    """The state of a ticket; `label` is the word shown to people."""
 
     WAITING = "WAITING"
     CALLED = "CALLED"
@@ -18,7 +18,7 @@ class Status(StrEnum):
     ON_HOLD = "ON_HOLD"
     CANCELLED = "CANCELLED"
 
-    __hash__ = str.__hash__  # Enum's own is written in Python, and every command asks many times
+    __hash__ = str.__hash__  # that of Enum is written in Python, and every command calls it many times
 
     @property
     def label(self) -> str:
@@ -36,17 +36,17 @@ _LABELS = {
 }
 
 ACTIVE = frozenset({Status.WAITING, Status.CALLED, Status.IN_PROGRESS, Status.ON_HOLD})
-"""The patient is still owed something; one such ticket a patient, service and day."""
+"""The visit is not over. A patient has at most one such ticket for a service and day."""
 
 AT_COUNTER = frozenset({Status.CALLED, Status.IN_PROGRESS})
-"""A counter is held by this ticket."""
+"""A counter is busy with this ticket."""
 
 OVER = frozenset({Status.COMPLETED, Status.CANCELLED})
-"""Nothing can follow but an undo. A no-show may still come back the same day."""
+"""Only an undo can follow. A no-show, in contrast, may come back on the same day."""
 
 
 class Priority(StrEnum):
-    """How soon a patient is called, soonest first."""
+    """A patient's priority, the one called soonest first."""
 
     URGENT = "URGENT"
     HIGH = "HIGH"
@@ -66,10 +66,10 @@ REASONS: dict[str, Priority] = {
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """One stretch of a visit at one service: waited since, called, started, finished.
+    """One part of a visit, at one service: waited since, called, started, finished.
 
     Waiting lasts from `waiting_since` to `called_at`; service from `started_at`, else `called_at`, to `finished_at`.
-    `operator` is who called the patient.
+    `operator` is the account that called the patient.
     """
 
     service: str
@@ -91,7 +91,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False)
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """What is kept of a ticket after its day, without the patient: enough for statistics."""
+    """A ticket as it is kept after its day: without the patient, with enough for statistics."""
 
     number: str
     status: Status
@@ -105,7 +105,7 @@ _unpack = msgspec.msgpack.Decoder(tuple[Visit, ...]).decode
 
 
 def pack(visits: Iterable[Visit]) -> bytes:
-    """Visits as MessagePack: less than a quarter of the memory, and nothing for the collector to walk."""
+    """Visits as MessagePack: a quarter of the memory, and nothing for the garbage collector to walk."""
     return _pack(tuple(visits))
 
 
@@ -115,11 +115,11 @@ def unpack(packed: bytes) -> tuple[Visit, ...]:
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A ticket as the queue knows it; what others see of it is made in `views`.
+    """A ticket as the queue keeps it; `views` makes the forms that others see.
 
-    `turn` and `order` are its place in line: by `turn` (the arrival, unless a requeue moved it), then by `order`.
-    `waiting_since` is when the present wait began. `steps` are the finished stretches of the visit. `version` is that
-    of the last event about it, by which an undo knows that nobody acted in between.
+    `turn` (the arrival, unless a requeue moved it) and then `order` give its place in line. `waiting_since` is the start of
+    the present wait. `steps` are the finished parts of the visit. `version` is that of the last event about the
+    ticket: an undo sees by it whether anybody acted in between.
     """
 
     id: str
@@ -156,7 +156,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
         return self.steps[0].service if self.steps else self.service
 
     def step(self, finished_at: datetime | None = None) -> Step:
-        """The present stretch of the visit as a record."""
+        """The present part of the visit as a record."""
         return Step(
             service=self.service,
             counter=self.counter,
@@ -168,7 +168,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
         )
 
     def visit(self) -> Visit:
-        """The ticket as history keeps it. Service that only the closing of the day ended has no length."""
+        """The ticket as history keeps it. A service that only the closing of the day ended has no duration."""
         served = self.status is Status.COMPLETED and not self.ended_by_closing
         return Visit(
             number=self.number,

@@ -1,4 +1,4 @@
-"""What a patient and the staff see of tickets; what anyone may see is in `public`."""
+"""Tickets as their patient and the staff see them; `public_views` holds what anyone may see."""
 
 from datetime import datetime
 from itertools import chain
@@ -43,20 +43,18 @@ class TicketView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StaffTicket(TicketView, frozen=True, kw_only=True):
-    """A ticket as staff see it in their list: with whose it is."""
+    """A ticket as staff see it in their list, with its patient's id."""
 
     user_id: str
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
-    """Which tickets to list; None means any. Without `status` those that are over are left out."""
+    """The tickets to list; None means any. Without `status`, tickets that are over are left out."""
 
     status: tuple[Status, ...] | None = None
     service: str | None = None
     counter: str | None = None
     user_id: str | None = None
-    priority: Priority | None = None
-    search: str | None = None
 
 
 def ticket_view(queue: Queue, ticket_id: str, clinic: Clinic, now: datetime) -> TicketView:
@@ -90,8 +88,6 @@ def listing(queue: Queue, clinic: Clinic, now: datetime, filters: Filters) -> li
             and filters.service in (None, ticket.service)
             and filters.counter in (None, ticket.counter)
             and filters.user_id in (None, ticket.user_id)
-            and filters.priority in (None, ticket.priority)
-            and (filters.search or "").upper() in ticket.number
         ),
         key=lambda ticket: (ticket.issued_at, ticket.number),
     )
@@ -119,7 +115,7 @@ def by_token(queue: Queue, token: str) -> Ticket:
 
 
 def current_ticket(queue: Queue, user_id: str) -> Ticket:
-    """The ticket a patient means by "mine": one at a counter, else one waiting or held, else the newest.
+    """The patient's present ticket: one at a counter, else one waiting or held, else the newest.
 
     Raises:
         NotFound: `no-ticket`, the patient has none of the open or the last day.

@@ -1,4 +1,4 @@
-"""The ledger over every event log: what was acknowledged is in the log once, whatever happens on the way there."""
+"""The processor over every event log: what was acknowledged is in the log once, whatever happens on the way there."""
 
 import asyncio
 import time
@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from mediq.actors.queue import command_processor as ledgers
-from mediq.actors.queue.command_processor import Ledger, Outcome
-from mediq.actors.queue.event_store.sqlite import EventLog, Trimmed
+from mediq.actors.queue.command_processor import CommandProcessor, Outcome
+from mediq.actors.queue.event_store.base import EventLog, Trimmed
 from mediq.actors.queue.rules import commands, queue
-from mediq.actors.queue.rules.commands import Command
+from mediq.actors.queue.rules.commands import Command, Given
 from mediq.actors.queue.rules.events import Recorded, TicketIssued
 from mediq.actors.queue.rules.queue import Queue
 from mediq.domain.clinic import Clinic
@@ -58,28 +58,28 @@ class Watched:
         return await self.log.version()
 
 
-class Desk:
-    """A ledger at work, and what it has told."""
+class Process:
+    """A processor at work, and what it has told."""
 
     def __init__(self, log: Watched, *, shared: bool) -> None:
         self.log = log
         self.told: list[Recorded] = []
-        self.ledger = Ledger(log, CLINIC, on_recorded=self._tell, shared=shared)
+        self.processor = CommandProcessor(log, CLINIC, on_recorded=self._tell, shared=shared)
 
     async def _tell(self, recorded: Sequence[Recorded]) -> None:
         self.told += recorded
 
-    async def do(self, command: Command) -> str | None:
-        return (await self.ledger.submit(command))[1].ticket_id
+    async def do(self, command: Command, **given: Any) -> str | None:
+        return (await self.processor.submit(command, given_now(**given)))[1].ticket_id
 
-    async def add(self, who: str, key: str | None = None) -> str | None:
-        return await self.do(add(who, key))
+    async def add(self, who: str, key: str | None = None, **given: Any) -> str | None:
+        return await self.do(add(who), **{**ids_of(who), "key": key, **given})
 
     async def kept(self) -> list[Recorded]:
-        return await self.ledger.events(0, 1_000_000)
+        return await self.processor.events(0, 1_000_000)
 
 
-OpenDesk = Callable[[], Awaitable[Desk]]
+OpenProcess = Callable[[], Awaitable[Process]]
 
 
 @pytest.fixture(params=["alone", "shared"])
@@ -88,41 +88,46 @@ def shared(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-async def open_desk(open_log: OpenLog, shared: bool) -> AsyncIterator[OpenDesk]:
-    """Set a ledger to work on the test's one log, each time as another process would."""
+async def open_process(open_log: OpenLog, shared: bool) -> AsyncIterator[OpenProcess]:
+    """Set a processor to work on the test's one log, each time as another process would."""
     async with AsyncExitStack() as stack:
 
-        async def opened() -> Desk:
-            desk = Desk(Watched(await open_log()), shared=shared)
-            await desk.ledger.restore()
-            run = asyncio.create_task(desk.ledger.run())
+        async def opened() -> Process:
+            process = Process(Watched(await open_log()), shared=shared)
+            await process.processor.restore()
+            run = asyncio.create_task(process.processor.run())
 
             async def end() -> None:
                 run.cancel()
                 await asyncio.gather(run, return_exceptions=True)
 
             stack.push_async_callback(end)
-            return desk
+            return process
 
         yield opened
 
 
 @pytest.fixture
-async def desk(open_desk: OpenDesk) -> Desk:
-    return await open_desk()
+async def process(open_process: OpenProcess) -> Process:
+    return await open_process()
 
 
 on_a_shared_log = pytest.mark.parametrize("shared", [True], ids=["shared"])
 
 
-def add(who: str, key: str | None = None) -> commands.AddPatient:
-    return commands.AddPatient(
-        at=MORNING, actor="rina", key=key, ticket_id=f"t-{who}", token=f"k-{who}", user_id=f"u-{who}"
-    )
+CALL = commands.CallNext(counter="1")
 
 
-def call(key: str | None = None) -> commands.CallNext:
-    return commands.CallNext(at=MORNING, actor="rina", key=key, counter="1")
+def given_now(**given: Any) -> Given:
+    return Given(**{"at": MORNING, "actor": "rina", **given})
+
+
+def add(who: str) -> commands.AddPatient:
+    return commands.AddPatient(user_id=f"u-{who}")
+
+
+def ids_of(who: str) -> dict[str, str]:
+    return {"ticket_id": f"t-{who}", "token": f"k-{who}"}
 
 
 def folded(events: Sequence[Recorded], state: Queue = queue.EMPTY) -> Queue:
@@ -143,134 +148,136 @@ def raising(error: Exception) -> Call:
     return fail
 
 
-async def test_what_waits_together_is_written_together(desk: Desk) -> None:
+async def test_what_waits_together_is_written_together(process: Process) -> None:
     hold = asyncio.Event()
-    desk.log.before = hold.wait
-    first = asyncio.create_task(desk.add("first"))
-    await desk.log.begun.wait()
-    others = [asyncio.create_task(desk.add(f"{n}")) for n in range(50)]
+    process.log.before = hold.wait
+    first = asyncio.create_task(process.add("first"))
+    await process.log.begun.wait()
+    others = [asyncio.create_task(process.add(f"{n}")) for n in range(50)]
     await asyncio.sleep(0)
     hold.set()
     await asyncio.gather(first, *others)
-    assert desk.log.appended == [1, 50]
-    assert [each.version for each in desk.told] == list(range(1, 52))
-    assert desk.told == await desk.kept()
-    assert [number_of(each) for each in desk.told] == [f"A-{n:03}" for n in range(1, 52)]
+    assert process.log.appended == [1, 50]
+    assert [each.version for each in process.told] == list(range(1, 52))
+    assert process.told == await process.kept()
+    assert [number_of(each) for each in process.told] == [f"A-{n:03}" for n in range(1, 52)]
 
 
-async def test_an_answer_is_of_the_moment_after_its_command(desk: Desk) -> None:
-    outcomes = await asyncio.gather(*(desk.ledger.submit(add(f"{n}")) for n in range(5)))
+async def test_an_answer_is_of_the_moment_after_its_command(process: Process) -> None:
+    outcomes = await asyncio.gather(
+        *(process.processor.submit(add(f"{n}"), given_now(**ids_of(f"{n}"))) for n in range(5))
+    )
     assert [state.version for state, _ in outcomes] == [1, 2, 3, 4, 5]
 
 
-async def test_a_refusal_harms_nobody_in_its_batch(desk: Desk) -> None:
+async def test_a_refusal_harms_nobody_in_its_batch(process: Process) -> None:
     one, refused, two = await asyncio.gather(
-        desk.add("one"),
-        desk.do(commands.Start(at=MORNING, actor="rina", ticket_id="nobody")),
-        desk.add("two"),
+        process.add("one"),
+        process.do(commands.Start(id="nobody")),
+        process.add("two"),
         return_exceptions=True,
     )
     assert (one, two) == ("t-one", "t-two")
     assert isinstance(refused, NotFound)
-    assert desk.log.appended == [2]
-    assert len(await desk.kept()) == 2
+    assert process.log.appended == [2]
+    assert len(await process.kept()) == 2
 
 
-async def test_a_command_that_crashes_fails_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_command_that_crashes_fails_alone(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     rules = queue.decide
 
-    def decide(state: Queue, command: Command, clinic: Clinic) -> queue.Decision:
-        if command.actor == "crash":
+    def decide(state: Queue, command: Command, given: Given, clinic: Clinic) -> queue.Decision:
+        if given.actor == "crash":
             raise ZeroDivisionError
-        return rules(state, command, clinic)
+        return rules(state, command, given, clinic)
 
     monkeypatch.setattr(queue, "decide", decide)
     one, crashed, two = await asyncio.gather(
-        desk.add("one"),
-        desk.do(msgspec.structs.replace(add("bad"), actor="crash")),
-        desk.add("two"),
+        process.add("one"),
+        process.add("bad", actor="crash"),
+        process.add("two"),
         return_exceptions=True,
     )
     assert (one, two) == ("t-one", "t-two")
     assert isinstance(crashed, ZeroDivisionError)
-    assert await desk.add("three") == "t-three"
+    assert await process.add("three") == "t-three"
 
 
-async def test_a_full_disk_fails_the_batch_and_the_next_goes_on(desk: Desk) -> None:
-    desk.log.before = raising(StorageFull())
-    answers = await asyncio.gather(*(desk.add(f"{n}") for n in range(3)), return_exceptions=True)
+async def test_a_full_disk_fails_the_batch_and_the_next_goes_on(process: Process) -> None:
+    process.log.before = raising(StorageFull())
+    answers = await asyncio.gather(*(process.add(f"{n}") for n in range(3)), return_exceptions=True)
     assert {type(answer) for answer in answers} == {StorageFull}
-    assert desk.told == await desk.kept() == []
-    assert await desk.add("next") == "t-next"
-    assert desk.ledger.state == folded(await desk.kept())
+    assert process.told == await process.kept() == []
+    assert await process.add("next") == "t-next"
+    assert process.processor.state == folded(await process.kept())
 
 
 @pytest.mark.parametrize("key", ["job-1", None])
-async def test_an_append_in_doubt_that_was_written_counts_once(desk: Desk, key: str | None) -> None:
-    desk.log.after = raising(Unavailable())
+async def test_an_append_in_doubt_that_was_written_counts_once(process: Process, key: str | None) -> None:
+    process.log.after = raising(Unavailable())
     with pytest.raises(Unavailable):
-        await desk.add("one", key)
+        await process.add("one", key)
     # Asked again, with the key or about the same patient, the answer is the first ticket.
-    again = msgspec.structs.replace(add("one", key), ticket_id="t-again", token="k-again")
-    assert await desk.do(again) == "t-one"
-    assert await desk.add("two") == "t-two"
-    assert [each.version for each in await desk.kept()] == [1, 2]
+    assert await process.add("one", key, **ids_of("again")) == "t-one"
+    assert await process.add("two") == "t-two"
+    assert [each.version for each in await process.kept()] == [1, 2]
     # Boards hear of it too, although nobody was told when it was written.
-    assert desk.told == await desk.kept()
+    assert process.told == await process.kept()
 
 
-async def test_after_an_append_in_doubt_refusals_too_are_of_the_queue_as_it_is(desk: Desk) -> None:
-    desk.log.after = raising(Unavailable())
+async def test_after_an_append_in_doubt_refusals_too_are_of_the_queue_as_it_is(process: Process) -> None:
+    process.log.after = raising(Unavailable())
     with pytest.raises(Unavailable):
-        await desk.add("one")
-    assert await desk.do(call()) == "t-one"
+        await process.add("one")
+    assert await process.do(CALL) == "t-one"
 
 
-async def test_an_append_in_doubt_that_was_not_written_is_made_anew(desk: Desk) -> None:
-    desk.log.before = raising(Unavailable())
+async def test_an_append_in_doubt_that_was_not_written_is_made_anew(process: Process) -> None:
+    process.log.before = raising(Unavailable())
     with pytest.raises(Unavailable):
-        await desk.add("one", "job-1")
-    assert await desk.add("two") == "t-two"
-    assert await desk.add("one", "job-1") == "t-one"
-    assert desk.told == await desk.kept()
-    assert [number_of(each) for each in desk.told] == ["A-001", "A-002"]
+        await process.add("one", "job-1")
+    assert await process.add("two") == "t-two"
+    assert await process.add("one", "job-1") == "t-one"
+    assert process.told == await process.kept()
+    assert [number_of(each) for each in process.told] == ["A-001", "A-002"]
 
 
-async def test_an_append_that_lands_late_counts_once(desk: Desk) -> None:
+async def test_an_append_that_lands_late_counts_once(process: Process) -> None:
     """A server that was cut off carries out what it was sent when it comes back."""
     late: list[tuple[int, Sequence[bytes]]] = []
-    append = desk.log.append
+    append = process.log.append
 
     async def lost(expected_version: int, events: Sequence[bytes]) -> int:
         late.append((expected_version, events))
-        desk.log.append = append  # type: ignore[method-assign]
+        process.log.append = append  # type: ignore[method-assign]
         raise Unavailable
 
-    desk.log.append = lost  # type: ignore[method-assign]
+    process.log.append = lost  # type: ignore[method-assign]
     with pytest.raises(Unavailable):
-        await desk.add("one", "job-1")
+        await process.add("one", "job-1")
     [(version, events)] = late
 
     async def land() -> None:
-        await desk.log.log.append(version, events)
+        await process.log.log.append(version, events)
 
-    desk.log.before = land
-    again = msgspec.structs.replace(add("one", "job-1"), ticket_id="t-again", token="k-again")
-    assert await desk.do(again) == "t-one"
-    await desk.add("two")
-    assert desk.told == await desk.kept()
-    assert len(desk.told) == 2
+    process.log.before = land
+    assert await process.add("one", "job-1", **ids_of("again")) == "t-one"
+    await process.add("two")
+    assert process.told == await process.kept()
+    assert len(process.told) == 2
 
 
-async def test_nobody_waits_beyond_their_deadline(desk: Desk) -> None:
+async def test_nobody_waits_beyond_their_deadline(process: Process) -> None:
     go = asyncio.Event()
-    desk.log.before = go.wait
+    process.log.before = go.wait
 
     def submit(who: str, seconds: float) -> asyncio.Task[Outcome]:
-        return asyncio.create_task(desk.ledger.submit(add(who), deadline=time.time() + seconds))
+        return asyncio.create_task(
+            process.processor.submit(add(who), given_now(**ids_of(who)), deadline=time.time() + seconds)
+        )
 
     under_way = submit("a", 0.3)
-    await desk.log.begun.wait()
+    await process.log.begun.wait()
     patient, later, sooner = submit("b", 60), submit("c", 0.2), submit("d", 0.1)
     for waits in (sooner, later, under_way):
         assert not under_way.done()
@@ -278,21 +285,23 @@ async def test_nobody_waits_beyond_their_deadline(desk: Desk) -> None:
             await waits
     go.set()
     await patient
-    assert [each.event.user_id for each in await desk.kept()] == ["u-a", "u-b"], "carried out although it was too late"
+    assert [each.event.user_id for each in await process.kept()] == ["u-a", "u-b"], (
+        "carried out although it was too late"
+    )
     with pytest.raises(Expired):
         await submit("e", -1)
     assert (await submit("f", 60))[1].ticket_id == "t-f"
-    assert [each.event.user_id for each in await desk.kept()] == ["u-a", "u-b", "u-f"]
+    assert [each.event.user_id for each in await process.kept()] == ["u-a", "u-b", "u-f"]
 
 
-async def test_those_who_wait_when_the_ledger_stops_are_told(open_log: OpenLog) -> None:
+async def test_those_who_wait_when_the_processor_stops_are_told(open_log: OpenLog) -> None:
     log = Watched(await open_log())
-    desk = Desk(log, shared=False)
-    run = asyncio.create_task(desk.ledger.run())
+    process = Process(log, shared=False)
+    run = asyncio.create_task(process.processor.run())
     log.before = asyncio.Event().wait
-    waiting = [asyncio.create_task(desk.add(f"{n}")) for n in range(3)]
+    waiting = [asyncio.create_task(process.add(f"{n}")) for n in range(3)]
     await log.begun.wait()
-    waiting.append(asyncio.create_task(desk.add("later")))
+    waiting.append(asyncio.create_task(process.add("later")))
     await asyncio.sleep(0)
     run.cancel()
     answers = await asyncio.gather(*waiting, run, return_exceptions=True)
@@ -302,178 +311,181 @@ async def test_those_who_wait_when_the_ledger_stops_are_told(open_log: OpenLog) 
 # --- snapshots ---
 
 
-async def a_day(desk: Desk, patients: int) -> None:
-    await asyncio.gather(*(desk.add(f"{n}", f"job-{n}") for n in range(patients)))
-    await desk.do(call("call-1"))
+async def a_day(process: Process, patients: int) -> None:
+    await asyncio.gather(*(process.add(f"{n}", f"job-{n}") for n in range(patients)))
+    await process.do(CALL, key="call-1")
 
 
-async def test_a_start_from_the_snapshot_is_a_start_from_the_log(desk: Desk, open_desk: OpenDesk) -> None:
-    await a_day(desk, 20)
-    await desk.ledger.tidy(MORNING)
-    await desk.add("tail")
-    everything = await desk.kept()
-    kept = await desk.log.snapshot()
+async def test_a_start_from_the_snapshot_is_a_start_from_the_log(process: Process, open_process: OpenProcess) -> None:
+    await a_day(process, 20)
+    await process.processor.compact(MORNING)
+    await process.add("tail")
+    everything = await process.kept()
+    kept = await process.log.snapshot()
     assert kept is not None
     assert kept[0] == 22
-    again = await open_desk()
-    assert again.ledger.state == desk.ledger.state == folded(everything)
+    again = await open_process()
+    assert again.processor.state == process.processor.state == folded(everything)
     assert await again.add("next") == "t-next"
 
 
-async def test_nothing_new_needs_no_snapshot(desk: Desk, open_desk: OpenDesk) -> None:
-    await a_day(desk, 3)
-    await desk.ledger.tidy(MORNING)
-    again = await open_desk()
-    await again.log.save_snapshot(again.ledger.state.version, b"kept")
-    await again.ledger.tidy(MORNING + timedelta(days=1))
+async def test_nothing_new_needs_no_snapshot(process: Process, open_process: OpenProcess) -> None:
+    await a_day(process, 3)
+    await process.processor.compact(MORNING)
+    again = await open_process()
+    await again.log.save_snapshot(again.processor.state.version, b"kept")
+    await again.processor.compact(MORNING + timedelta(days=1))
     assert await again.log.snapshot() == (5, b"kept")
 
 
-async def test_what_the_retention_is_over_for_is_trimmed(desk: Desk, open_desk: OpenDesk) -> None:
-    await a_day(desk, 20)
-    everything = await desk.kept()
+async def test_what_the_retention_is_over_for_is_trimmed(process: Process, open_process: OpenProcess) -> None:
+    await a_day(process, 20)
+    everything = await process.kept()
     later = MORNING + timedelta(days=CLINIC.policy.retention_days + 1)
-    await desk.do(msgspec.structs.replace(add("later"), at=later))
-    await desk.ledger.tidy(later)
-    left = await desk.log.read(await desk.log.version() - 1)
+    await process.add("later", at=later)
+    await process.processor.compact(later)
+    left = await process.log.read(await process.log.version() - 1)
     assert len(left) == 1
     with pytest.raises(Trimmed):
-        await desk.ledger.events(0)
-    again = await open_desk()
-    assert again.ledger.state == desk.ledger.state
-    assert again.ledger.state.version > len(everything)
-    assert await again.do(msgspec.structs.replace(add("next"), at=later)) == "t-next"
+        await process.processor.events(0)
+    again = await open_process()
+    assert again.processor.state == process.processor.state
+    assert again.processor.state.version > len(everything)
+    assert await again.add("next", at=later) == "t-next"
     # A second time on the same day there is nothing to do.
-    await desk.ledger.tidy(later)
+    await process.processor.compact(later)
 
 
-async def test_nothing_within_the_retention_is_trimmed(desk: Desk) -> None:
-    await a_day(desk, 3)
-    await desk.ledger.tidy(MORNING + timedelta(days=CLINIC.policy.retention_days - 1))
-    assert len(await desk.kept()) == 5
+async def test_nothing_within_the_retention_is_trimmed(process: Process) -> None:
+    await a_day(process, 3)
+    await process.processor.compact(MORNING + timedelta(days=CLINIC.policy.retention_days - 1))
+    assert len(await process.kept()) == 5
 
 
-async def test_a_snapshot_that_is_not_understood_is_done_without(desk: Desk, open_desk: OpenDesk) -> None:
-    await a_day(desk, 5)
-    await desk.log.save_snapshot(desk.ledger.state.version, b"of a later version")
-    again = await open_desk()
-    assert again.ledger.state == desk.ledger.state
+async def test_a_snapshot_that_is_not_understood_is_done_without(process: Process, open_process: OpenProcess) -> None:
+    await a_day(process, 5)
+    await process.log.save_snapshot(process.processor.state.version, b"of a later version")
+    again = await open_process()
+    assert again.processor.state == process.processor.state
     await again.add("next")
-    await again.ledger.tidy(MORNING)
-    assert (await open_desk()).ledger.state == again.ledger.state
+    await again.processor.compact(MORNING)
+    assert (await open_process()).processor.state == again.processor.state
 
 
-async def test_a_long_log_is_read_in_pages(desk: Desk, open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_long_log_is_read_in_pages(
+    process: Process, open_process: OpenProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ledgers, "_PAGE", 7)
-    await a_day(desk, 26)
-    assert len(await desk.ledger.events(0, 100)) == 28
-    assert (await open_desk()).ledger.state == desk.ledger.state
+    await a_day(process, 26)
+    assert len(await process.processor.events(0, 100)) == 28
+    assert (await open_process()).processor.state == process.processor.state
 
 
 # --- a log that several processes share ---
 
 
 @on_a_shared_log
-async def test_the_loser_decides_again(desk: Desk, open_desk: OpenDesk) -> None:
-    other = await open_desk()
+async def test_the_loser_decides_again(process: Process, open_process: OpenProcess) -> None:
+    other = await open_process()
     for n in range(10):
-        await asyncio.gather(*((desk, other)[m % 2].add(f"{n}-{m}") for m in range(6)))
-    await other.do(call())
+        await asyncio.gather(*((process, other)[m % 2].add(f"{n}-{m}") for m in range(6)))
+    await other.do(CALL)
     with pytest.raises(Conflict) as refused:
-        await desk.do(call())
+        await process.do(CALL)
     assert refused.value.code == "counter-busy"
-    kept = await desk.kept()
-    assert sorted(desk.told + other.told, key=lambda each: each.version) == kept
+    kept = await process.kept()
+    assert sorted(process.told + other.told, key=lambda each: each.version) == kept
     assert [number_of(each) for each in kept[:60]] == [f"A-{n:03}" for n in range(1, 61)]
 
 
-async def beaten(desk: Desk, other: Desk, times: int) -> None:
+async def beaten(process: Process, other: Process, times: int) -> None:
     """See to it that `other` is faster, so many times in a row."""
     for n in range(times):
-        begun = desk.log.begun
+        begun = process.log.begun
         begun.clear()
 
         async def first(n: int = n) -> None:
             await other.add(f"faster-{n}")
 
-        desk.log.before = first
+        process.log.before = first
         await begun.wait()
 
 
 @on_a_shared_log
-async def test_who_is_beaten_again_and_again_decides_less_at_a_time(desk: Desk, open_desk: OpenDesk) -> None:
-    other = await open_desk()
-    harm = asyncio.create_task(beaten(desk, other, 4))
+async def test_who_is_beaten_again_and_again_decides_less_at_a_time(
+    process: Process, open_process: OpenProcess
+) -> None:
+    other = await open_process()
+    harm = asyncio.create_task(beaten(process, other, 4))
     await asyncio.sleep(0)
-    tickets = await asyncio.gather(*(desk.add(f"{n}") for n in range(64)))
+    tickets = await asyncio.gather(*(process.add(f"{n}") for n in range(64)))
     await harm
     assert tickets == [f"t-{n}" for n in range(64)]
-    assert desk.log.appended[:3] == [4, 16, 44]
+    assert process.log.appended[:3] == [4, 16, 44]
     # First come, first served, all the same.
-    assert [number_of(each) for each in desk.told] == [f"A-{n:03}" for n in range(5, 69)]
+    assert [number_of(each) for each in process.told] == [f"A-{n:03}" for n in range(5, 69)]
 
 
 @on_a_shared_log
 async def test_who_is_beaten_too_often_says_so(
-    desk: Desk, open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+    process: Process, open_process: OpenProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledgers, "_ATTEMPTS", 3)
-    other = await open_desk()
-    harm = asyncio.create_task(beaten(desk, other, 3))
+    other = await open_process()
+    harm = asyncio.create_task(beaten(process, other, 3))
     await asyncio.sleep(0)
     with pytest.raises(Unavailable):
-        await desk.add("one")
+        await process.add("one")
     await harm
-    assert await desk.add("one") == "t-one"
-    assert len(await desk.kept()) == 4
+    assert await process.add("one") == "t-one"
+    assert len(await process.kept()) == 4
 
 
 @on_a_shared_log
-async def test_a_refusal_is_of_the_queue_as_it_is(desk: Desk, open_desk: OpenDesk) -> None:
-    other = await open_desk()
+async def test_a_refusal_is_of_the_queue_as_it_is(process: Process, open_process: OpenProcess) -> None:
+    other = await open_process()
     ticket = await other.add("one")
     assert ticket is not None
-    await other.do(call())
+    await other.do(CALL)
     # This process has read nothing of it, and by what it knows there is no such ticket.
-    assert await desk.do(commands.Start(at=MORNING, actor="rina", ticket_id=ticket)) == ticket
+    assert await process.do(commands.Start(id=ticket)) == ticket
     with pytest.raises(Conflict):
-        await other.do(commands.Start(at=MORNING, actor="rina", ticket_id=ticket))
+        await other.do(commands.Start(id=ticket))
 
 
 @on_a_shared_log
-async def test_a_key_is_known_to_all(desk: Desk, open_desk: OpenDesk) -> None:
-    other = await open_desk()
+async def test_a_key_is_known_to_all(process: Process, open_process: OpenProcess) -> None:
+    other = await open_process()
     assert await other.add("one", "job-1") == "t-one"
-    again = msgspec.structs.replace(add("one", "job-1"), ticket_id="t-again", token="k-again")
-    assert await desk.do(again) == "t-one"
-    assert len(await desk.kept()) == 1
+    assert await process.add("one", "job-1", **ids_of("again")) == "t-one"
+    assert len(await process.kept()) == 1
 
 
 @on_a_shared_log
-async def test_what_another_was_told_is_seen_at_once(desk: Desk, open_desk: OpenDesk) -> None:
-    other = await open_desk()
+async def test_what_another_was_told_is_seen_at_once(process: Process, open_process: OpenProcess) -> None:
+    other = await open_process()
     for n in range(20):
         ticket = await other.add(f"{n}")
         assert ticket is not None
-        assert (await desk.ledger.fresh()).ticket(ticket) is not None
+        assert (await process.processor.fresh()).ticket(ticket) is not None
     # Whoever follows the log hears of an event from the one who appended it.
-    assert desk.told == []
+    assert process.told == []
 
 
 @on_a_shared_log
-async def test_many_readers_ask_the_log_together(desk: Desk) -> None:
-    await desk.add("one")
-    desk.log.asked = 0
-    states = await asyncio.gather(*(desk.ledger.fresh() for _ in range(100)))
+async def test_many_readers_ask_the_log_together(process: Process) -> None:
+    await process.add("one")
+    process.log.asked = 0
+    states = await asyncio.gather(*(process.processor.fresh() for _ in range(100)))
     assert {state.version for state in states} == {1}
-    assert desk.log.asked <= 2
+    assert process.log.asked <= 2
 
 
 @on_a_shared_log
-async def test_who_comes_during_a_look_is_not_served_its_answer(desk: Desk, open_desk: OpenDesk) -> None:
-    other = await open_desk()
+async def test_who_comes_during_a_look_is_not_served_its_answer(process: Process, open_process: OpenProcess) -> None:
+    other = await open_process()
     answered, go_on = asyncio.Event(), asyncio.Event()
-    version = desk.log.log.version
+    version = process.log.log.version
 
     async def slow() -> int:
         found = await version()
@@ -481,12 +493,12 @@ async def test_who_comes_during_a_look_is_not_served_its_answer(desk: Desk, open
         await go_on.wait()
         return found
 
-    desk.log.version = slow  # type: ignore[method-assign]
-    early = asyncio.create_task(desk.ledger.fresh())
+    process.log.version = slow  # type: ignore[method-assign]
+    early = asyncio.create_task(process.processor.fresh())
     await answered.wait()
     ticket = await other.add("one")
     assert ticket is not None
-    late = asyncio.create_task(desk.ledger.fresh())
+    late = asyncio.create_task(process.processor.fresh())
     await asyncio.sleep(0)
     go_on.set()
     assert (await late).ticket(ticket) is not None
@@ -494,47 +506,47 @@ async def test_who_comes_during_a_look_is_not_served_its_answer(desk: Desk, open
 
 
 @on_a_shared_log
-async def test_what_was_seen_once_stays_seen(desk: Desk, open_desk: OpenDesk) -> None:
+async def test_what_was_seen_once_stays_seen(process: Process, open_process: OpenProcess) -> None:
     """A reader catches up with another process while the answer to an append is on its way."""
-    other = await open_desk()
+    other = await open_process()
     seen: list[int] = []
 
     async def read() -> None:
         await other.add("two")
-        seen.append((await desk.ledger.fresh()).version)
+        seen.append((await process.processor.fresh()).version)
 
-    desk.log.after = read
-    state, _ = await desk.ledger.submit(add("one"))
+    process.log.after = read
+    state, _ = await process.processor.submit(add("one"), given_now(**ids_of("one")))
     assert (state.version, seen) == (1, [2])
-    assert desk.ledger.state.version == 2
-    assert [each.version for each in desk.told] == [1]
+    assert process.processor.state.version == 2
+    assert [each.version for each in process.told] == [1]
 
 
 @on_a_shared_log
-async def test_a_reader_is_told_when_the_log_does_not_answer(desk: Desk) -> None:
-    await desk.log.log.close()
-    answers = await asyncio.gather(*(desk.ledger.fresh() for _ in range(3)), return_exceptions=True)
+async def test_a_reader_is_told_when_the_log_does_not_answer(process: Process) -> None:
+    await process.log.log.close()
+    answers = await asyncio.gather(*(process.processor.fresh() for _ in range(3)), return_exceptions=True)
     assert {type(answer) for answer in answers} == {Unavailable}
-    await desk.log.log.open()
-    assert (await desk.ledger.fresh()).version == 0
+    await process.log.log.open()
+    assert (await process.processor.fresh()).version == 0
 
 
 @pytest.mark.parametrize("shared", [False], ids=["alone"])
-async def test_a_log_of_one_process_is_not_asked(desk: Desk) -> None:
-    await desk.add("one")
-    assert (await desk.ledger.fresh()).version == 1
-    assert desk.log.asked == 0
+async def test_a_log_of_one_process_is_not_asked(process: Process) -> None:
+    await process.add("one")
+    assert (await process.processor.fresh()).version == 1
+    assert process.log.asked == 0
 
 
 @on_a_shared_log
-async def test_a_log_that_went_back_is_folded_anew(desk: Desk, open_desk: OpenDesk) -> None:
+async def test_a_log_that_went_back_is_folded_anew(process: Process, open_process: OpenProcess) -> None:
     """A server that did not sync its writes forgets some; what it has left is the truth then."""
-    other = await open_desk()
+    other = await open_process()
     await other.add("one")
-    await desk.ledger.fresh()
-    desk.ledger.state = folded([msgspec.structs.replace(each, version=2) for each in other.told])
-    assert (await desk.ledger.fresh()).version == 1
-    desk.ledger.state = folded([msgspec.structs.replace(each, version=2) for each in other.told])
-    await desk.add("two")
-    assert desk.ledger.state == folded(await desk.kept())
-    assert len(await desk.kept()) == 2
+    await process.processor.fresh()
+    process.processor.state = folded([msgspec.structs.replace(each, version=2) for each in other.told])
+    assert (await process.processor.fresh()).version == 1
+    process.processor.state = folded([msgspec.structs.replace(each, version=2) for each in other.told])
+    await process.add("two")
+    assert process.processor.state == folded(await process.kept())
+    assert len(await process.kept()) == 2

@@ -5,18 +5,19 @@ import subprocess
 import sys
 from collections import Counter
 from datetime import datetime, timedelta
-from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from mediq.actors.queue.command_processor import Ledger
-from mediq.actors.queue.event_store.sqlite import EventLog, Trimmed
+from mediq.actors.queue.command_processor import CommandProcessor
+from mediq.actors.queue.event_store.base import EventLog, Trimmed
 from mediq.actors.queue.rules import commands
 from mediq.actors.queue.rules.events import DayClosed, Recorded, TicketCancelled, TicketCompleted, TicketSkipped
 from mediq.actors.queue.rules.queue import Queue
 from mediq.actors.queue.rules.statistics import statistics
 from mediq.actors.queue.rules.ticket import Status
+from tests.fixtures.application import ROOT
 from tests.fixtures.queue.journal import CLINIC, Journal, replayed
 from tests.fixtures.stores.backends import OpenLog
 
@@ -35,12 +36,12 @@ async def journal(open_log: OpenLog) -> Journal:
         for _ in range(4):
             journal.serve("1")
         absent = journal.call("1")
-        journal.do(commands.Skip, ticket_id=absent.id)
+        journal.do(commands.Skip, id=absent.id)
         journal.call("1")
         served = journal.call("2")
-        journal.do(commands.Start, ticket_id=served.id)
+        journal.do(commands.Start, id=served.id)
         held = next(t for t in journal.queue.tickets.values() if t.status is Status.WAITING)
-        journal.do(commands.Hold, ticket_id=held.id)
+        journal.do(commands.Hold, id=held.id)
         if day < DAYS - 1:
             journal.later(days=1)
     await (await open_log()).append(0, [msgspec.msgpack.encode(each) for each in journal.log])
@@ -51,7 +52,7 @@ def killed(where: str, work: str, place: str, at: datetime) -> None:
     """Let a process work, and kill it when it is at that place."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.fixtures.stores.compaction_writer", where, work, place, at.isoformat()],
-        cwd=Path(__file__).parents[3],
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
@@ -67,22 +68,22 @@ class Restarted:
     def __init__(self, log: EventLog) -> None:
         self.log = log
         self.told: list[Recorded] = []
-        self.ledger = Ledger(log, CLINIC, on_recorded=self._tell)
+        self.processor = CommandProcessor(log, CLINIC, on_recorded=self._tell)
 
     async def _tell(self, recorded: object) -> None:
         assert isinstance(recorded, list)
         self.told += recorded
 
-    async def do(self, command: commands.Command) -> None:
-        run = asyncio.create_task(self.ledger.run())
-        await self.ledger.submit(command)
+    async def do(self, command: commands.Command, **given: Any) -> None:
+        run = asyncio.create_task(self.processor.run())
+        await self.processor.submit(command, commands.Given(**given))
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
 
 
 async def restarted(open_log: OpenLog) -> Restarted:
     again = Restarted(await open_log())
-    await again.ledger.restore()
+    await again.processor.restore()
     return again
 
 
@@ -104,12 +105,12 @@ def same_figures(one: Queue, other: Queue, journal: Journal) -> bool:
 
 
 @pytest.mark.parametrize("place", ["before-snapshot", "after-snapshot", "after-trim"])
-async def test_a_kill_while_tidying(log_place: str, open_log: OpenLog, journal: Journal, place: str) -> None:
-    killed(log_place, "tidy", place, journal.at)
+async def test_a_kill_while_compacting(log_place: str, open_log: OpenLog, journal: Journal, place: str) -> None:
+    killed(log_place, "compact", place, journal.at)
     again = await restarted(open_log)
-    assert again.ledger.state == journal.queue
+    assert again.processor.state == journal.queue
     # What was left undone is done after the start, although nothing has happened since.
-    await again.ledger.tidy(journal.at)
+    await again.processor.compact(journal.at)
     kept = await again.log.snapshot()
     assert kept is not None
     assert kept[0] == len(journal.log)
@@ -118,12 +119,12 @@ async def test_a_kill_while_tidying(log_place: str, open_log: OpenLog, journal: 
     assert [each for each in journal.log if each.at < oldest]
     assert first == next(each.version for each in journal.log if each.at >= oldest)
     third = await restarted(open_log)
-    assert third.ledger.state == journal.queue
-    assert same_figures(third.ledger.state, journal.queue, journal)
+    assert third.processor.state == journal.queue
+    assert same_figures(third.processor.state, journal.queue, journal)
     await third.do(
-        commands.AddPatient(at=journal.at, actor="a", ticket_id="new", token="new", user_id="new", key="once")
+        commands.AddPatient(user_id="new"), at=journal.at, actor="a", ticket_id="new", token="new", key="once"
     )
-    ticket = third.ledger.state.ticket("new")
+    ticket = third.processor.state.ticket("new")
     assert ticket is not None
     assert ticket.number == "A-013", "numbers go on"
 
@@ -134,13 +135,13 @@ async def test_a_kill_while_the_day_is_closed(log_place: str, open_log: OpenLog,
     killed(log_place, "close", place, at)
     again = await restarted(open_log)
     closed = place == "after-append"
-    assert (again.ledger.state.day is None) == closed, "all of it or nothing"
+    assert (again.processor.state.day is None) == closed, "all of it or nothing"
     # The next process looks again, as it does every few minutes.
-    await again.do(commands.CloseDay(at=at, actor="system", why="day-over"))
+    await again.do(commands.CloseDay(why="day-over"), at=at, actor="system")
     journal.do(commands.CloseDay, at=at, actor="system", why="day-over")
-    events = await again.ledger.events(0, 100_000)
+    events = await again.processor.events(0, 100_000)
     assert events == journal.log
-    assert again.ledger.state == replayed(events) == journal.queue
+    assert again.processor.state == replayed(events) == journal.queue
     of_today = [each for each in events if each.at == at]
     ends = (TicketCancelled, TicketSkipped, TicketCompleted)
     ended = [each.event for each in of_today if isinstance(each.event, ends)]
@@ -153,26 +154,26 @@ async def test_a_kill_while_the_day_is_closed(log_place: str, open_log: OpenLog,
 async def test_killed_again_and_again_at_every_place(log_place: str, open_log: OpenLog, journal: Journal) -> None:
     at = journal.at + timedelta(hours=8)
     for work, place in (
-        ("tidy", "before-snapshot"),
+        ("compact", "before-snapshot"),
         ("close", "before-append"),
-        ("tidy", "after-snapshot"),
+        ("compact", "after-snapshot"),
         ("close", "after-append"),
-        ("tidy", "after-snapshot"),
-        ("tidy", "after-trim"),
+        ("compact", "after-snapshot"),
+        ("compact", "after-trim"),
     ):
         killed(log_place, work, place, at)
     journal.do(commands.CloseDay, at=at, actor="system", why="day-over")
     again = await restarted(open_log)
-    assert again.ledger.state == journal.queue
-    await again.ledger.tidy(at)
-    assert (await restarted(open_log)).ledger.state == journal.queue
+    assert again.processor.state == journal.queue
+    await again.processor.compact(at)
+    assert (await restarted(open_log)).processor.state == journal.queue
 
 
 async def test_an_idle_log_is_trimmed_too(open_log: OpenLog, journal: Journal) -> None:
     """Nothing new comes while the clinic is closed for weeks; what is old goes all the same."""
     again = await restarted(open_log)
-    await again.ledger.tidy(journal.at)
+    await again.processor.compact(journal.at)
     assert await reach(again.log) <= len(journal.log)
-    await again.ledger.tidy(journal.at + timedelta(days=CLINIC.policy.retention_days + 1))
+    await again.processor.compact(journal.at + timedelta(days=CLINIC.policy.retention_days + 1))
     assert await reach(again.log) == len(journal.log) + 1
-    assert (await restarted(open_log)).ledger.state == journal.queue
+    assert (await restarted(open_log)).processor.state == journal.queue

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mediq.actors.queue.event_store.sqlite import MAX_APPEND, EventLog, Trimmed, VersionConflict
+from mediq.actors.queue.event_store.base import MAX_APPEND, EventLog, Trimmed, VersionConflict
 from mediq.messages.errors import Unavailable
 from tests.fixtures.stores.backends import OpenLog
 

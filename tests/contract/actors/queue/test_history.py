@@ -10,15 +10,16 @@ import pytest
 
 from mediq.actors.audit.messages import GetQueueAudit, QueueEntry
 from mediq.actors.queue import history as histories
-from mediq.actors.queue.command_processor import Ledger
-from mediq.actors.queue.event_store.sqlite import EventLog
+from mediq.actors.queue.command_processor import CommandProcessor
+from mediq.actors.queue.event_store.base import EventLog
 from mediq.actors.queue.history import History, last_before
 from mediq.actors.queue.messages import topic_of
 from mediq.actors.queue.rules import commands
-from mediq.actors.queue.rules.commands import Command
+from mediq.actors.queue.rules.commands import Command, Given
 from mediq.actors.queue.rules.events import Recorded, TicketIssued
 from mediq.actors.queue.rules.ticket import Priority
 from mediq.domain.clinic import ClinicConfiguration
+from mediq.domain.roles import Role
 from tests.fixtures.queue.journal import CLINIC, Journal
 
 DAYS = 3
@@ -31,20 +32,20 @@ async def journal(log: EventLog) -> Journal:
     for _ in range(DAYS):
         for n in range(8):
             journal.add(
-                user_id=f"user-{n % 5}", service="umum" if n % 2 else "gigi", actor=f"user-{n % 5}", role="PASIEN"
+                user_id=f"user-{n % 5}", service="umum" if n % 2 else "gigi", actor=f"user-{n % 5}", role=Role.PASIEN
             )
             journal.later(minutes=1)
         journal.serve("1")
-        called = journal.call("2", actor="budi", role="OPERATOR")
-        journal.do(commands.Skip, ticket_id=called.id, actor="budi", role="OPERATOR", why="tidak menjawab")
+        called = journal.call("2", actor="budi", role=Role.OPERATOR)
+        journal.do(commands.Skip, id=called.id, actor="budi", role=Role.OPERATOR, why="tidak menjawab")
         waiting = next(t for t in journal.queue.tickets.values() if t.status == "WAITING")
         journal.do(
             commands.Prioritise,
-            ticket_id=waiting.id,
+            id=waiting.id,
             priority=Priority.HIGH,
             priority_reason="hamil",
             actor="budi",
-            role="OPERATOR",
+            role=Role.OPERATOR,
         )
         journal.do(commands.CloseDay, actor="system", why="day-over")
         journal.later(days=1)
@@ -105,7 +106,11 @@ async def test_what_was_changed_of_the_clinic(log: EventLog, journal: Journal) -
         name="Klinik Baru", timezone=CLINIC.timezone, services=services, counters=CLINIC.counters
     )
     journal.do(
-        commands.Configure, configuration=configuration, actor="sari", role="ADMIN_FASKES", why="papan nama baru"
+        commands.Configure,
+        **msgspec.structs.asdict(configuration),
+        actor="sari",
+        role=Role.ADMIN_FASKES,
+        why="papan nama baru",
     )
     await log.append(journal.log[-1].version - 1, [msgspec.msgpack.encode(journal.log[-1])])
     newest = (await everything(History(log), action="queue.clinic-changed"))[0].entry
@@ -189,31 +194,31 @@ async def test_an_empty_log_has_no_acts(log: EventLog) -> None:
 
 
 @pytest.fixture
-async def ledger(log: EventLog) -> AsyncIterator[Ledger]:
+async def processor(log: EventLog) -> AsyncIterator[CommandProcessor]:
     async def told(_events: object) -> None:
         await asyncio.sleep(0)
 
-    ledger = Ledger(log, CLINIC, on_recorded=told)
-    run = asyncio.create_task(ledger.run())
-    yield ledger
+    processor = CommandProcessor(log, CLINIC, on_recorded=told)
+    run = asyncio.create_task(processor.run())
+    yield processor
     run.cancel()
     await asyncio.gather(run, return_exceptions=True)
 
 
-async def test_what_a_ledger_writes_is_found(log: EventLog, ledger: Ledger) -> None:
-    """The bytes that are looked for are those that a ledger writes."""
+async def test_what_a_processor_writes_is_found(log: EventLog, processor: CommandProcessor) -> None:
+    """The bytes that are looked for are those that a processor writes."""
     at = Journal().at
-    asked: dict[str, Any] = {"at": at, "actor": "a" * 32, "role": "OPERATOR"}
-    given: list[Command] = [
-        commands.AddPatient(**asked, ticket_id="t" * 32, token="k", user_id="u" * 40, key="x"),
-        commands.CallNext(**asked, counter="1"),
-        commands.Complete(**asked, ticket_id="t" * 32, why="ü" * 50),
-        commands.CloseCounter(**asked, counter="1"),
+    asked: list[Command] = [
+        commands.AddPatient(user_id="u" * 40),
+        commands.CallNext(counter="1"),
+        commands.Complete(id="t" * 32, why="ü" * 50),
+        commands.CloseCounter(counter="1"),
     ]
-    for command in given:
-        await ledger.submit(command)
+    for number, command in enumerate(asked):
+        given = Given(at=at, actor="a" * 32, role=Role.OPERATOR, key=f"x{number}", ticket_id="t" * 32, token="k")
+        await processor.submit(command, given)
     history = History(log)
-    events: list[Recorded] = await ledger.events(0)
+    events: list[Recorded] = await processor.events(0)
     assert len(events) == 5
     assert versions(await everything(history, actor="a" * 32)) == [5, 4, 3, 2, 1]
     assert versions(await everything(history, subject="u" * 40)) == [4, 3, 1]

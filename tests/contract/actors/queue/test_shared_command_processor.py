@@ -4,13 +4,13 @@ import itertools
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import msgspec
 
 from mediq.actors.queue.rules import queue
 from mediq.actors.queue.rules.events import Recorded, TicketCalled, TicketIssued
 from mediq.actors.queue.rules.ticket import Status
+from tests.fixtures.application import ROOT
 from tests.fixtures.stores.backends import OpenLog
 from tests.fixtures.stores.command_writer import PATIENTS
 
@@ -32,7 +32,7 @@ class Writer:
         self.said: list[Told] = []
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.fixtures.stores.command_writer", place, name, str(ROUNDS)],
-            cwd=Path(__file__).parents[3],
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -14,9 +14,9 @@ from mediq.actors.queue.rules.commands import (
     AddPatient,
     Cancel,
     CloseCounter,
-    CloseDay,
     Complete,
     Configure,
+    Given,
     Hold,
     OpenCounter,
     Requeue,
@@ -29,7 +29,7 @@ from mediq.actors.queue.rules.public_views import board_view, clinic_view
 from mediq.actors.queue.rules.queue import EMPTY, decide, dump, evolve, load
 from mediq.domain.clinic import ClinicConfiguration, Counter, Service
 from mediq.domain.errors import Conflict, DomainError, Invalid
-from tests.fixtures.queue.journal import CLINIC, Journal, replayed
+from tests.fixtures.queue.journal import CLINIC, MORNING, Journal, replayed
 
 PREMISES = ClinicConfiguration(
     name=CLINIC.name, timezone=CLINIC.timezone, services=CLINIC.services, counters=CLINIC.counters
@@ -48,7 +48,7 @@ def journal() -> Journal:
 
 
 def change(journal: Journal, configuration: ClinicConfiguration, **fields: Any) -> None:
-    journal.do(Configure, configuration=configuration, **fields)
+    journal.configure(configuration, **fields)
 
 
 def refused(journal: Journal, configuration: ClinicConfiguration) -> DomainError:
@@ -61,7 +61,7 @@ def refused(journal: Journal, configuration: ClinicConfiguration) -> DomainError
 
 def test_what_is_saved_holds_from_then_on(journal: Journal) -> None:
     wanted = replace(PREMISES, name="Klinik Baru", services=(*PREMISES.services, ANAK))
-    journal.do(Configure, configuration=wanted, why="poli baru", key="k")
+    journal.configure(wanted, why="poli baru", key="k")
     assert journal.log[-1].event == ClinicChanged(configuration=wanted, changed=("name", "services.anak"))
     assert journal.log[-1].why == "poli baru"
     assert journal.add("anak").number == "C-001"
@@ -110,15 +110,15 @@ def test_a_service_with_patients_stays(journal: Journal) -> None:
     for steps in ([], [Hold]):
         ticket = journal.add("gigi")
         for step in steps:
-            journal.do(step, ticket_id=ticket.id)
+            journal.do(step, id=ticket.id)
         refusal = refused(journal, NO_GIGI)
         assert (type(refusal), refusal.code) == (Conflict, "service-in-use")
         assert "Poli Gigi" in refusal.detail
-        journal.do(Cancel, ticket_id=ticket.id)
+        journal.do(Cancel, id=ticket.id)
     called = journal.add("gigi")
     journal.call("2", service="gigi")
     assert refused(journal, NO_GIGI).code == "service-in-use"
-    journal.do(Complete, ticket_id=called.id)
+    journal.do(Complete, id=called.id)
     change(journal, NO_GIGI)
     with pytest.raises(Invalid):
         journal.add("gigi")
@@ -128,12 +128,12 @@ def test_nobody_comes_back_to_a_service_that_has_gone(journal: Journal) -> None:
     """Neither who was skipped there nor, by an undo, who was sent on from there."""
     skipped, moved = journal.add("gigi"), journal.add("gigi")
     journal.call("2", service="gigi")
-    journal.do(Skip, ticket_id=skipped.id)
+    journal.do(Skip, id=skipped.id)
     journal.call("2", service="gigi")
-    journal.do(Transfer, ticket_id=moved.id, service="farmasi")
+    journal.do(Transfer, id=moved.id, service="farmasi")
     change(journal, NO_GIGI)
     with pytest.raises(Conflict) as refusal:
-        journal.do(Requeue, ticket_id=skipped.id)
+        journal.do(Requeue, id=skipped.id)
     assert refusal.value.code == "service-gone"
     with pytest.raises(Conflict) as refusal:
         journal.do(Undo, counter="2")
@@ -155,14 +155,14 @@ def test_an_open_counter_stays(journal: Journal) -> None:
 
 def test_numbers_of_today_keep_their_letter(journal: Journal) -> None:
     ticket = journal.add("gigi")
-    journal.do(Transfer, ticket_id=ticket.id, service="farmasi")
+    journal.do(Transfer, id=ticket.id, service="farmasi")
     taken = replace(NO_GIGI, services=(*NO_GIGI.services, replace(ANAK, letter="B")))
     refusal = refused(journal, taken)
     assert (type(refusal), refusal.code) == (Conflict, "letter-used")
     assert [error.field for error in refusal.errors] == ["services[2].letter"]
     change(journal, NO_GIGI)
     assert refused(journal, taken).code == "letter-used", "also when the service that used it has gone"
-    journal.do(CloseDay)
+    journal.close_day()
     assert refused(journal, taken).code == "letter-used", "also when the day was closed early"
     journal.later(days=1)
     change(journal, taken)
@@ -182,7 +182,7 @@ def test_the_zone_changes_between_days(journal: Journal) -> None:
     east = replace(PREMISES, timezone="Asia/Jayapura")
     journal.add()
     assert refused(journal, east).code == "day-open"
-    journal.do(CloseDay)
+    journal.close_day()
     change(journal, east)
     assert (
         clinic_view(journal.queue, journal.clinic_now, journal.at).at.utcoffset()
@@ -213,12 +213,12 @@ def test_opening_hours_hold_at_once(journal: Journal) -> None:
 
 
 def test_a_repeated_key_is_one_change(journal: Journal) -> None:
-    change(journal, NO_GIGI, key="k")
+    change(journal, NO_GIGI, key="k~1")
     change(journal, PREMISES)
-    change(journal, NO_GIGI, key="k")
+    change(journal, NO_GIGI, key="k~1")
     assert journal.queue.configuration == PREMISES
     with pytest.raises(Conflict) as refusal:
-        change(journal, PREMISES, key="k")
+        change(journal, PREMISES, key="k~2")
     assert refusal.value.code == "key-reused"
 
 
@@ -273,7 +273,7 @@ def test_whatever_is_changed_and_done_a_replay_is_the_same_clinic_and_nobody_is_
         clinic = journal.clinic_now
         offered = {service.id for service in clinic.services}
         assert {ticket.service for ticket in journal.queue.tickets.values()} <= offered
-        assert {c for c, desk in journal.queue.desks.items() if desk.open} <= {each.id for each in clinic.counters}
+        assert {c for c, desk in journal.queue.counters.items() if desk.open} <= {each.id for each in clinic.counters}
         kept = chain(journal.queue.tickets.values(), journal.queue.finished.values())
         numbers = [(ticket.day, ticket.number) for ticket in kept]
         assert len(numbers) == len(set(numbers))
@@ -294,8 +294,7 @@ def test_the_event_is_read_back_as_it_was_written() -> None:
     event = ClinicChanged(
         configuration=replace(PREMISES, services=(replace(ANAK, opens=time(7, 30)),)), changed=("services.anak",)
     )
-    command = Configure(at=Journal().at, actor="sari", configuration=event.configuration)
-    recorded = Recorded(version=1, at=command.at, actor="sari", event=event)
+    recorded = Recorded(version=1, at=MORNING, actor="sari", event=event)
     again = msgspec.msgpack.decode(msgspec.msgpack.encode(recorded), type=Recorded)
     assert again == recorded
     assert evolve(EMPTY, again).configuration == event.configuration
@@ -306,20 +305,21 @@ def test_the_event_is_read_back_as_it_was_written() -> None:
 
 def test_a_decision_sees_the_clinic_as_it_is(journal: Journal) -> None:
     change(journal, NO_GIGI)
-    command = AddPatient(at=journal.at, actor="a", ticket_id="t", token="k", user_id="u", service="gigi")
+    given = Given(at=journal.at, actor="a", ticket_id="t", token="k")
     with pytest.raises(Invalid):
-        decide(journal.queue, command, CLINIC)
+        decide(journal.queue, AddPatient(user_id="u", service="gigi"), given, CLINIC)
 
 
 def test_whoever_saw_an_older_clinic_does_not_undo_what_another_has_changed(journal: Journal) -> None:
     seen = CLINIC.revision
     change(journal, NO_GIGI)
     assert journal.clinic_now.revision == NO_GIGI.revision != seen
-    stale = Configure(at=journal.at, actor="sari", configuration=PREMISES, revision=seen)
+    given = Given(at=journal.at, actor="sari")
+    stale = Configure(**asdict(PREMISES), revision=seen)
     with pytest.raises(Conflict) as refused:
-        decide(journal.queue, stale, CLINIC)
+        decide(journal.queue, stale, given, CLINIC)
     assert refused.value.code == "clinic-changed"
-    fresh = Configure(at=journal.at, actor="sari", configuration=PREMISES, revision=NO_GIGI.revision)
-    assert decide(journal.queue, fresh, CLINIC).events
-    again = Configure(at=journal.at, actor="sari", configuration=NO_GIGI, revision=seen)
-    assert decide(journal.queue, again, CLINIC).events == (), "what is so already may be asked for once more"
+    fresh = Configure(**asdict(PREMISES), revision=NO_GIGI.revision)
+    assert decide(journal.queue, fresh, given, CLINIC).events
+    again = Configure(**asdict(NO_GIGI), revision=seen)
+    assert decide(journal.queue, again, given, CLINIC).events == (), "what is so already may be asked for once more"

@@ -11,9 +11,10 @@ from mediq.actors.queue.rules.commands import (
     CallNext,
     Cancel,
     CloseCounter,
-    CloseDay,
+    CloseDayIfOver,
     Command,
     Complete,
+    Given,
     Hold,
     OpenCounter,
     Prioritise,
@@ -35,15 +36,17 @@ from mediq.actors.queue.rules.events import (
     TicketCompleted,
     TicketIssued,
     TicketSkipped,
-    kind,
+    type_of,
 )
 from mediq.actors.queue.rules.queue import Queue, decide, dump, evolve
-from mediq.actors.queue.rules.state import NOBODY
+from mediq.actors.queue.rules.state import EMPTY_LINE
 from mediq.actors.queue.rules.statistics import statistics
 from mediq.actors.queue.rules.ticket import Priority, Status, unpack
 from mediq.actors.queue.rules.views import current_ticket
 from mediq.domain.clinic import DEFAULT, Counter, Service
 from mediq.domain.errors import Conflict, DomainError, Invalid, NotFound
+from mediq.domain.idempotency import marked
+from mediq.domain.roles import Role
 from tests.fixtures.queue.journal import Journal
 
 
@@ -65,17 +68,17 @@ def test_a_visit_from_number_to_end(journal: Journal) -> None:
     journal.later(minutes=4)
     called = journal.call("1")
     assert (called.id, called.status, called.counter) == (ticket.id, Status.CALLED, "1")
-    journal.do(Recall, ticket_id=ticket.id)
+    journal.do(Recall, id=ticket.id)
     journal.later(minutes=1)
-    journal.do(Start, ticket_id=ticket.id)
+    journal.do(Start, id=ticket.id)
     assert journal.ticket(ticket.id).status is Status.IN_PROGRESS
     journal.later(minutes=6)
-    journal.do(Complete, ticket_id=ticket.id)
+    journal.do(Complete, id=ticket.id)
     done = journal.ticket(ticket.id)
     assert (done.status, done.recalls, done.operator) == (Status.COMPLETED, 1, "rina")
     (step,) = done.visit().steps
     assert (step.waiting_seconds, step.service_seconds) == (240, 360)
-    assert [kind(r.event) for r in journal.log] == [
+    assert [type_of(r.event) for r in journal.log] == [
         "ticket-issued",
         "counter-opened",
         "ticket-called",
@@ -90,7 +93,7 @@ def test_completing_straight_from_the_call_counts_service_from_the_call(journal:
     ticket = journal.add()
     journal.call()
     journal.later(minutes=3)
-    journal.do(Complete, ticket_id=ticket.id)
+    journal.do(Complete, id=ticket.id)
     assert journal.ticket(ticket.id).visit().steps[0].service_seconds == 180
 
 
@@ -145,7 +148,7 @@ def test_a_clock_set_back_for_years_ends_no_day(journal: Journal) -> None:
     assert journal.queue.day == day
     journal.at = datetime(2026, 11, 23, 5, tzinfo=UTC)
     assert journal.add().number == "A-003"
-    journal.do(CloseDay)
+    journal.close_day()
     journal.at = datetime(2026, 11, 23, 4, tzinfo=UTC)
     assert journal.add().number == "A-004", "closed early and reopened, it goes on counting"
 
@@ -160,7 +163,7 @@ def test_a_clock_that_was_ahead_for_a_while_costs_neither_numbers_nor_figures(jo
     journal.later(days=400)
     assert journal.add().number == "A-001"
     journal.at = right
-    journal.do(CloseDay, why="jam komputer salah")
+    journal.close_day(why="jam komputer salah")
     assert journal.add().number == "A-002", "the day goes on where it was"
     assert journal.queue.day == today
     told = statistics(journal.queue, journal.clinic, today - timedelta(days=1), today)
@@ -217,19 +220,19 @@ def test_closed_outside_opening_hours(journal: Journal) -> None:
 
 def test_staff_see_who_stands_before_them_also_after_hours(journal: Journal) -> None:
     journal.at = datetime(2026, 11, 23, 13, tzinfo=UTC)  # 21:00 in WITA
-    assert journal.add("gigi", by_staff=True).number == "B-001"
+    assert journal.add("gigi", role=Role.OPERATOR).number == "B-001"
 
 
 def test_who_is_being_served_does_not_leave_unseen(journal: Journal) -> None:
     ticket = journal.add()
     journal.call("1")
-    journal.do(Start, ticket_id=ticket.id)
-    refusal = refused(journal, Cancel, ticket_id=ticket.id, by_patient=True)
+    journal.do(Start, id=ticket.id)
+    refusal = refused(journal, Cancel, id=ticket.id, role=Role.PASIEN)
     assert (type(refusal), refusal.code) == (Conflict, "being-served")
-    journal.do(Cancel, ticket_id=ticket.id)
+    journal.do(Cancel, id=ticket.id)
     called = journal.add()
     journal.call("1")
-    journal.do(Cancel, ticket_id=called.id, by_patient=True)
+    journal.do(Cancel, id=called.id, role=Role.PASIEN)
     assert journal.ticket(called.id).status is Status.CANCELLED
 
 
@@ -290,9 +293,9 @@ def test_recalls_have_a_limit(journal: Journal) -> None:
     ticket = journal.add()
     journal.call()
     for _ in range(2):
-        journal.do(Recall, ticket_id=ticket.id)
-    assert refused(journal, Recall, ticket_id=ticket.id).code == "recall-limit"
-    journal.do(Skip, ticket_id=ticket.id)
+        journal.do(Recall, id=ticket.id)
+    assert refused(journal, Recall, id=ticket.id).code == "recall-limit"
+    journal.do(Skip, id=ticket.id)
     assert journal.ticket(ticket.id).status is Status.NO_SHOW
 
 
@@ -325,9 +328,9 @@ WAY_TO: dict[Status, list[type[Command]]] = {
 def test_what_a_ticket_allows(journal: Journal, status: Status, command: type[Command]) -> None:
     ticket = journal.add()
     for step in WAY_TO[status]:
-        journal.do(step, **({"counter": "1"} if step is CallNext else {"ticket_id": ticket.id}))
+        journal.do(step, **({"counter": "1"} if step is CallNext else {"id": ticket.id}))
     assert journal.ticket(ticket.id).status is status
-    fields = {"ticket_id": ticket.id, **MORE.get(command, {})}
+    fields = {"id": ticket.id, **MORE.get(command, {})}
     if status in ALLOWED[command]:
         assert len(journal.do(command, **fields).events) == 1
     else:
@@ -337,7 +340,7 @@ def test_what_a_ticket_allows(journal: Journal, status: Status, command: type[Co
 
 
 def test_a_ticket_that_is_not_there(journal: Journal) -> None:
-    refusal = refused(journal, Complete, ticket_id="nowhere")
+    refusal = refused(journal, Complete, id="nowhere")
     assert (type(refusal), refusal.code) == (NotFound, "no-ticket")
 
 
@@ -345,14 +348,14 @@ def test_a_visit_of_three_steps_on_one_ticket(journal: Journal) -> None:
     ticket = journal.add("umum")
     journal.later(minutes=2)
     journal.call("1")
-    journal.do(Start, ticket_id=ticket.id)
+    journal.do(Start, id=ticket.id)
     journal.later(minutes=5)
-    journal.do(Transfer, ticket_id=ticket.id, service="gigi")
-    assert journal.queue.desk("1").ticket_id is None
+    journal.do(Transfer, id=ticket.id, service="gigi")
+    assert journal.queue.counter("1").ticket_id is None
     journal.later(minutes=7)
     journal.call("2", service="gigi")
     journal.later(minutes=11)
-    journal.do(Transfer, ticket_id=ticket.id, service="farmasi")
+    journal.do(Transfer, id=ticket.id, service="farmasi")
     journal.later(minutes=1)
     journal.serve("3", minutes=3)
     done = journal.ticket(ticket.id)
@@ -364,18 +367,18 @@ def test_a_visit_of_three_steps_on_one_ticket(journal: Journal) -> None:
 def test_transfer_refuses_the_same_service_and_a_second_place(journal: Journal) -> None:
     ticket = journal.add("umum", user_id="siti")
     journal.add("gigi", user_id="siti")
-    assert refused(journal, Transfer, ticket_id=ticket.id, service="umum").code == "already-queued"
-    assert refused(journal, Transfer, ticket_id=ticket.id, service="gigi").code == "already-queued"
-    assert [e.field for e in refused(journal, Transfer, ticket_id=ticket.id, service="?").errors] == ["service"]
+    assert refused(journal, Transfer, id=ticket.id, service="umum").code == "already-queued"
+    assert refused(journal, Transfer, id=ticket.id, service="gigi").code == "already-queued"
+    assert [e.field for e in refused(journal, Transfer, id=ticket.id, service="?").errors] == ["service"]
 
 
 def test_held_patients_are_not_called_and_keep_their_place(journal: Journal) -> None:
     first, second = journal.add(), journal.add()
-    journal.do(Hold, ticket_id=first.id)
+    journal.do(Hold, id=first.id)
     journal.later(minutes=1)
     assert journal.call("1").id == second.id
     third = journal.add()
-    journal.do(Resume, ticket_id=first.id)
+    journal.do(Resume, id=first.id)
     assert journal.call("2").id == first.id
     assert journal.ticket(third.id).status is Status.WAITING
 
@@ -383,10 +386,10 @@ def test_held_patients_are_not_called_and_keep_their_place(journal: Journal) -> 
 def test_a_skipped_patient_who_drew_a_new_number_is_not_requeued(journal: Journal) -> None:
     ticket = journal.add(user_id="siti")
     journal.call()
-    journal.do(Skip, ticket_id=ticket.id)
+    journal.do(Skip, id=ticket.id)
     again = journal.add(user_id="siti")
     assert again.number == "A-002"
-    assert refused(journal, Requeue, ticket_id=ticket.id).code == "already-queued"
+    assert refused(journal, Requeue, id=ticket.id).code == "already-queued"
 
 
 def test_twenty_counters_get_twenty_patients() -> None:
@@ -401,13 +404,13 @@ def test_twenty_counters_get_twenty_patients() -> None:
 def test_a_decision_that_was_not_written_leaves_no_trace(journal: Journal) -> None:
     journal.add()
     before, bytes_before = journal.queue, dump(journal.queue)
-    command = CallNext(at=journal.at, actor="rina", counter="1", key="k")
-    decision, state = decide(before, command, journal.clinic), before
-    for recorded in decision.recorded(before.version, command):
+    command, given = CallNext(counter="1"), Given(at=journal.at, actor="rina", key="k")
+    decision, state = decide(before, command, given, journal.clinic), before
+    for recorded in decision.recorded(before.version):
         state = evolve(state, recorded)
     assert state != before
     assert dump(before) == bytes_before
-    assert decide(before, command, journal.clinic) == decision
+    assert decide(before, command, given, journal.clinic) == decision
 
 
 def test_counters_open_by_themselves_and_close(journal: Journal) -> None:
@@ -416,25 +419,25 @@ def test_counters_open_by_themselves_and_close(journal: Journal) -> None:
     assert [type(e) for e in decision.events] == [CounterOpened, TicketCalled]
     assert journal.do(OpenCounter, counter="1").events == ()
     assert journal.do(CloseCounter, counter="2").events == ()
-    journal.do(Complete, ticket_id=decision.ticket_id)
+    journal.do(Complete, id=decision.ticket_id)
     journal.do(CloseCounter, counter="1")
-    assert not journal.queue.desk("1").open
+    assert not journal.queue.counter("1").open
     journal.do(OpenCounter, counter="1")
-    assert journal.queue.desk("1").open
+    assert journal.queue.counter("1").open
 
 
 def test_closing_the_day_ends_everything_with_a_reason(journal: Journal) -> None:
     waits, held, called, served, gone = (journal.add() for _ in range(5))
-    journal.do(Hold, ticket_id=waits.id)
-    journal.do(Hold, ticket_id=held.id)
+    journal.do(Hold, id=waits.id)
+    journal.do(Hold, id=held.id)
     journal.call("1")
     journal.call("2")
-    journal.do(Start, ticket_id=served.id)
+    journal.do(Start, id=served.id)
     journal.call("3")
-    journal.do(Skip, ticket_id=gone.id)
-    journal.do(Resume, ticket_id=waits.id)
+    journal.do(Skip, id=gone.id)
+    journal.do(Resume, id=waits.id)
     journal.later(hours=8)
-    events = journal.do(CloseDay).events
+    events = journal.close_day().events
     assert [(type(e), e.reason) for e in events[:-1]] == [  # type: ignore[union-attr]
         (TicketCancelled, "day-closed"),
         (TicketCancelled, "day-closed"),
@@ -446,8 +449,8 @@ def test_closing_the_day_ends_everything_with_a_reason(journal: Journal) -> None
     assert statuses == ["CANCELLED", "CANCELLED", "NO_SHOW", "COMPLETED", "NO_SHOW"]
     assert journal.ticket(served.id).visit().steps[0].service_seconds is None, "nobody knows when service ended"
     assert not journal.queue.tickets
-    assert journal.do(CloseDay).events == ()
-    assert refused(journal, Requeue, ticket_id=gone.id).code == "wrong-status"
+    assert journal.close_day().events == ()
+    assert refused(journal, Requeue, id=gone.id).code == "wrong-status"
     assert journal.add().number == "A-006", "the same day goes on counting"
 
 
@@ -467,7 +470,7 @@ def test_a_day_is_over_when_everyone_has_gone_home(journal: Journal) -> None:
     assert not over(15)
     assert over(15, 30)
     journal.at = datetime(2026, 11, 23, 7, 29, tzinfo=UTC)
-    assert journal.do(CloseDay, if_over=True).events == (), "someone may have come since it was looked at"
+    assert journal.do(CloseDayIfOver).events == (), "someone may have come since it was looked at"
     journal.later(minutes=1)
     assert is_over(journal.queue, journal.clinic, journal.at)
     journal.later(days=1)
@@ -501,11 +504,11 @@ def test_a_key_gives_the_first_answer_again(journal: Journal) -> None:
     fields = {"ticket_id": "t", "token": "t", "user_id": "siti", "service": "umum", "key": "job-1"}
     journal.do(AddPatient, **fields)
     called = journal.do(CallNext, counter="1", key="call-1")
-    journal.do(Complete, ticket_id="t", key="done-1")
+    journal.do(Complete, id="t", key="done-1")
     events = len(journal.log)
     assert journal.do(AddPatient, **{**fields, "ticket_id": "other", "token": "other"}).ticket_id == "t"
     assert journal.do(CallNext, counter="1", key="call-1").ticket_id == called.ticket_id
-    assert journal.do(Complete, ticket_id="t", key="done-1").ticket_id == "t"
+    assert journal.do(Complete, id="t", key="done-1").ticket_id == "t"
     assert len(journal.log) == events
 
 
@@ -513,10 +516,10 @@ def test_the_closing_of_a_day_is_answered_again_as_it_was(journal: Journal) -> N
     journal.add()
     journal.add()
     day = journal.today
-    journal.do(CloseDay, key="close-1")
+    journal.close_day(key="close-1")
     journal.add()
     events = len(journal.log)
-    again = journal.do(CloseDay, key="close-1").closed
+    again = journal.close_day(key="close-1").closed
     assert again is not None
     assert (again.day, again.ended, len(journal.log)) == (day, 2, events), "and the day that goes on goes on"
 
@@ -526,19 +529,20 @@ def test_a_day_that_is_closed_after_midnight_is_the_one_before(journal: Journal)
     day = journal.today
     journal.later(days=1)
     for _ in range(2):
-        closed = journal.do(CloseDay, key="close-1").closed
+        closed = journal.close_day(key="close-1").closed
         assert closed is not None
         assert (closed.day, closed.ended) == (day, 1)
     assert journal.queue.day is None
 
 
 def test_a_key_cannot_be_used_for_something_else(journal: Journal) -> None:
-    fields = {"ticket_id": "t", "token": "t", "user_id": "siti", "service": "umum", "key": "job-1"}
-    journal.do(AddPatient, **fields)
-    for change in ({"user_id": "budi"}, {"service": "gigi"}, {"priority_reason": "hamil"}):
-        assert refused(journal, AddPatient, **{**fields, **change}).code == "key-reused"
-    assert refused(journal, CallNext, counter="1", key="job-1").code == "key-reused"
-    assert refused(journal, Cancel, ticket_id="t", key="job-1").code == "key-reused"
+    """The fingerprint in a key says what was asked under it; the gateway makes one of every request."""
+    fields = {"ticket_id": "t", "token": "t", "user_id": "siti", "service": "umum"}
+    journal.do(AddPatient, **fields, key=marked("job-1", "a1"))
+    assert journal.do(AddPatient, **fields, key=marked("job-1", "a1")).events == ()
+    assert refused(journal, AddPatient, **fields, key=marked("job-1", "b2")).code == "key-reused"
+    assert refused(journal, CallNext, counter="1", key=marked("job-1", "c3")).code == "key-reused"
+    assert refused(journal, Cancel, id="t", key="job-1").code == "key-reused"
 
 
 def test_a_key_is_remembered_over_one_midnight(journal: Journal) -> None:
@@ -554,7 +558,7 @@ def test_a_key_is_remembered_over_one_midnight(journal: Journal) -> None:
 
 def told(queue: Queue, name: str) -> dict[str, Any]:
     """One map of a queue without the entries that say nothing."""
-    return {key: value for key, value in getattr(queue, name).items() if value and value != NOBODY}
+    return {key: value for key, value in getattr(queue, name).items() if value and value != EMPTY_LINE}
 
 
 UNDOABLE: list[list[tuple[type[Command], dict[str, Any]]]] = [
@@ -582,11 +586,11 @@ def test_undo_leaves_the_queue_as_if_nothing_had_been_done(
     for _ in range(3):
         journal.add()
     for command, fields in steps[:-1]:
-        journal.do(command, **(fields or {"ticket_id": ticket.id}))
+        journal.do(command, **(fields or {"id": ticket.id}))
         journal.later(minutes=2)
     before = journal.queue
     command, fields = steps[-1]
-    journal.do(command, **({"ticket_id": ticket.id} | fields if command is not CallNext else fields))
+    journal.do(command, **({"id": ticket.id} | fields if command is not CallNext else fields))
     journal.later(seconds=60)
     decision = journal.do(Undo, counter="1")
     assert isinstance(decision.events[0], ActionUndone)
@@ -597,7 +601,7 @@ def test_undo_leaves_the_queue_as_if_nothing_had_been_done(
         assert told(after, name) == told(before, name)
     assert all(not pace.seconds and not pace.finished for pace in after.paces.values())
     assert not any(after.hours.values())
-    assert after.desk("1").ticket_id == before.desk("1").ticket_id
+    assert after.counter("1").ticket_id == before.counter("1").ticket_id
     assert refused(journal, Undo, counter="1").code == "nothing-to-undo", "only the last action"
 
 
@@ -621,11 +625,11 @@ def test_undo_is_of_the_counters_own_last_action(journal: Journal) -> None:
 def test_undo_gives_way_to_what_happened_since(journal: Journal) -> None:
     ticket = journal.add(user_id="siti")
     journal.call("1")
-    journal.do(Skip, ticket_id=ticket.id)
-    journal.do(Requeue, ticket_id=ticket.id)
+    journal.do(Skip, id=ticket.id)
+    journal.do(Requeue, id=ticket.id)
     assert refused(journal, Undo, counter="1").code == "undo-superseded"
     journal.call("1")
-    journal.do(Complete, ticket_id=ticket.id)
+    journal.do(Complete, id=ticket.id)
     journal.add(user_id="siti")
     assert refused(journal, Undo, counter="1").code == "already-queued"
 

@@ -103,12 +103,12 @@ def test_every_call_is_fair(happenings: list[list[Priority] | str], minutes: int
             journal.later(minutes=minutes * 3)
         elif what == "back" and away:
             ticket = away.pop()
-            journal.do(Resume if ticket.status is Status.ON_HOLD else Requeue, ticket_id=ticket.id)
+            journal.do(Resume if ticket.status is Status.ON_HOLD else Requeue, id=ticket.id)
             judge.bound.pop(ticket.id, None)
         elif what in ("call", "skip", "hold") and (there := waiting(journal)):
             called = journal.call("1")
             judge.see(journal, there, called)
-            journal.do({"call": Complete, "skip": Skip, "hold": Hold}[what], ticket_id=called.id)
+            journal.do({"call": Complete, "skip": Skip, "hold": Hold}[what], id=called.id)
             if what != "call":
                 away.append(journal.ticket(called.id))
 
@@ -130,7 +130,7 @@ def test_one_counter_of_two_services_calls_as_from_one_line(
             continue
         there, called = waiting(journal), journal.call("1")
         judge.see(journal, there, called)
-        journal.do(Complete, ticket_id=called.id)
+        journal.do(Complete, id=called.id)
 
 
 @settings(max_examples=60, deadline=None)
@@ -157,7 +157,7 @@ def test_a_counter_of_two_services_is_as_fair(arrivals: list[tuple[Priority, str
             assert called.priority is Priority.URGENT
         elif overdue:
             assert called.waiting_since == min(overdue)
-        journal.do(Complete, ticket_id=called.id)
+        journal.do(Complete, id=called.id)
 
 
 @settings(max_examples=150, deadline=None)
@@ -178,7 +178,7 @@ def test_the_foretold_order_is_the_order_of_the_calls(arrivals: list[Priority], 
     while waiting(journal):
         ticket = journal.call("1")
         came.append(ticket.id)
-        journal.do(Complete, ticket_id=ticket.id)
+        journal.do(Complete, id=ticket.id)
     assert came == foretold
 
 
@@ -253,8 +253,8 @@ def test_a_skipped_patient_comes_back_where_the_clinic_says(policy: str, positio
         journal.add()
         journal.later(seconds=10)
     skipped = journal.call("1")
-    journal.do(Skip, ticket_id=skipped.id)
-    journal.do(Requeue, ticket_id=skipped.id)
+    journal.do(Skip, id=skipped.id)
+    journal.do(Requeue, id=skipped.id)
     assert ticket_view(journal.queue, skipped.id, clinic, journal.at).position == position
 
 
@@ -263,10 +263,10 @@ def test_after_three_counts_those_really_called_first() -> None:
     journal = Journal(clinic)
     skipped = journal.add()
     journal.call("1")
-    journal.do(Skip, ticket_id=skipped.id)
+    journal.do(Skip, id=skipped.id)
     for priority in [Priority.HIGH, Priority.NORMAL, Priority.HIGH, Priority.NORMAL]:
         arrive(journal, priority)
-    journal.do(Requeue, ticket_id=skipped.id)
+    journal.do(Requeue, id=skipped.id)
     order = [journal.serve(minutes=1).id for _ in range(5)]
     assert order.index(skipped.id) == 3
 
@@ -278,7 +278,7 @@ def test_a_transferred_patient_stands_by_arrival_at_the_clinic() -> None:
     journal.add("gigi")
     ticket = journal.call("1", service="umum")
     journal.later(minutes=1)
-    journal.do(Transfer, ticket_id=ticket.id, service="gigi")
+    journal.do(Transfer, id=ticket.id, service="gigi")
     assert ticket.id == early.id
     assert journal.call("2").id == early.id
     assert journal.ticket(early.id).number == "A-001"
@@ -307,7 +307,7 @@ def test_whatever_their_clocks_say_patients_are_called_in_the_order_of_their_num
         elif journal.queue.line("umum").waiting:
             ticket = journal.call("3")
             called.append(ticket.number)
-            journal.do(Complete, ticket_id=ticket.id)
+            journal.do(Complete, id=ticket.id)
         journal.at = now + timedelta(seconds=1)
     assert called == [f"A-{n:03}" for n in range(1, len(called) + 1)]
     times = [recorded.at for recorded in journal.log]

@@ -43,7 +43,7 @@ def test_a_raised_patient_is_next_among_those_who_came_as_early(journal: Journal
     early = journal.ticket("t2")
     late = journal.add(priority_reason="hamil")
     decision = journal.do(
-        Prioritise, ticket_id=early.id, priority=Priority.HIGH, priority_reason="disabilitas", why="memakai kruk"
+        Prioritise, id=early.id, priority=Priority.HIGH, priority_reason="disabilitas", why="memakai kruk"
     )
     assert decision.ticket_id == early.id
     raised = journal.ticket(early.id)
@@ -58,7 +58,7 @@ def test_an_emergency_comes_first(journal: Journal) -> None:
     for _ in range(3):
         journal.add()
     journal.add(priority_reason="hamil")
-    journal.do(Prioritise, ticket_id="t3", priority=Priority.URGENT)
+    journal.do(Prioritise, id="t3", priority=Priority.URGENT)
     assert journal.ticket("t3").priority_reason == "darurat"
     assert ticket_view(journal.queue, "t3", journal.clinic, journal.at).people_ahead == 0
     assert journal.call("1").id == "t3"
@@ -67,7 +67,7 @@ def test_an_emergency_comes_first(journal: Journal) -> None:
 def test_lowering_takes_a_word_why(journal: Journal) -> None:
     journal.add(priority_reason="hamil")
     journal.add()
-    lowered: dict[str, Any] = {"ticket_id": "t1", "priority": Priority.NORMAL}
+    lowered: dict[str, Any] = {"id": "t1", "priority": Priority.NORMAL}
     refusal = refused(journal, **lowered)
     assert isinstance(refusal, Invalid)
     assert [e.field for e in refusal.errors] == ["why"]
@@ -75,7 +75,7 @@ def test_lowering_takes_a_word_why(journal: Journal) -> None:
     ticket = journal.ticket("t1")
     assert (ticket.priority, ticket.priority_reason) == (Priority.NORMAL, None)
     assert next_ones(journal) == ["t1", "t2"], "back to the place by arrival"
-    journal.do(Prioritise, ticket_id="t1", priority=Priority.LOW, why="mau menunggu")
+    journal.do(Prioritise, id="t1", priority=Priority.LOW, why="mau menunggu")
     assert next_ones(journal) == ["t2", "t1"]
 
 
@@ -92,7 +92,7 @@ def test_lowering_takes_a_word_why(journal: Journal) -> None:
 )
 def test_a_priority_without_right(journal: Journal, priority: str, reason: str | None, born: date | None) -> None:
     journal.add()
-    refusal = refused(journal, ticket_id="t1", priority=Priority(priority), priority_reason=reason, born=born)
+    refusal = refused(journal, id="t1", priority=Priority(priority), priority_reason=reason, born=born)
     assert [e.field for e in refusal.errors] == ["priority_reason"]
     assert journal.ticket("t1").priority is Priority.NORMAL
 
@@ -101,37 +101,37 @@ def test_staff_have_the_last_word_on_age(journal: Journal) -> None:
     born = date(1940, 1, 1)
     journal.add(born=born)
     assert journal.ticket("t1").priority is Priority.HIGH
-    journal.do(Prioritise, ticket_id="t1", priority=Priority.NORMAL, born=born, why="tahun lahir salah")
+    journal.do(Prioritise, id="t1", priority=Priority.NORMAL, born=born, why="tahun lahir salah")
     assert journal.ticket("t1").priority is Priority.NORMAL
-    journal.do(Prioritise, ticket_id="t1", priority=Priority.HIGH, priority_reason="lansia", born=born)
+    journal.do(Prioritise, id="t1", priority=Priority.HIGH, priority_reason="lansia", born=born)
     assert journal.ticket("t1").priority is Priority.HIGH
 
 
 def test_asking_for_what_is_so_does_nothing(journal: Journal) -> None:
     journal.add(priority_reason="hamil")
-    fields = {"ticket_id": "t1", "priority": Priority.HIGH, "priority_reason": "hamil"}
+    fields = {"id": "t1", "priority": Priority.HIGH, "priority_reason": "hamil"}
     assert journal.do(Prioritise, **fields) == journal.do(Prioritise, **fields)
     assert len(journal.log) == 1
 
 
 def test_a_repeated_key_does_not_raise_twice_and_another_wish_is_refused(journal: Journal) -> None:
     journal.add()
-    fields: dict[str, Any] = {"ticket_id": "t1", "priority": Priority.HIGH, "priority_reason": "hamil", "key": "k"}
+    fields: dict[str, Any] = {"id": "t1", "priority": Priority.HIGH, "priority_reason": "hamil", "key": "k~1"}
     journal.do(Prioritise, **fields)
-    journal.do(Prioritise, ticket_id="t1", priority=Priority.NORMAL, why="salah")
+    journal.do(Prioritise, id="t1", priority=Priority.NORMAL, why="salah")
     assert journal.do(Prioritise, **fields).events == ()
     assert journal.ticket("t1").priority is Priority.NORMAL
-    refusal = refused(journal, **{**fields, "priority_reason": "disabilitas"})
+    refusal = refused(journal, **{**fields, "priority_reason": "disabilitas", "key": "k~2"})
     assert (type(refusal), refusal.code) == (Conflict, "key-reused")
 
 
 def test_who_is_held_comes_back_with_it(journal: Journal) -> None:
     journal.add()
     journal.add()
-    journal.do(Hold, ticket_id="t2")
-    journal.do(Prioritise, ticket_id="t2", priority=Priority.URGENT)
+    journal.do(Hold, id="t2")
+    journal.do(Prioritise, id="t2", priority=Priority.URGENT)
     assert journal.ticket("t2").status is Status.ON_HOLD
-    journal.do(Resume, ticket_id="t2")
+    journal.do(Resume, id="t2")
     assert journal.call("1").id == "t2"
 
 
@@ -139,8 +139,8 @@ def test_an_undo_does_not_take_a_priority_back_unseen(journal: Journal) -> None:
     """A priority is changed back by changing it; a counter's undo of what came before gives way to it."""
     journal.add()
     journal.do(CallNext, counter="1")
-    journal.do(Hold, ticket_id="t1")
-    journal.do(Prioritise, ticket_id="t1", priority=Priority.URGENT)
+    journal.do(Hold, id="t1")
+    journal.do(Prioritise, id="t1", priority=Priority.URGENT)
     with pytest.raises(Conflict) as refusal:
         journal.do(Undo, counter="1")
     assert refusal.value.code == "undo-superseded"
@@ -150,9 +150,9 @@ def test_an_undo_does_not_take_a_priority_back_unseen(journal: Journal) -> None:
 def test_an_undone_call_goes_back_to_the_lane_of_its_priority(journal: Journal) -> None:
     for _ in range(3):
         journal.add()
-    journal.do(Prioritise, ticket_id="t3", priority=Priority.HIGH, priority_reason="hamil")
+    journal.do(Prioritise, id="t3", priority=Priority.HIGH, priority_reason="hamil")
     assert journal.call("1").id == "t3"
-    journal.do(Start, ticket_id="t3")
+    journal.do(Start, id="t3")
     journal.do(Undo, counter="1")
     journal.do(CallNext, counter="2")
     assert next_ones(journal) == ["t2"]
@@ -162,15 +162,15 @@ def test_an_undone_call_goes_back_to_the_lane_of_its_priority(journal: Journal) 
 def test_statistics_count_the_last_priority(journal: Journal) -> None:
     journal.add()
     journal.add()
-    journal.do(Prioritise, ticket_id="t1", priority=Priority.HIGH, priority_reason="hamil")
-    journal.do(Prioritise, ticket_id="t1", priority=Priority.URGENT)
+    journal.do(Prioritise, id="t1", priority=Priority.HIGH, priority_reason="hamil")
+    journal.do(Prioritise, id="t1", priority=Priority.URGENT)
     told = statistics(journal.queue, journal.clinic, journal.today, journal.today)
     assert told.by_priority == {"NORMAL": 1, "URGENT": 1}
 
 
 def test_boards_do_not_hear_what_gives_priority(journal: Journal) -> None:
     journal.add()
-    journal.do(Prioritise, ticket_id="t1", priority=Priority.HIGH, priority_reason="hamil", why="trimester tiga")
+    journal.do(Prioritise, id="t1", priority=Priority.HIGH, priority_reason="hamil", why="trimester tiga")
     event = public_event(journal.log[-1]).event
     assert isinstance(event, TicketPrioritised)
     assert (event.priority, event.priority_reason) == (Priority.NORMAL, None)
@@ -191,9 +191,7 @@ def test_whatever_is_changed_everyone_is_called_once_and_by_arrival_within_a_pri
         journal.add()
         journal.later(seconds=minutes)
     for number, (priority, reason) in wishes:
-        journal.do(
-            Prioritise, ticket_id=f"t{number}", priority=Priority(priority), priority_reason=reason, why="diminta"
-        )
+        journal.do(Prioritise, id=f"t{number}", priority=Priority(priority), priority_reason=reason, why="diminta")
     line = journal.queue.line("umum")
     assert line.waiting == 12
     for priority in Priority:

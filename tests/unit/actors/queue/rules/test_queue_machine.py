@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from itertools import chain
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -105,20 +106,20 @@ class ClinicDays(RuleBasedStateMachine):
         """A counter goes on with its patient, or calls the next one."""
         for kind in steps:
             self.journal.later(seconds=seconds)
-            busy = self.journal.queue.desk(counter).ticket_id
+            busy = self.journal.queue.counter(counter).ticket_id
             if kind is commands.Undo:
                 self.attempt(kind, counter=counter)
             elif busy is None:
                 self.attempt(commands.CallNext, counter=counter)
             elif kind is commands.Transfer:
-                self.attempt(kind, ticket_id=busy, service=CLINIC.services[len(steps) % 3].id)
+                self.attempt(kind, id=busy, service=CLINIC.services[len(steps) % 3].id)
             else:
-                self.attempt(kind, ticket_id=busy)
+                self.attempt(kind, id=busy)
 
     @precondition(lambda self: self.journal.queue.tickets)
     @rule(data=st.data(), kind=ON_TICKET)
     def act(self, data: st.DataObject, kind: type[Any]) -> None:
-        self.attempt(kind, ticket_id=data.draw(st.sampled_from(sorted(self.journal.queue.tickets))))
+        self.attempt(kind, id=data.draw(st.sampled_from(sorted(self.journal.queue.tickets))))
 
     @precondition(lambda self: any(t.status in AWAY for t in self.journal.queue.tickets.values()))
     @rule(data=st.data())
@@ -126,24 +127,24 @@ class ClinicDays(RuleBasedStateMachine):
         away = sorted(t.id for t in self.journal.queue.tickets.values() if t.status in AWAY)
         ticket = self.journal.ticket(data.draw(st.sampled_from(away)))
         kind = commands.Resume if ticket.status is Status.ON_HOLD else commands.Requeue
-        self.attempt(kind, ticket_id=ticket.id)
+        self.attempt(kind, id=ticket.id)
 
     @precondition(lambda self: self.journal.queue.tickets)
     @rule(data=st.data(), service=SERVICES)
     def transfer(self, data: st.DataObject, service: str) -> None:
         ticket_id = data.draw(st.sampled_from(sorted(self.journal.queue.tickets)))
-        self.attempt(commands.Transfer, ticket_id=ticket_id, service=service)
+        self.attempt(commands.Transfer, id=ticket_id, service=service)
 
     @precondition(lambda self: self.journal.queue.tickets)
     @rule(data=st.data(), reason=REASONS, priority=st.sampled_from(list(Priority)), why=st.sampled_from([None, "w"]))
     def prioritise(self, data: st.DataObject, reason: str | None, priority: Priority, why: str | None) -> None:
         ticket_id = data.draw(st.sampled_from(sorted(self.journal.queue.tickets)))
         given = priority if reason is None else PRIORITY_OF[reason]
-        self.attempt(commands.Prioritise, ticket_id=ticket_id, priority=given, priority_reason=reason, why=why)
+        self.attempt(commands.Prioritise, id=ticket_id, priority=given, priority_reason=reason, why=why)
 
     @rule(number=st.integers(1, 20))
     def act_on_any_ticket_there_ever_was(self, number: int) -> None:
-        self.attempt(commands.Requeue, ticket_id=f"t{number}")
+        self.attempt(commands.Requeue, id=f"t{number}")
 
     @rule(counter=COUNTERS)
     def undo(self, counter: str) -> None:
@@ -163,7 +164,7 @@ class ClinicDays(RuleBasedStateMachine):
                 Counter(id=counter.id, name=counter.name) for counter in CLINIC.counters if counter.id in counters
             ),
         )
-        self.attempt(commands.Configure, configuration=configuration)
+        self.attempt(commands.Configure, **msgspec.structs.asdict(configuration))
 
     @rule(seconds=st.sampled_from([20, 70, 600, 1900]))
     def wait(self, seconds: int) -> None:
@@ -182,7 +183,7 @@ class ClinicDays(RuleBasedStateMachine):
     @rule(days=st.integers(1, 2), tidy=st.booleans())
     def sleep(self, days: int, tidy: bool) -> None:
         if tidy:
-            self.attempt(commands.CloseDay)
+            self.attempt(commands.CloseDay, why="pulang")
         self.journal.at = MORNING + timedelta(days=(self.journal.at - MORNING).days + days)
         self.night = len(self.journal.log)
 
@@ -221,7 +222,7 @@ class ClinicDays(RuleBasedStateMachine):
         assert _in_line(queue) == {
             t.id: (t.service, place_of(t)) for t in queue.tickets.values() if t.status is Status.WAITING
         }
-        held = {c: desk.ticket_id for c, desk in queue.desks.items() if desk.ticket_id}
+        held = {c: desk.ticket_id for c, desk in queue.counters.items() if desk.ticket_id}
         assert held == {t.counter: t.id for t in queue.tickets.values() if t.status in AT_COUNTER}
         assert len(held) == len([t for t in queue.tickets.values() if t.status in AT_COUNTER])
         active = sorted((t.user_id, t.service) for t in queue.tickets.values() if t.status in ACTIVE)
@@ -233,7 +234,7 @@ class ClinicDays(RuleBasedStateMachine):
         queue, clinic = self.journal.queue, self.journal.clinic_now
         offered = {service.id for service in clinic.services}
         assert {t.service for t in queue.tickets.values() if t.status in ACTIVE} <= offered
-        assert {c for c, desk in queue.desks.items() if desk.open} <= {counter.id for counter in clinic.counters}
+        assert {c for c, desk in queue.counters.items() if desk.open} <= {counter.id for counter in clinic.counters}
 
     @invariant()
     def lanes_are_in_order(self) -> None:

@@ -120,7 +120,7 @@ def test_the_list_is_oldest_first_and_can_be_narrowed(journal: Journal) -> None:
     for service in ("umum", "gigi", "umum", "umum"):
         journal.add(service)
         journal.later(minutes=1)
-    journal.do(Hold, ticket_id="t4")
+    journal.do(Hold, id="t4")
     journal.serve("1")
 
     def numbers(**filters: object) -> list[str]:
@@ -130,7 +130,6 @@ def test_the_list_is_oldest_first_and_can_be_narrowed(journal: Journal) -> None:
     assert numbers(status=tuple(Status)) == ["A-001", "B-001", "A-002", "A-003"]
     assert numbers(status=(Status.ON_HOLD,)) == ["A-003"]
     assert numbers(service="gigi") == ["B-001"]
-    assert numbers(search="a-0") == ["A-002", "A-003"]
     assert numbers(user_id="u2") == ["B-001"]
     assert numbers(status=tuple(Status), counter="1") == ["A-001"]
 
@@ -157,10 +156,10 @@ def test_a_patients_ticket_is_the_one_that_matters_now(journal: Journal) -> None
     assert current_ticket(journal.queue, "siti").id == second.id
     journal.call("1")
     assert current_ticket(journal.queue, "siti").id == first.id
-    journal.do(Complete, ticket_id=first.id)
+    journal.do(Complete, id=first.id)
     assert current_ticket(journal.queue, "siti").id == second.id
     journal.call("2")
-    journal.do(Skip, ticket_id=second.id)
+    journal.do(Skip, id=second.id)
     assert current_ticket(journal.queue, "siti").id == second.id
     with pytest.raises(NotFound):
         current_ticket(journal.queue, "budi")
@@ -169,7 +168,7 @@ def test_a_patients_ticket_is_the_one_that_matters_now(journal: Journal) -> None
 def test_a_transfer_moves_the_patient_between_boards(journal: Journal) -> None:
     ticket = journal.add("umum")
     journal.do(OpenCounter, counter="1")
-    journal.do(Transfer, ticket_id=ticket.id, service="gigi")
+    journal.do(Transfer, id=ticket.id, service="gigi")
     waiting = {s.id: s.waiting for s in board_view(journal.queue, "all", CLINIC, journal.at).services}
     assert waiting == {"umum": 0, "gigi": 1, "farmasi": 0}
 
