@@ -35,17 +35,20 @@ from mediq.runtime.periodic import every
 _log = logging.logger("ocr")
 _SWEEP_SECONDS: Final = 30.0
 _STALE: Final = timedelta(minutes=5)
-"""After so long without a change, whoever was told of a job is thought to have died over it."""
+"""The time without a change after which the worker of a job is thought to have crashed."""
 _CLINIC_SECONDS: Final = 1.0
-"""How long the queue may take to say what the clinic offers."""
+"""How long to wait for the clinic's list of services."""
 _decode_reading: Final = msgspec.msgpack.Decoder(Reading).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
 class OcrActor(Actor):
-    """Answers `ocr.*`. What it takes in is stored before it is accepted; the reader is told, and told again.
+    """Answers `ocr.*`. A job is stored before its upload is accepted; a sweep finds jobs that a crash left unfinished.
 
-    `preview` makes an uploaded file into the picture that is shown for review.
+    Args:
+        keep: how long a job and its picture live.
+        ready: whether the models of the card reader are loaded.
+        preview: turns an uploaded file into the JPEG that staff see during the review.
     """
 
     name = "ocr"
@@ -68,7 +71,7 @@ class OcrActor(Actor):
         self._preview = preview
         self._clock = clock
         self._registration = Registration(bus, jobs, clock)
-        self._told: set[str] = set()
+        self._sent_to_worker: set[str] = set()
 
     async def run(self) -> None:
         await every(_SWEEP_SECONDS, self._sweep)
@@ -97,7 +100,7 @@ class OcrActor(Actor):
         )
         job = await self._jobs.create(job, message.image_id, key=key)
         refuse_other_use(job.asked, asked)
-        await self._tell_reader(job.id)
+        await self._send_to_worker(job.id)
         return CardStatus(id=job.id, status=JobStatus(job.status))
 
     @handles(ocr.GetCardStatus)
@@ -109,7 +112,7 @@ class OcrActor(Actor):
     async def get_result(self, message: ocr.GetCardResult, context: Context) -> CardResult:
         job = await self._job(message.id)
         if job.reading is not None:
-            await self._note_look(job, "ocr.get-result", context)
+            await self._record_read(job, "ocr.get-result", context)
         return await self._result(job)
 
     @handles(ocr.FindReviews)
@@ -136,22 +139,22 @@ class OcrActor(Actor):
         image = await self._jobs.image(job.id)
         if image is None:
             raise NotFound("Foto kartu ini sudah dihapus.", code="no-image")
-        await self._note_look(job, "ocr.get-image", context)
+        await self._record_read(job, "ocr.get-image", context)
         return Document(media_type="image/jpeg", content=await asyncio.to_thread(self._preview, image))
 
     @handles(ocr.ConfirmCard)
     async def confirm(self, message: ocr.ConfirmCard, context: Context) -> CardResult:
         await self._refuse_unknown(message.service)
         job = await self._job(message.id)
-        if _answered(job, context.key) or self._says(job, message.fields):
-            await self._note_look(job, "ocr.get-result", context)
+        if _confirmed_under(job, context.key) or self._registered_with(job, message.fields):
+            await self._record_read(job, "ocr.get-result", context)
             return await self._result(job)
         if job.status == JobStatus.REGISTERED:
             raise Conflict("Kartu ini sudah terdaftar dengan isian lain.", code="already-registered")
         if job.status != JobStatus.NEEDS_REVIEW:
             raise Conflict(f"Kartu ini berstatus {job.status}, tidak menunggu pemeriksaan.", code="not-in-review")
         principal = context.principal
-        # Claimed by its status, so that of two who confirm only one registers; with the fields as they were reviewed,
+        # The change of status is a claim: of two confirmations, one registers. The reviewed fields are stored with it,
         # so that a crash from here on is resumed with them.
         job = await self._registration.move(
             job,
@@ -176,7 +179,7 @@ class OcrActor(Actor):
         now = self._clock()
         for job in await self._jobs.having(*JobStatus):
             if job.user_id == message.user_id:
-                with suppress(NotFound):  # expired by itself meanwhile
+                with suppress(NotFound):  # expired meanwhile
                     await self._jobs.update(msgspec.structs.replace(job, expires_at=now), delete_image=True)
         await self._jobs.expire(now)
         return Done()
@@ -188,13 +191,13 @@ class OcrActor(Actor):
         status = store.status if store.status != "up" else models.status
         return Part(status=status, parts={"jobs": store, "models": models})
 
-    async def _note_look(self, job: Job, action: str, context: Context) -> None:
-        """Have the audit trail keep who of the staff is about to see what stands on a card."""
+    async def _record_read(self, job: Job, action: str, context: Context) -> None:
+        """Record that a member of staff is about to see a card."""
         if context.principal is not None and context.principal.staff:
             await self.bus.ask(RecordAct(action=action, subject=job.user_id or job.id))
 
     async def _refuse_unknown(self, service: str | None) -> None:
-        """Refuse a service that the clinic does not have. If the queue does not answer now, it decides later."""
+        """Refuse a service that the clinic does not have. If the queue does not answer, it refuses the ticket later."""
         if service is None:
             return
         try:
@@ -217,7 +220,7 @@ class OcrActor(Actor):
             try:
                 ticket = await self.bus.ask(queue.GetTicket(id=job.ticket_id))
             except NotFound:
-                ticket = None  # its day is over
+                ticket = None  # deleted with its day
         return CardResult(
             id=job.id,
             status=JobStatus(job.status),
@@ -230,38 +233,42 @@ class OcrActor(Actor):
             elapsed_ms=reading.elapsed_ms if reading else None,
         )
 
-    def _says(self, job: Job, fields: ocr.ConfirmedFields) -> bool:
-        """Whether the job is done and its patient registered with these very fields."""
+    def _registered_with(self, job: Job, fields: ocr.ConfirmedFields) -> bool:
+        """Whether the patient was registered with exactly these fields."""
         reading = self._reading(job)
         if job.status != JobStatus.REGISTERED or reading is None:
             return False
-        said = {name: field.value for name, field in reading.fields.items() if field.value}
-        return said == {name: value for name in FIELDS if (value := getattr(fields, name))}
+        registered = {name: field.value for name, field in reading.fields.items() if field.value}
+        return registered == {name: value for name in FIELDS if (value := getattr(fields, name))}
 
     def _reading(self, job: Job) -> Reading | None:
         return _decode_reading(job.reading) if job.reading is not None else None
 
-    async def _tell_reader(self, job_id: str) -> None:
-        """The job is stored: if the reader cannot be told now, the sweep tells it."""
+    async def _send_to_worker(self, job_id: str) -> None:
+        """Ask the worker to process a stored job; if that fails now, the sweep asks again."""
         try:
             await self.bus.tell(ocr.RunJob(id=job_id))
-            self._told.add(job_id)
+            self._sent_to_worker.add(job_id)
         except Fault as error:
-            _log.warning("reader not told", job=job_id, code=error.code)
+            _log.warning("worker not reached", job=job_id, code=error.code)
 
     async def _sweep(self) -> None:
-        """Erase what has expired, and tell the reader of jobs that a crash or a full mailbox left behind."""
+        """Erase expired jobs, and send the worker those that a crash or a full mailbox left unfinished."""
         now = self._clock()
         await self._jobs.expire(now)
         unfinished = await self._jobs.having(*UNFINISHED)
-        self._told &= {job.id for job in unfinished}
+        self._sent_to_worker &= {job.id for job in unfinished}
         for job in unfinished:
-            if job.id not in self._told or now - job.updated_at > _STALE:
-                await self._tell_reader(job.id)
+            if job.id not in self._sent_to_worker or now - job.updated_at > _STALE:
+                await self._send_to_worker(job.id)
 
 
-def _answered(job: Job, key: str) -> bool:
-    """Whether the job's confirmation was asked for under this idempotency key; refuses it for another one."""
+def _confirmed_under(job: Job, key: str) -> bool:
+    """Whether this idempotency key confirmed the job.
+
+    Raises:
+        Conflict: `key-reused`, the confirmation under this key had other content.
+    """
     first, asked = split(job.confirmed_under or "")
     name, fingerprint = split(key)
     if first != name:
@@ -271,7 +278,7 @@ def _answered(job: Job, key: str) -> bool:
 
 
 def _confirmed(reading: Reading | None, fields: ocr.ConfirmedFields) -> Reading:
-    """The reading as the operator has left it: what a person has confirmed is certain."""
+    """The reading with the operator's fields, which count as certain."""
     before = reading.fields if reading else {}
     values = {name: value for name in FIELDS if (value := getattr(fields, name)) is not None}
     confirmed = {

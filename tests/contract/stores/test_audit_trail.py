@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mediq.stores import audit_trail as audit
 from mediq.messages.audit_entry import AuditEntry
-from mediq.stores.audit_trail import AuditTrail, Place
+from mediq.stores import audit_trail as audit
+from mediq.stores.audit_trail import AuditTrail, TrailPosition
 from tests.fixtures.stores.backends import NOW
 
 
@@ -25,7 +25,7 @@ def an_entry(minute: int, **fields: object) -> AuditEntry:
     return AuditEntry(**known | fields)  # type: ignore[arg-type]
 
 
-async def entries(trail: AuditTrail, place: Place | None = None, **wanted: Any) -> list[AuditEntry]:
+async def entries(trail: AuditTrail, place: TrailPosition | None = None, **wanted: Any) -> list[AuditEntry]:
     return [entry for _, entry in await trail.before(place, **wanted)]
 
 
@@ -54,7 +54,7 @@ async def test_going_on_from_any_place(trail: AuditTrail) -> None:
         assert await trail.before(place) == whole[n + 1 :]
         assert await trail.before(place, limit=3) == whole[n + 1 : n + 4]
     place, first = whole[0]
-    assert (await trail.before(Place(place.at, place.id + 1), limit=1))[0][1] == first
+    assert (await trail.before(TrailPosition(place.at, place.id + 1), limit=1))[0][1] == first
 
 
 async def test_the_application_acts_too(trail: AuditTrail) -> None:

@@ -132,5 +132,5 @@ def test_nobodys_password_takes_as_long_to_check_as_anybodys() -> None:
     from mediq.actors.users import passwords
 
     stored = argon2.extract_parameters(hash_password(PASSWORD))
-    assert argon2.extract_parameters(passwords._NOBODYS) == stored
+    assert argon2.extract_parameters(passwords._NO_PASSWORD) == stored
     assert (stored.type, stored.memory_cost, stored.time_cost) == (argon2.Type.ID, 19_456, 2), "OWASP's minimum"
