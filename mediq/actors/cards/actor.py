@@ -22,7 +22,7 @@ from mediq.domain.idempotency import refuse_other_use, split
 from mediq.domain.roles import Role
 from mediq.messages.document import Document
 from mediq.messages.errors import Conflict, DomainError, Fault, Forbidden, Invalid, NotFound
-from mediq.messages.health import CheckOcr, Part
+from mediq.messages.health import CheckOcr, ComponentHealth
 from mediq.messages.pagination import Page
 from mediq.messages.registry import Done
 from mediq.observability import logging
@@ -185,11 +185,15 @@ class OcrActor(Actor):
         return Done()
 
     @handles(CheckOcr)
-    async def health(self, message: CheckOcr, context: Context) -> Part:
+    async def health(self, message: CheckOcr, context: Context) -> ComponentHealth:
         store = await probe(self._jobs.ping)
-        models = Part(status="up") if self._ready() else Part(status="degraded", detail="model sedang dimuat")
+        models = (
+            ComponentHealth(status="up")
+            if self._ready()
+            else ComponentHealth(status="degraded", detail="model sedang dimuat")
+        )
         status = store.status if store.status != "up" else models.status
-        return Part(status=status, parts={"jobs": store, "models": models})
+        return ComponentHealth(status=status, parts={"jobs": store, "models": models})
 
     async def _record_read(self, job: Job, action: str, context: Context) -> None:
         """Record that a member of staff is about to see a card."""

@@ -12,7 +12,7 @@ from mediq.messages.health import (
     CheckUser,
     DetailedHealth,
     Health,
-    Part,
+    ComponentHealth,
 )
 from mediq.messages.registry import Request
 from mediq.runtime.actor import Actor, handles
@@ -20,7 +20,7 @@ from mediq.runtime.bus import Bus
 from mediq.runtime.context import Context
 from mediq.runtime.health import VERSION, circuits, overall, probe
 
-_SERVICES: Mapping[str, Request[Part]] = {"user": CheckUser(), "ocr": CheckOcr(), "queue": CheckQueue()}
+_SERVICES: Mapping[str, Request[ComponentHealth]] = {"user": CheckUser(), "ocr": CheckOcr(), "queue": CheckQueue()}
 _PATIENCE = 2.0
 """Seconds that a service has to say how it is."""
 

@@ -19,7 +19,7 @@ from mediq.domain import card, nik
 from mediq.domain.roles import Role
 from mediq.messages.audit_entry import AuditEntry
 from mediq.messages.errors import Conflict, FieldError, Invalid, NotFound
-from mediq.messages.health import CheckUser, Part
+from mediq.messages.health import CheckUser, ComponentHealth
 from mediq.messages.pagination import Page
 from mediq.messages.registry import Done
 from mediq.runtime.actor import Actor, handles
@@ -165,9 +165,9 @@ class UserActor(Actor):
         return Done()
 
     @handles(CheckUser)
-    async def health(self, message: CheckUser, context: Context) -> Part:
+    async def health(self, message: CheckUser, context: Context) -> ComponentHealth:
         database = await probe(self._ping)
-        return Part(status=database.status, parts={"database": database})
+        return ComponentHealth(status=database.status, parts={"database": database})
 
     async def _record_read(self, context: Context, found: User) -> None:
         """Record that the caller is about to see a stored user."""

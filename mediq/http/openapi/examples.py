@@ -113,7 +113,7 @@ _SAMPLES: Final[dict[str, Any]] = {
     "DetailedHealth.version": "0.1.0",
     "Health.status": "up",
     "DetailedHealth.status": "up",
-    "Part.status": "up",
+    "ComponentHealth.status": "up",
     "uptime_seconds": 86400.0,
     "latency_ms": 0.4,
     "why": "diminta pasien",

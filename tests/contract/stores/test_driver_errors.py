@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from mediq.messages.errors import Fault, StorageFull, Unavailable, to_wire
-from mediq.stores.driver_errors import Contended, fault_of, named
+from mediq.stores.driver_errors import Contended, fault_of, translated_errors
 
 
 def sqlite_error(code: int, message: str = "") -> sqlite3.OperationalError:
@@ -87,8 +87,8 @@ def test_what_may_be_repeated_is_unavailable_to_those_who_do_not_repeat_it() -> 
 
 
 def test_named_changes_only_faults() -> None:
-    with pytest.raises(StorageFull) as full, named():
+    with pytest.raises(StorageFull) as full, translated_errors():
         raise FULL[0]
     assert full.value.__cause__ is FULL[0]
-    with pytest.raises(IntegrityError), named():
+    with pytest.raises(IntegrityError), translated_errors():
         raise IntegrityError("", {}, OURS[1])

@@ -1,4 +1,4 @@
-"""The names that go over the wire."""
+"""The registry of wire patterns."""
 
 import importlib
 import pkgutil
@@ -8,11 +8,16 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import pytest
 
+import mediq.actors
 import mediq.messages
 from mediq.messages.registry import Done, Event, Request, Spec, event, patterns, request, spec_named, spec_of
 
-for _module in pkgutil.iter_modules(mediq.messages.__path__, "mediq.messages."):
-    importlib.import_module(_module.name)
+for _module in (
+    *pkgutil.walk_packages(mediq.messages.__path__, "mediq.messages."),
+    *pkgutil.walk_packages(mediq.actors.__path__, "mediq.actors."),
+):
+    if _module.name.startswith("mediq.messages.") or _module.name.endswith("messages"):
+        importlib.import_module(_module.name)
 
 SPECS: list[Spec[Any]] = [
     spec

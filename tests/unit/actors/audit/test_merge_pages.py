@@ -134,9 +134,7 @@ def test_a_trail_that_had_ended_adds_nothing_to_later_pages() -> None:
     assert [entry.ref for entry in read(trails, 2, part.next)] == ["1"]
 
 
-@pytest.mark.parametrize(
-    "cursor", [Cursor(TrailPosition(NOW, 17), 4), Cursor(TrailPosition(datetime(1970, 1, 1, tzinfo=UTC), 0), 0)]
-)
+@pytest.mark.parametrize("position", [TrailPosition(NOW, 17), TrailPosition(datetime(1970, 1, 1, tzinfo=UTC), 0)])
 def test_a_cursor_is_read_as_it_was_written(position: TrailPosition) -> None:
     cursor = Cursor(position, 4)
     assert Cursor.parse(str(cursor)) == cursor
