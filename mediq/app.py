@@ -4,7 +4,6 @@ What is large is imported where it is made, so that a process pays for its own r
 """
 
 import asyncio
-import secrets
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from mediq.actors.gateway.actor import GatewayActor
 from mediq.actors.users.tokens import Tokens
 from mediq.config import ConfigError, Settings
 from mediq.data_dir import kept_secrets
@@ -143,7 +141,6 @@ class Application:
             "ocr": settings.servers.ocr_queue,
             "queue": settings.servers.queue_queue,
             "reader": f"{settings.servers.ocr_queue}.jobs",
-            "gateway": f"gateway.{secrets.token_hex(6)}",
         }
         self._passwords = ThreadPoolExecutor(2, thread_name_prefix="argon2")
         self._began = time.monotonic()
@@ -192,23 +189,22 @@ class Application:
         return self._bus
 
     def _make_actors(self) -> Child:
-        makers: dict[str, list[Callable[[], Actor]]] = {
-            "user": [self._make_audit, self._make_user],
-            "queue": [self._make_queue],
-            "ocr": [self._make_reader, self._make_ocr],  # the desk tells the reader as soon as it starts
-            "gateway": [lambda: GatewayActor(self._bus)],
+        makers: dict[str, dict[str, Callable[[], Actor]]] = {
+            "user": {"audit": self._make_audit, "user": self._make_user},
+            "queue": {"queue": self._make_queue},
+            "ocr": {"reader": self._make_reader, "ocr": self._make_ocr},  # `ocr` tells `reader` as soon as it starts
         }
         specs = [
-            ChildSpec(name=role, factory=partial(self._cell, make), shutdown=self._settings.http.grace_seconds)
+            ChildSpec(name=name, factory=partial(self._cell, make), shutdown=self._settings.http.grace_seconds)
             for role, of_role in makers.items()
             if role in self._roles
-            for make in of_role
+            for name, make in of_role.items()
         ]
         return Supervisor("actors", specs)
 
     def _cell(self, make: Callable[[], Actor]) -> Child:
         actor = make()
-        return ActorCell(actor, self._transport, self._mailboxes[actor.name], private=actor.name == "gateway")
+        return ActorCell(actor, self._transport, self._mailboxes[actor.name])
 
     def _make_user(self) -> Actor:
         from mediq.actors.users.actor import UserActor

@@ -1,4 +1,4 @@
-"""Who is calling: tokens, believed for a minute at a time and forgotten the moment their session ends."""
+"""Authentication: checks tokens, and caches them for a minute or until their session ends."""
 
 import time
 from collections.abc import Callable
@@ -17,12 +17,15 @@ from mediq.messages.principal import Principal
 from mediq.runtime.bus import Bus
 from mediq.transport.base import Binding
 
-_BELIEVED: Final = 60.0
-"""Seconds for which a gateway believes a token that it has checked, if it hears nothing to the contrary."""
+_CACHE_SECONDS: Final = 60.0
+"""Seconds for which a checked token stays valid without another check, unless its session ends."""
 
 
 class Authenticator:
-    """Checks what callers show. `on_ended` hears of sessions that end; `clock` gives seconds since the epoch."""
+    """Finds out who sends a request.
+
+    `on_ended` is called when a session ends; `clock` gives seconds since the epoch.
+    """
 
     def __init__(
         self,
@@ -38,34 +41,34 @@ class Authenticator:
         self._clock = clock
         self._binding: Binding | None = None
         self._ended = 0
-        self._believed: TTLCache[str, tuple[Principal, int]] = TTLCache(maxsize=10_000, ttl=_BELIEVED)
+        self._valid: TTLCache[str, tuple[Principal, int]] = TTLCache(maxsize=10_000, ttl=_CACHE_SECONDS)
 
     async def start(self) -> None:
-        """Listen for sessions that end."""
+        """Subscribe to sessions that end."""
         self._binding = await self._bus.subscribe("auth.session-ended", self._forget)
 
     async def close(self) -> None:
-        """Listen no more."""
+        """End the subscription."""
         if self._binding is not None:
             await self._binding.close()
 
     async def identify(self, request: web.Request, *, harmless: bool = True) -> Principal | None:
-        """Whoever the bearer token shows, else the browser's cookie, or None when neither is shown.
+        """The principal of the bearer token, or else of the browser's cookie; None without either.
 
-        A browser sends its cookie whoever asks it to, so that what is not `harmless` is done by a cookie only if one
-        of our own pages asks. A cookie that is good no longer counts as none and is taken away; one whose time is more
-        than half over is renewed.
+        A browser sends its cookie with requests of other sites too. A cookie therefore counts for a request that is not
+        `harmless` only if one of our own pages sent it. An invalid cookie counts as none and is deleted; a cookie in
+        the second half of its life is renewed.
 
         Raises:
             Unauthenticated: the bearer token is forged, expired, or its session has ended.
-            Forbidden: `cross-site`.
+            Forbidden: with code `cross-site`, by a cookie from another site's page.
         """
         if (token := bearer(request)) is not None:
-            return (await self._believe(token))[0]
+            return (await self._validate(token))[0]
         if (token := cookie.shown(request)) is None:
             return None
         try:
-            principal, expires_at = await self._believe(token)
+            principal, expires_at = await self._validate(token)
         except Unauthenticated:
             cookie.take(request)
             return None
@@ -77,8 +80,13 @@ class Authenticator:
         return principal
 
     def named(self, request: web.Request) -> Principal | None:
-        """Whom the caller's token or cookie names, going by its signature alone: enough to count calls, not to let
-        anyone in; raises as :meth:`identify`."""
+        """The principal that the token or cookie names, by its signature alone.
+
+        This is enough to count calls, and not enough to let anyone in, since the session may have ended.
+
+        Raises:
+            Unauthenticated: the bearer token is forged or expired.
+        """
         token = bearer(request)
         try:
             shown = token or cookie.shown(request)
@@ -90,38 +98,42 @@ class Authenticator:
             return None
 
     def former(self, request: web.Request) -> Principal | None:
-        """Whose session the browser's cookie is, going by its signature alone: enough to end that session."""
+        """The principal of the browser's cookie, by its signature alone: enough to end that session."""
         with suppress(Unauthenticated):
             return self._tokens.principal(cookie.shown(request) or "")[0]
         return None
 
     def give_cookie(self, request: web.Request, signed_in: auth.Tokens) -> None:
-        """Let the browser keep a session by its cookie instead of the tokens that signing in gave."""
+        """Give the browser a session cookie instead of the tokens that signing in gave."""
         principal, _ = self._tokens.principal(signed_in.access_token)
         seconds = self._tokens.cookie_seconds(principal.role)
         cookie.give(request, self._tokens.access(principal, seconds), seconds)
 
-    async def _believe(self, token: str) -> tuple[Principal, int]:
-        """Whom a token shows, and until when, in seconds since the epoch; Unauthenticated if it is good no longer."""
+    async def _validate(self, token: str) -> tuple[Principal, int]:
+        """The principal of a token and its expiry, in seconds since the epoch.
+
+        Raises:
+            Unauthenticated: the token is forged or expired, or its session has ended.
+        """
         with suppress(KeyError):
-            believed = self._believed[token]
-            if believed[1] > self._clock():
-                return believed
+            known = self._valid[token]
+            if known[1] > self._clock():
+                return known
         principal, expires_at = self._tokens.principal(token)
         ended = self._ended
         session = await self._bus.ask(auth.CheckSession(session_id=principal.session_id))
         if not session.alive:
             raise Unauthenticated("Sesi sudah berakhir. Silakan masuk lagi.", code="session-ended")
-        if ended == self._ended:  # else this very session may have ended since it was looked up
-            self._believed[token] = (principal, expires_at)
+        if ended == self._ended:  # otherwise this session may have ended during the check
+            self._valid[token] = (principal, expires_at)
         return principal, expires_at
 
     def _forget(self, event: auth.SessionEnded) -> None:
         self._ended += 1
         self._on_ended(event)
-        for token, (principal, _) in list(self._believed.items()):
+        for token, (principal, _) in list(self._valid.items()):
             if event.user_id == principal.user_id or event.session_id == principal.session_id:
-                self._believed.pop(token, None)
+                self._valid.pop(token, None)
 
 
 def bearer(request: web.Request) -> str | None:
@@ -140,17 +152,22 @@ def bearer(request: web.Request) -> str | None:
 
 
 def refuse_other_sites(request: web.Request) -> None:
-    """Let through only what a page of this house has sent.
+    """Refuse a request that no page of this site has sent.
 
     Raises:
-        Forbidden: `cross-site`.
+        Forbidden: with code `cross-site`.
     """
     if not cookie.from_own_page(request):
         raise Forbidden("Permintaan ini tidak datang dari halaman MediQ sendiri.", code="cross-site")
 
 
 def authorise(principal: Principal | None, who: frozenset[Role] | None) -> None:
-    """Let `principal` through if they have one of the roles `who`, or say why not; None lets anyone through."""
+    """Check that `principal` has one of the roles `who`; None allows everyone.
+
+    Raises:
+        Unauthenticated: nobody is signed in.
+        Forbidden: the principal has another role.
+    """
     if who is None:
         return
     if principal is None:

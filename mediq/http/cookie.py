@@ -1,4 +1,4 @@
-"""The one cookie: a browser's session. No script can read it, and nothing that another site starts is done by it."""
+"""The session cookie of a browser. No script can read it, and a request from another site's page is refused."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 from mediq.http.request_context import request_context
 
 NAME: Final = "mediq_session"
-_OURS: Final = frozenset({"same-origin", "none"})  # none: typed in, or from a bookmark
+_OURS: Final = frozenset({"same-origin", "none"})  # none: an address that was typed in or bookmarked
 
 
 def shown(request: web.Request) -> str | None:
@@ -16,21 +16,21 @@ def shown(request: web.Request) -> str | None:
 
 
 def give(request: web.Request, token: str, seconds: int) -> None:
-    """Let the answer to `request` carry a cookie that the browser keeps for so many seconds."""
+    """Set the cookie with the response to `request`; the browser keeps it for `seconds`."""
     context = request_context(request)
     secure = "; Secure" if context.origin.scheme == "https" else ""
     context.cookie = f"{NAME}={token}; HttpOnly; Max-Age={seconds}; Path=/; SameSite=Strict{secure}"
 
 
 def take(request: web.Request) -> None:
-    """Let the answer to `request` take the cookie away."""
+    """Delete the cookie with the response to `request`."""
     give(request, "", 0)
 
 
 def from_own_page(request: web.Request) -> bool:
-    """Whether the browser says that a page of this very house sent the request (Fetch Metadata; else RFC 6454).
+    """Whether a page of this site sent the request, by Fetch Metadata or else by its origin (RFC 6454).
 
-    Browsers send Sec-Fetch-Site over https alone, and Origin with whatever is no GET.
+    Browsers send Sec-Fetch-Site over HTTPS alone, and Origin with every request that is no GET.
     """
     if (site := request.headers.get("Sec-Fetch-Site")) is not None:
         return site in _OURS

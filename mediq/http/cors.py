@@ -1,4 +1,4 @@
-"""Which other sites' pages may call the API (Fetch standard, CORS): none unless set, and never by the cookie."""
+"""CORS (Fetch standard): which other sites' pages may call the API. None by default, and never with the cookie."""
 
 from collections.abc import Collection
 from typing import Final
@@ -18,21 +18,21 @@ _READABLE: Final = (
 
 
 class Cors:
-    """Lets pages of the given origins, such as `https://janji.example`, call and read. They sign in by token."""
+    """Lets pages of the given origins, such as `https://janji.example`, call the API. They sign in by token."""
 
     def __init__(self, origins: Collection[str]) -> None:
         self._origins = frozenset(origins)
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer the browser's question whether such a page may ask at all."""
-        asked = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-        if asked and self._allows(request):
+        """Answer preflight requests, by which a browser asks whether a page may call."""
+        preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+        if preflight and self._allows(request):
             return web.Response(status=204, headers=_PREFLIGHT)
         return await handler(request)
 
     async def on_prepare(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Say who may read the answer."""
+        """Add the headers that let a page read the response."""
         varies = response.headers.get("Vary")
         response.headers["Vary"] = f"{varies}, Origin" if varies else "Origin"
         if self._allows(request):

@@ -1,4 +1,4 @@
-"""One dispatcher for all routes: who calls, how often, what for; then ask the actor and encode what it says."""
+"""Serves the routes of the table: authenticates, counts, validates, asks the service and encodes the reply."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -13,6 +13,7 @@ from mediq.domain.roles import Role
 from mediq.http import cookie
 from mediq.http.auth import Authenticator, authorise, bearer, refuse_other_sites
 from mediq.http.file_responses import send
+from mediq.http.health import GatewayHealth
 from mediq.http.idempotency_keys import IdempotencyKeys
 from mediq.http.rate_limits import RateLimiter
 from mediq.http.request_context import request_context
@@ -21,6 +22,7 @@ from mediq.http.uploads import CardUpload, UploadHandler, wanted_wait
 from mediq.http.validation import convert
 from mediq.messages.document import Document
 from mediq.messages.errors import Forbidden, Invalid, Malformed, Unauthenticated, Unsupported
+from mediq.messages.health import CheckHealth, CheckHealthInDetail
 from mediq.messages.principal import Principal
 from mediq.runtime.bus import Bus
 from mediq.runtime.context import Context, current
@@ -31,23 +33,37 @@ _decode: Final = msgspec.json.Decoder().decode
 
 
 class Dispatcher:
-    """Turns the rows of the route table into handlers."""
+    """Turns the rows of the route table into aiohttp handlers.
+
+    Messages of the gateway's own health are answered by `health`, all others by their service over the bus.
+    """
 
     def __init__(
-        self, bus: Bus, authenticator: Authenticator, limiter: RateLimiter, cards: UploadHandler, keys: IdempotencyKeys
+        self,
+        bus: Bus,
+        authenticator: Authenticator,
+        limiter: RateLimiter,
+        uploads: UploadHandler,
+        keys: IdempotencyKeys,
+        health: GatewayHealth,
     ) -> None:
         self._bus = bus
         self._authenticator = authenticator
         self._limiter = limiter
-        self._cards = cards
+        self._uploads = uploads
         self._keys = keys
+        self._answers: dict[type, Callable[[], Awaitable[Any]]] = {
+            CheckHealth: health.check,
+            CheckHealthInDetail: health.check_in_detail,
+        }
 
     def handler(self, route: Route) -> Handler:
         """The aiohttp handler of one route."""
-        shows_token = not route.signs_in  # who signs in may still send the token of a session that has ended
+        shows_token = not route.signs_in  # a browser may still send the token of a session that has ended
         keyed, harmless, gives = route.keyed, route.harmless, route.cookie is Cookie.GIVE
         is_card, strict = route.body is Body.CARD, route.body is not Body.QUERY
         read = self._reader(route.body)
+        answer = self._answers.get(route.message)
 
         async def handle(request: web.Request) -> web.StreamResponse:
             began = self._bus.clock()
@@ -59,7 +75,7 @@ class Dispatcher:
                 impersonal=route.impersonal,
                 harmless=harmless,
             )
-            # Of one time for all; what the caller takes to send the rest of a large request is not counted.
+            # One deadline covers authentication and the ask; the time to receive a large body does not count.
             left = self._bus.timeout - (self._bus.clock() - began)
             if route.cookie is not None:
                 refuse_other_sites(request)
@@ -72,8 +88,10 @@ class Dispatcher:
             if not _owns(principal, route, asked):
                 raise Forbidden("Pasien hanya boleh mengurus antreannya sendiri.")
             key = self._keys.key(request, principal, asked) if keyed else None
-            message: Any = await self._cards.store(asked) if isinstance(asked, CardUpload) else asked
-            if route.account is None:
+            message: Any = await self._uploads.store(asked) if isinstance(asked, CardUpload) else asked
+            if answer is not None:
+                reply = await answer()
+            elif route.account is None:
                 reply = await self._bus.ask(message, key=key, timeout=left)
             else:
                 reply = await self._attempt(request, message, route.account(message), left)
@@ -88,17 +106,17 @@ class Dispatcher:
         return handle
 
     async def _part(self, message: Any, before: str) -> Document:
-        """Another part of the file that `message` asks for."""
+        """The next part of the file that `message` asks for."""
         part: Document = await self._bus.ask(msgspec.structs.replace(message, before=before))
         return part
 
     async def _attempt(self, request: web.Request, message: Any, account: str, timeout: float) -> Any:
-        """Ask to sign in, and count it against the account if it fails."""
+        """Ask to sign in; a failure counts against the account."""
         await self._limiter.refuse_guessing(request, account)
         try:
             return await self._bus.ask(message, timeout=timeout)
         except Unauthenticated:
-            await self._limiter.note_failure(request, account)
+            await self._limiter.count_failure(request, account)
             raise
 
     async def admit(
@@ -111,11 +129,15 @@ class Dispatcher:
         impersonal: bool = False,
         harmless: bool = True,
     ) -> Principal | None:
-        """Count the call, check that the caller may make it, and remember on whose behalf it runs.
+        """Authenticate and count a request, check the caller's role, and set the context of its messages.
 
-        What is `impersonal` is for nobody in particular: a token then says only whose calls to count, and nobody is
-        asked whether its session goes on. What is not `harmless` is done for a browser's cookie only if one of our own
-        pages asks.
+        An `impersonal` route answers everyone alike: a token then only tells whose calls to count, and its session is
+        not checked. A request that is not `harmless` is done for a cookie only if one of our own pages sent it.
+        `shows_token` is False where a token in the request is ignored.
+
+        Raises:
+            Unauthenticated, Forbidden: the caller may not make this request.
+            TooMany: the caller has made too many.
         """
         principal = None
         try:
@@ -136,7 +158,7 @@ class Dispatcher:
         return principal
 
     def _cookie(self, request: web.Request, change: Cookie, reply: Any) -> Any:
-        """Change the browser's cookie; what is left to answer."""
+        """Set or delete the browser's cookie; returns what the body may still say."""
         if change is Cookie.TAKE:
             cookie.take(request)
             return reply
@@ -144,11 +166,11 @@ class Dispatcher:
         return SignedIn(user=reply.user)
 
     def _reader(self, body: Body) -> Callable[[web.Request], Awaitable[dict[str, Any]]]:
-        """How to read what a request says outside of its path."""
+        """The function that reads the request data outside of its path."""
         return {
             Body.QUERY: _query,
             Body.JSON: _json_object,
-            Body.CARD: self._cards.read,
+            Body.CARD: self._uploads.read,
             Body.REFRESH_TOKEN: _refresh_token,
         }[body]
 
@@ -156,7 +178,7 @@ class Dispatcher:
         """The answer to an upload: the result if the caller waits for it and it comes in time, else the status."""
         seconds = wanted_wait(request)
         headers = {"Location": f"/ocr/result/{accepted.id}"}
-        if seconds and (result := await self._cards.result(accepted.id, seconds)) is not None:
+        if seconds and (result := await self._uploads.result(accepted.id, seconds)) is not None:
             if result.status.final:
                 return _json(result, 200, headers | {"Preference-Applied": f"wait={seconds:.0f}"})
             accepted = CardStatus(id=result.id, status=result.status)
@@ -164,7 +186,7 @@ class Dispatcher:
 
 
 def _owns(principal: Principal | None, route: Route, message: Any) -> bool:
-    """Whether the message is about the caller, where the route wants that of a patient."""
+    """Whether the message is about the caller; some routes demand that of patients."""
     if route.own is None or principal is None or principal.staff:
         return True
     return bool(getattr(message, route.own) == principal.user_id)
@@ -175,7 +197,7 @@ def _json(reply: Any, status: int, headers: dict[str, str] | None = None) -> web
 
 
 def _with_path(tree: dict[str, Any], request: web.Request) -> dict[str, Any]:
-    """The same with what the request's path says."""
+    """The request data with the parameters of its path."""
     for name, value in request.match_info.items():
         if name in tree:
             raise Invalid.field(name, "sudah ada di alamat")
@@ -207,7 +229,7 @@ async def _json_object(request: web.Request) -> dict[str, Any]:
         raise Unsupported("Kirim isi permintaan sebagai application/json.")
     try:
         tree = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last: brackets within brackets
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last for deeply nested brackets
         raise Malformed("Isi permintaan bukan JSON yang benar.") from None
     if not isinstance(tree, dict):
         raise Malformed("Isi permintaan harus berupa objek JSON.")

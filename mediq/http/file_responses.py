@@ -1,4 +1,4 @@
-"""Answers that are files: whole where they are short, and part by part as they come where they are long."""
+"""File responses: a short file in one piece, a long one part by part."""
 
 from collections.abc import Awaitable, Callable
 
@@ -15,9 +15,9 @@ _log = logging.logger("files")
 async def send(
     request: web.Request, document: Document, part: Callable[[str], Awaitable[Document]]
 ) -> web.StreamResponse:
-    """Send a file; `part` gives the one that a part's `next` names.
+    """Send a file whose first part is `document`; `part` fetches the part that a document's `next` names.
 
-    Where a later part cannot be had the connection is cut, so that nobody takes what came for the whole.
+    If a later part cannot be fetched, the connection is aborted, so that the client notices the missing rest.
     """
     headers = {"Content-Type": document.media_type}
     if document.name:

@@ -1,4 +1,4 @@
-"""What a process without a gateway serves: whether it stands, whether it is ready, and its metrics."""
+"""The endpoints of a process without a gateway: its health, its readiness and its metrics."""
 
 from collections.abc import Awaitable, Callable
 
@@ -12,7 +12,7 @@ from mediq.messages.health import DetailedHealth
 
 
 class HealthEndpoints(Site):
-    """`/health`, `/ready` and `/metrics` of one process, which `report` looks at."""
+    """`/health`, `/ready` and `/metrics` of one process; `report` gives its health."""
 
     def __init__(self, report: Callable[[], Awaitable[DetailedHealth]]) -> None:
         self._report = report

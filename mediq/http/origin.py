@@ -1,8 +1,7 @@
-"""Where a request comes from: the address that counts, and the scheme, also behind reverse proxies.
+"""The origin of a request: the caller's address and scheme, behind reverse proxies too.
 
-What a request says of its own way is believed only as far as trusted proxies have written it: each hop appends the
-address that it was called from, so that the right-most address that is no trusted proxy's is the caller's, and all to
-the left of it may be made up.
+Forwarding headers count only as far as trusted proxies wrote them. Each proxy appends the address that called it, so
+the caller is the right-most address that is no trusted proxy. Everything to its left may be made up.
 """
 
 import ipaddress
@@ -14,14 +13,14 @@ import msgspec
 from aiohttp import web
 
 _SCHEMES: Final = frozenset({"http", "https"})
-_ONE_HOME: Final = 64
-"""Bits of an IPv6 address that one home or clinic has for itself; the rest is its own to choose."""
-_CALLERS: Final = 1024
-"""Addresses to remember; parsing one takes several microseconds."""
+_IPV6_PREFIX: Final = 64
+"""Bits of an IPv6 address that identify a network; its users choose the rest."""
+_CACHE_SIZE: Final = 1024
+"""Parsed addresses to keep; parsing one takes several microseconds."""
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """The caller's address, as calls are counted by it, and the scheme that their browser shows."""
+    """The address under which calls are counted, and the scheme of the URL in the caller's browser."""
 
     address: str
     scheme: str
@@ -33,15 +32,18 @@ class _Hop(msgspec.Struct, frozen=True):
 
 
 class Proxies:
-    """The reverse proxies whose word is believed, by address or network."""
+    """The trusted reverse proxies, by address or network.
+
+    Proxies(["10.0.0.2", "10.0.1.0/24"]).origin(request)
+    """
 
     def __init__(self, trusted: Iterable[str] = ()) -> None:
         self._trusted = [ipaddress.ip_network(text) for text in trusted]
 
     def origin(self, request: web.Request) -> Origin:
-        """Where the request comes from.
+        """The origin of a request.
 
-        Two headers that contradict each other prove that one was made up: neither is then believed.
+        If Forwarded and X-Forwarded-For contradict each other, one was made up, and neither counts.
         """
         peer = _peer(request.remote or "", request.scheme)
         if not self._trusted or not self._is_proxy(request.remote or ""):
@@ -50,7 +52,7 @@ class Proxies:
         return found.pop() if len(found) == 1 else peer
 
     def _caller(self, hops: list[_Hop], peer: Origin) -> Origin:
-        """The right-most hop that is no trusted proxy; the last one known if a proxy names none."""
+        """The right-most hop that is no trusted proxy, or the last known one if a proxy names no address."""
         known = peer
         for hop in reversed(hops):
             if _parsed(hop.address) is None:
@@ -71,20 +73,20 @@ def _forwarded(request: web.Request) -> list[_Hop]:
 
 
 def _x_forwarded(request: web.Request) -> list[_Hop]:
-    """The hops of X-Forwarded-For, each with its X-Forwarded-Proto; a single one of these speaks for all."""
-    addresses = _listed(request, "X-Forwarded-For")
-    schemes = [scheme.lower() for scheme in _listed(request, "X-Forwarded-Proto")]
+    """The hops of X-Forwarded-For, each with its X-Forwarded-Proto; a single scheme counts for all hops."""
+    addresses = _header_values(request, "X-Forwarded-For")
+    schemes = [scheme.lower() for scheme in _header_values(request, "X-Forwarded-Proto")]
     schemes = (schemes or [""])[:1] * len(addresses) + schemes
     return [_Hop(*pair) for pair in zip(addresses, schemes[len(schemes) - len(addresses) :], strict=True)]
 
 
-def _listed(request: web.Request, name: str) -> list[str]:
+def _header_values(request: web.Request, name: str) -> list[str]:
     return [each.strip() for line in request.headers.getall(name, ()) for each in line.split(",")]
 
 
-@lru_cache(_CALLERS)
+@lru_cache(_CACHE_SIZE)
 def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address in `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::1` or `[2001:db8::1]:4711`; None in all else."""
+    """The address in `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::1` or `[2001:db8::1]:4711`; otherwise None."""
     if text.startswith("["):
         text, closed, _ = text[1:].partition("]")
         text = text if closed else ""
@@ -97,16 +99,16 @@ def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-@lru_cache(_CALLERS)  # who has called calls again
+@lru_cache(_CACHE_SIZE)
 def _peer(remote: str, scheme: str) -> Origin:
-    """The origin of a request that came straight from there."""
+    """The origin of a request that came without a proxy."""
     return Origin(_counted(remote), scheme)
 
 
-@lru_cache(_CALLERS)
+@lru_cache(_CACHE_SIZE)
 def _counted(text: str) -> str:
-    """An address as calls are counted by it: of IPv6 the network, in which a caller may take any address it likes."""
+    """The address under which calls are counted: of IPv6 the network, since a caller can choose any address in it."""
     address = _parsed(text)
     if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((address, _ONE_HOME), strict=False))
+        return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))
     return str(address) if address is not None else text

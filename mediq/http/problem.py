@@ -1,4 +1,4 @@
-"""Errors as the caller sees them: problem details (RFC 9457) with the request's id."""
+"""Errors as problem details (RFC 9457) with the request's id."""
 
 import http
 import math
@@ -44,7 +44,7 @@ TITLES: Final = {
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The body of every error. `type` names the rule that was broken."""
+    """The body of every error response. `type` ends in the error's code."""
 
     type: str
     title: str
@@ -63,7 +63,7 @@ def status_of(error: DomainError | Fault) -> int:
 
 
 def response(error: DomainError | Fault, request_id: str) -> web.Response:
-    """The answer that carries `error`."""
+    """The response for `error`."""
     headers = {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after))
@@ -86,7 +86,7 @@ def render(
     errors: tuple[FieldError, ...] = (),
     headers: dict[str, str] | None = None,
 ) -> web.Response:
-    """A problem from its parts; used where aiohttp itself refuses a request."""
+    """A problem response from its parts; for requests that aiohttp itself refuses."""
     problem = Problem(
         type=f"urn:mediq:{code}",
         title=TITLES.get(status) or http.HTTPStatus(status).phrase,

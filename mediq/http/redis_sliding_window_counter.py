@@ -1,7 +1,7 @@
-"""Calls that several gateways count together, in a Redis.
+"""Sliding-window counter in Redis, by which several gateways count together.
 
-Whatever is to be counted while an answer is awaited goes into one script with the next: a thousand calls at once are a
-few round trips over one connection, and as few syncs of the server's disk.
+Calls that arrive while Redis is working are counted by one script afterwards. A thousand calls at once thus take a few
+round trips over one connection, and a few syncs of the server's disk.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from mediq.observability import logging
 
 _log = logging.logger("limits")
 _ANSWER_SECONDS: Final = 0.5
-"""How long counting together may take."""
+"""Seconds in which Redis must answer."""
 _BATCH: Final = 200
-"""The most calls counted in one script: while it runs, the server does nothing else."""
+"""The most calls that one script counts: the server does nothing else while it runs."""
 _COUNT: Final = """
 local seconds = tonumber(ARGV[1])
 local time = redis.call('TIME')
@@ -48,7 +48,7 @@ for i, key in ipairs(KEYS) do
 end
 return {tostring(rest), found}
 """
-"""What :class:`SlidingWindowCounter` does, for several callers, by the server's clock: so all gateways have the same one."""
+"""The algorithm of :class:`SlidingWindowCounter` for several callers, by the clock of the server."""
 
 
 class _Call(msgspec.Struct, frozen=True):
@@ -59,9 +59,9 @@ class _Call(msgspec.Struct, frozen=True):
 
 
 class RedisSlidingWindowCounter:
-    """The calls that all gateways with the Redis at `url` have seen.
+    """Counts the calls of all gateways that share the Redis at `url`.
 
-    `seconds` is a window's length; for `pause` seconds a Redis that has not answered is left alone.
+    `seconds` is the length of a window. After a failure Redis is not asked for `pause` seconds.
     """
 
     def __init__(self, url: str, seconds: int, *, pause: float = 1.0) -> None:
@@ -71,7 +71,7 @@ class RedisSlidingWindowCounter:
             url,
             socket_timeout=_ANSWER_SECONDS,
             socket_connect_timeout=_ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 0),  # counting alone is better than waiting
+            retry=Retry(NoBackoff(), 0),  # the gateway counts alone rather than wait
         )
         self._count = self._redis.register_script(_COUNT)
         self._waiting: list[_Call] = []
@@ -80,14 +80,16 @@ class RedisSlidingWindowCounter:
         self._again_at = 0.0
 
     async def count(self, caller: str, limit: int, *, hit: bool = True) -> WindowCount | None:
-        """As :meth:`SlidingWindowCounter.count`; None if there is no answer, or was none a moment ago."""
+        """Like :meth:`SlidingWindowCounter.count`; None if Redis does not answer, or has just failed to."""
         loop = asyncio.get_running_loop()
         if loop.time() < self._again_at:
             return None
         call = _Call(caller, limit, hit, loop.create_future())
         self._waiting.append(call)
         if self._sending is None or self._sending.done():
-            self._sending = loop.create_task(self._send(), context=Context())  # on behalf of all who wait
+            self._sending = loop.create_task(
+                self._send(), context=Context()
+            )  # for all waiting calls, not for one request
         return await call.answer
 
     async def close(self) -> None:
@@ -102,13 +104,13 @@ class RedisSlidingWindowCounter:
             try:
                 found = await self._ask(batch)
             except (RedisError, OSError) as error:
-                self._leave_alone(type(error).__name__)
+                self._pause_after(type(error).__name__)
                 batch += self._waiting
                 self._waiting = []
             else:
-                self._resume()
+                self._note_success()
                 for call, each in zip(batch, found, strict=True):
-                    if not call.answer.done():  # else the caller has gone away
+                    if not call.answer.done():  # otherwise the caller has gone away
                         call.answer.set_result(each)
             finally:
                 for call in batch:
@@ -124,13 +126,13 @@ class RedisSlidingWindowCounter:
             for call, (allowed, calls, before) in zip(batch, found, strict=True)
         ]
 
-    def _leave_alone(self, error: str) -> None:
+    def _pause_after(self, error: str) -> None:
         self._again_at = asyncio.get_running_loop().time() + self._pause
         if not self._away:
             self._away = True
             _log.warning("calls counted by this gateway alone", error=error)
 
-    def _resume(self) -> None:
+    def _note_success(self) -> None:
         if self._away:
             self._away = False
             _log.info("calls counted together again")

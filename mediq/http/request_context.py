@@ -1,4 +1,4 @@
-"""What is known of a request while it is served."""
+"""The context of a request: what is known about it while it is served."""
 
 from typing import Final
 
@@ -10,10 +10,11 @@ from mediq.messages.principal import Principal
 
 
 class RequestContext(msgspec.Struct, kw_only=True):
-    """One request's facts, gathered on its way in.
+    """The context of one request.
 
-    `headers` travel with every message that is sent on its behalf. None until they are known are `principal`, who
-    calls, `ratelimit`, the headers that tell them how many calls are left, and `cookie`, the answer's Set-Cookie.
+    `headers` travel with every message that is sent on the request's behalf. `principal` is the authenticated caller,
+    `ratelimit` the response headers about the calls that are left, `cookie` the response's Set-Cookie; each is None
+    until it is known.
     """
 
     request_id: str
@@ -28,5 +29,5 @@ REQUEST_CONTEXT: Final = web.RequestKey("request_context", RequestContext)
 
 
 def request_context(request: web.Request) -> RequestContext:
-    """The request's facts, which the reception has written down."""
+    """The context that the request middleware has set."""
     return request[REQUEST_CONTEXT]

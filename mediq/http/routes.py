@@ -1,4 +1,4 @@
-"""The table of routes: method, path, message, who may call it. Dispatch, OpenAPI and tests read this one table."""
+"""The table of routes: method, path, message, roles. The dispatcher, OpenAPI and the tests read this one table."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -23,7 +23,7 @@ KIOSK: Final = frozenset({Role.KIOSK})
 
 
 class Limit(StrEnum):
-    """Which rate limit a route counts against."""
+    """The rate limit that a route counts against."""
 
     GENERAL = "general"
     LOGIN = "login"
@@ -33,16 +33,16 @@ class Limit(StrEnum):
 
 
 class Body(StrEnum):
-    """How a route takes what is not in its path."""
+    """Where a route finds the data that is not in its path."""
 
     QUERY = "query"
     JSON = "json"
     CARD = "card"
-    REFRESH_TOKEN = "refresh-token"  # noqa: S105 - a kind, no token
+    REFRESH_TOKEN = "refresh-token"  # noqa: S105 - the name of a kind
 
 
 class Cookie(StrEnum):
-    """What a route does to the cookie of the browser that calls it, beside what its message does."""
+    """Whether a route sets or deletes the cookie of the browser that calls it."""
 
     GIVE = "give"
     TAKE = "take"
@@ -51,11 +51,10 @@ class Cookie(StrEnum):
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table.
 
-    `who` are the roles that may call it, None for anyone. `own` names the message's field that must hold the caller's
-    own id when the caller is a patient. `account` picks from the message what a stricter limit counts beside the
-    address. A message answered with `status` 202 or 201 was accepted or created. A route that gives or takes away the
-    browser's `cookie` is for our own pages alone; it answers who is signed in, never with tokens. An `impersonal` one
-    answers everyone alike, and so even while nobody can be asked who calls.
+    `who` are the roles that may call it; None allows everyone. `own` names the field of the message that must hold the
+    caller's id if the caller is a patient. `account` takes from the message the account whose failed attempts a
+    stricter limit counts. `status` is that of a success. A route with a `cookie` is for our own pages alone, and its
+    response holds no tokens. An `impersonal` route answers everyone alike, even while no session can be checked.
     """
 
     method: str
@@ -72,22 +71,22 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def signs_in(self) -> bool:
-        """Whether it is for whoever is not signed in yet, or no longer."""
+        """Whether it is for callers who are not signed in yet, or no longer."""
         return self.who is None and (self.limit is Limit.LOGIN or self.body is Body.REFRESH_TOKEN)
 
     @property
     def keyed(self) -> bool:
-        """Whether it heeds an Idempotency-Key. Signing in does not: an answer with tokens is kept nowhere."""
+        """Whether it accepts an Idempotency-Key. Signing in does not, since a response with tokens is never stored."""
         return self.method != "GET" and not self.signs_in and self.cookie is None
 
     @property
     def harmless(self) -> bool:
-        """Whether it changes nothing, whoever makes a browser call it. The seed's GET that signs out does."""
+        """Whether it changes nothing, so that a browser may call it for another site. Logging out by GET does."""
         return self.method == "GET" and self.message is not auth.Logout
 
 
 def table(*, open_registration: bool) -> tuple[Route, ...]:
-    """Every route whose answer comes from an actor; with `open_registration` anyone may upload a card."""
+    """Every route that stands for a message; with `open_registration` everyone may upload a card."""
     json, login = Body.JSON, Limit.LOGIN
     uploaders = None if open_registration else STAFF | KIOSK
 

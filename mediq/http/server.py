@@ -1,4 +1,4 @@
-"""What listens on a port, as a supervised child: it serves, and drains in order."""
+"""The HTTP server as a supervised child: it listens, serves a site, and drains in order."""
 
 import asyncio
 import errno
@@ -13,7 +13,7 @@ from mediq.runtime.supervisor import Child
 
 _log = logging.logger("http")
 _KEEP_ALIVE: Final = 75.0
-"""Seconds for which an idle connection is kept; phones that have gone away hold theirs no longer."""
+"""Seconds for which an idle connection stays open; phones that have left must not hold theirs for long."""
 
 
 class PortTaken(ConfigError):
@@ -21,26 +21,29 @@ class PortTaken(ConfigError):
 
 
 class Site(ABC):
-    """What a server serves."""
+    """What an :class:`HttpServer` serves: an aiohttp application with its start, its background work and its drain."""
 
     @abstractmethod
     def application(self) -> web.Application:
-        """The routes, behind their middlewares."""
+        """The aiohttp application: routes and middlewares."""
 
-    async def start(self) -> None:  # noqa: B027 - most sites need nothing
-        """Make ready, before the port opens."""
+    async def start(self) -> None:  # noqa: B027 - optional
+        """Prepare before the port opens."""
 
     async def run(self) -> None:
-        """What goes on beside the requests, until cancelled."""
+        """Work in the background until cancelled."""
         await asyncio.Event().wait()
 
     @abstractmethod
     def drain(self) -> None:
-        """Stop being ready, and end what would never end by itself; requests in flight go on."""
+        """Stop being ready, and end requests that would not end by themselves; other requests go on."""
 
 
 class HttpServer(Child):
-    """Listens on `host` and `port` for a site; requests in flight get `grace` seconds to finish at a stop."""
+    """Listens on `host` and `port` and serves `site`; at a stop, requests in flight have `grace` seconds to finish.
+
+    server = HttpServer(HealthEndpoints(report), "127.0.0.1", 3000, grace=10.0)
+    """
 
     def __init__(self, site: Site, host: str, port: int, grace: float) -> None:
         self._site = site
@@ -51,17 +54,17 @@ class HttpServer(Child):
         self._stopped = asyncio.Event()
 
     async def start(self) -> None:
-        """Listen.
+        """Open the port.
 
         Raises:
-            PortTaken: somebody else does already.
+            PortTaken: another program listens on it already.
         """
         runner = web.AppRunner(
             self._site.application(),
             access_log=None,
             shutdown_timeout=self._grace,
             keepalive_timeout=_KEEP_ALIVE,
-            handler_cancellation=True,  # what nobody waits for any more is not worked on
+            handler_cancellation=True,  # no work for a client that has left
         )
         await runner.setup()
         try:
@@ -92,7 +95,7 @@ class HttpServer(Child):
             await asyncio.wait([work, stopped])
 
     async def stop(self) -> None:
-        """Readiness off, streams ended, no more connections, requests in flight finished; `run` then returns."""
+        """Stop being ready, end streams, refuse connections, finish requests in flight; then let `run` return."""
         self._stopped.set()
 
     async def _close(self) -> None:

@@ -1,7 +1,7 @@
-"""Calls counted in windows of time, each of them with what is left of the window before.
+"""Sliding-window counter: limits the calls of a caller within any window of time.
 
-A sliding window counter: the calls of the window before count by the part of it that the last so many seconds still
-cover, as if they had come evenly. It needs two numbers a caller, and errs by little.
+The calls of the previous fixed window count by the part of that window which the sliding window still covers, as if
+they had come evenly. The counter needs two numbers a caller, and errs by little.
 """
 
 import time
@@ -11,7 +11,7 @@ import msgspec
 
 
 class WindowCount(msgspec.Struct, frozen=True):
-    """Whether a call was let through, how many more may come now, and in how many seconds there will be one more."""
+    """The result of a count: was the call `allowed`, how many are `left`, in how many `seconds` there is one more."""
 
     allowed: bool
     left: int
@@ -19,18 +19,21 @@ class WindowCount(msgspec.Struct, frozen=True):
 
 
 def window_count(allowed: bool, limit: int, calls: int, before: int, rest: float, length: float) -> WindowCount:
-    """What follows from so many `calls` in a window with `rest` of its `length` to come, and `before` in the last."""
+    """The result for `calls` in this window and `before` in the previous one; `rest` of the `length` seconds remain."""
     taken = min(limit, int(before * rest / length + calls))
     seconds = rest if taken else 0.0
-    if taken > calls:  # those of the window before fade already
+    if taken > calls:  # calls of the previous window are counting less already
         seconds -= (taken - calls) * length / before
     return WindowCount(allowed, limit - taken, seconds)
 
 
 class SlidingWindowCounter:
-    """The calls that this process alone has seen; what is two windows old is forgotten.
+    """Counts the calls that this process has seen, and forgets those older than two windows.
 
-    `seconds` is a window's length; `clock` gives seconds that only grow.
+    `seconds` is the length of a window; `clock` gives monotonic seconds.
+
+        counter = SlidingWindowCounter(60)
+        counter.count("address:203.0.113.7", limit=100).allowed
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -41,7 +44,7 @@ class SlidingWindowCounter:
         self._before: dict[str, int] = {}
 
     def count(self, caller: str, limit: int, *, hit: bool = True) -> WindowCount:
-        """Whether `caller`, of whom `limit` calls are let through in any window, may call; counts it if `hit`."""
+        """Whether `caller` may call, with at most `limit` calls in any window; counts the call if `hit`."""
         number, passed = divmod(self._clock(), self._seconds)
         if number != self._number:
             self._before = self._calls if number == self._number + 1 else {}

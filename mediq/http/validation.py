@@ -1,4 +1,4 @@
-"""From what a caller sent to a message, and from what is wrong with it to words that a clinic understands."""
+"""Converts request data to a message, and msgspec's errors to words that a clinic understands."""
 
 import re
 from collections.abc import Callable
@@ -33,10 +33,10 @@ _NAMED = re.compile(r"field `([^`]+)`")
 
 
 def convert(tree: dict[str, Any], message: type[M], *, strict: bool) -> M:
-    """Make a message of a tree of plain values; without `strict`, texts stand for numbers and dates too.
+    """Convert plain values to a message; without `strict`, texts may stand for numbers and dates.
 
     Raises:
-        Invalid: naming the first field that is wrong.
+        Invalid: with the name of the first wrong field.
     """
     try:
         converted = msgspec.convert(tree, message, strict=strict)
@@ -44,23 +44,23 @@ def convert(tree: dict[str, Any], message: type[M], *, strict: bool) -> M:
         field, words = explain(str(error))
         raise Invalid(f"{field}: {words}" if field else words, errors=[FieldError(field, words)]) from None
     if not strict:
-        _refuse_nothing(converted, tree)
+        _refuse_null_texts(converted, tree)
     return converted
 
 
-def _refuse_nothing(converted: msgspec.Struct, tree: dict[str, Any]) -> None:
-    """In an address the text `null` is a text like any other; what is not meant is left out."""
+def _refuse_null_texts(converted: msgspec.Struct, tree: dict[str, Any]) -> None:
+    """In a URL the text `null` is a text like any other; an absent value is left out."""
     for field, name in zip(converted.__struct_fields__, converted.__struct_encode_fields__, strict=True):
         if name in tree and getattr(converted, field) is None:
             raise Invalid.field(name, "isinya tidak benar")
 
 
-def explain(complaint: str) -> tuple[str, str]:
-    """The field that a complaint of msgspec speaks of, and what is wrong with it."""
-    path = match[1] if (match := _PATH.search(complaint)) else ""
-    if named := _NAMED.search(complaint):
+def explain(message_text: str) -> tuple[str, str]:
+    """The field and the description for an error message of msgspec."""
+    path = match[1] if (match := _PATH.search(message_text)) else ""
+    if named := _NAMED.search(message_text):
         path = f"{path}.{named[1]}" if path else named[1]
     for pattern, words in _WORDS:
-        if match := pattern.search(complaint):
+        if match := pattern.search(message_text):
             return path, words(match)
     return path, "isinya tidak benar"

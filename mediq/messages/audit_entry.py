@@ -1,6 +1,7 @@
 """One entry of the audit trail, which several services write."""
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
@@ -16,12 +17,12 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     at: Instant
-    actor: str | None = None
-    role: str | None = None
-    action: str
-    subject: str | None = None
-    why: str | None = None
-    ref: str | None = None
+    actor: Annotated[str | None, msgspec.Meta(examples=["7c1d0e9f8a7b4c6d5e4f3a2b1c0d9e8f"])] = None
+    role: Annotated[str | None, msgspec.Meta(examples=["OPERATOR"])] = None
+    action: Annotated[str, msgspec.Meta(examples=["queue.ticket-skipped"])]
+    subject: Annotated[str | None, msgspec.Meta(examples=["5b0f2f6c9d1e4f0e8a7c3b2d1f0e9a8b"])] = None
+    why: Annotated[str | None, msgspec.Meta(examples=["tidak datang"])] = None
+    ref: Annotated[str | None, msgspec.Meta(examples=["9f2c51d07ab34e68"])] = None
 
     @classmethod
     def by(

@@ -1,24 +1,16 @@
-"""The health of the application and of its components."""
+"""Questions about health and their answers."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from mediq.messages.registry import Request, request
 
-State = Literal["up", "degraded", "down"]
-
-
-class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """The gateway's health; `version` is the program's."""
-
-    status: State
-    service: str
-    version: str
+State = Annotated[Literal["up", "degraded", "down"], msgspec.Meta(examples=["up"])]
 
 
 class ComponentHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The health of one component: an actor, a store, the broker. `latency_ms` is the time of one check."""
+    """The state of one part: an actor, a store, the broker. `latency_ms` is the time of one question to it."""
 
     status: State
     latency_ms: float | None = None
@@ -26,23 +18,32 @@ class ComponentHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     parts: dict[str, "ComponentHealth"] = {}
 
 
-class DetailedHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """The health of the application with all its components."""
+class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The state of one process: its service's name, the program's version, and the parts that are not up."""
 
     status: State
-    version: str
-    uptime_seconds: float
-    parts: dict[str, ComponentHealth]
+    service: Annotated[str, msgspec.Meta(examples=["gateway"])]
+    version: Annotated[str, msgspec.Meta(examples=["0.1.0"])]
+    parts: dict[str, ComponentHealth] = {}
+
+
+class DetailedHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of the whole and of each of its parts."""
+
+    status: State
+    version: Annotated[str, msgspec.Meta(examples=["0.1.0"])]
+    uptime_seconds: Annotated[float, msgspec.Meta(examples=[86400.0])]
+    parts: Annotated[dict[str, ComponentHealth], msgspec.Meta(examples=[{"user": {"status": "up", "latency_ms": 0.4}}])]
 
 
 @request("health.check", service="gateway", idempotent=True)
 class CheckHealth(Request[Health], frozen=True, kw_only=True):
-    """Whether the gateway answers."""
+    """Whether the gateway can reach the services."""
 
 
 @request("health.detailed", service="gateway", idempotent=True)
 class CheckHealthInDetail(Request[DetailedHealth], frozen=True, kw_only=True):
-    """Every actor, broker, database and Redis, with latency."""
+    """Every service, the broker, the database and Redis, with latencies."""
 
 
 @request("user.health", idempotent=True)

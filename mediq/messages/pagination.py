@@ -14,7 +14,7 @@ class Pagination(msgspec.Struct, frozen=True, kw_only=True):
     """The number of a page, from 1, its size, and the number of items and pages in all."""
 
     page: int
-    limit: int
+    limit: Annotated[int, msgspec.Meta(examples=[20])]
     total: int
     pages: int
 

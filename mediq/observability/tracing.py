@@ -11,14 +11,14 @@ _TRACEPARENT: Final = re.compile(
 
 
 def new_id(size: int) -> str:
-    """So many bytes that nobody else is likely to make, in hexadecimal digits; nothing is guarded by them."""
-    return random.getrandbits(8 * size).to_bytes(size).hex()  # less than half of what secrets cost
+    """A random id of `size` bytes in hexadecimal digits; not for secrets."""
+    return random.getrandbits(8 * size).to_bytes(size).hex()  # less than half the cost of `secrets`
 
 
 def traceparent(shown: str | None) -> str:
-    """The trace that a caller has shown, or a new one (W3C Trace Context, version 00).
+    """The caller's `traceparent` header if it is valid, otherwise a new one (W3C Trace Context, version 00).
 
-    We record no spans, so that whoever is asked next hears of the caller as the parent, as the standard allows.
+    MediQ records no spans: the next service sees the caller as the parent, as the standard allows.
     """
     found = _TRACEPARENT.fullmatch(shown) if shown else None
     if found is None or (found["version"] == "00" and found["more"]):

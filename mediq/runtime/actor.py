@@ -1,4 +1,4 @@
-"""An actor: a name, a mailbox, and a method for each message that it handles."""
+"""An actor: a name, a mailbox, and one method for each message that it handles."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -30,7 +30,7 @@ def handles(*messages: type[M]) -> Callable[[Handler[S, M, R]], Handler[S, M, R]
 
 
 class Actor:
-    """Base class of every service. An actor reaches other actors through `self.bus` alone.
+    """Base class of every service. An actor reaches other actors only through `self.bus`.
 
     A service whose methods do not belong in one class is made of `parts`: plain objects whose marked methods answer
     messages as the actor's own do. `concurrency` is the number of messages handled at once; with 1, messages are
@@ -38,13 +38,16 @@ class Actor:
 
     Example::
 
-        class Greeter(Actor):
-            name = "greeter"
+        class ClockActor(Actor):
+            name = "clock"
+            concurrency = 4
 
-            @handles(Greet)
-            async def greet(self, message: Greet, context: Context) -> Greeting:
-                person = await self.bus.ask(FindPerson(id=message.id))
-                return Greeting(text=f"Halo, {person.nama}")
+            @handles(WhatTime)
+            async def what_time(self, message: WhatTime, context: Context) -> Time:
+                return Time(now=time.time())
+
+    A handler raises a :class:`mediq.messages.errors.DomainError` to refuse. Any other exception counts as a crash:
+    the message is retried, then becomes a dead letter.
     """
 
     name: ClassVar[str]
@@ -64,13 +67,13 @@ class Actor:
                 self.handlers[spec.pattern] = (spec, getattr(part, name))
 
     async def on_start(self) -> None:
-        """Prepare before the first message. An exception makes the supervisor start the actor again."""
+        """Prepare, before the first message arrives. If this raises, the supervisor starts the actor again."""
 
     async def run(self) -> None:
-        """Work beside the messages, such as periodic clean-up. An exception makes the supervisor restart the actor.
+        """Do the actor's background work, such as periodic sweeps. If this raises, the supervisor restarts the actor.
 
-        The base class has no such work and returns at once.
+        The base class has no background work and returns at once.
         """
 
     async def on_stop(self) -> None:
-        """Release what `on_start` took, after the last message. Also called when `on_start` failed half-way."""
+        """Release what `on_start` acquired, after the last message; also called when `on_start` failed half-way."""

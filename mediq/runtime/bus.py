@@ -1,7 +1,7 @@
-"""Ask, tell, publish: how the parts of the house talk, wherever they run.
+"""The bus: ask, tell and publish, the same whether the other actor runs in this process or in another.
 
-`ask` is built once, above the transport: replies come to an ordinary mailbox of this process and meet the future that
-waits for them by correlation id.
+`ask` is built above the transport: replies arrive in a private mailbox of this process, and their correlation id finds
+the future that waits for each.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from mediq.messages.errors import Fault, Internal, MailboxFull, Unavailable, Wir
 from mediq.messages.principal import Principal
 from mediq.messages.registry import Request, Spec, spec_named, spec_of
 from mediq.observability import logging
-from mediq.runtime.circuit_breaker import Breaker, BreakerPolicy
+from mediq.runtime.circuit_breaker import BreakerPolicy, CircuitBreaker
 from mediq.runtime.context import current, following
-from mediq.runtime.pending_replies import Replies
+from mediq.runtime.pending_replies import PendingReplies
 from mediq.runtime.retry import RetryPolicy
 from mediq.runtime.supervisor import Child
 from mediq.transport.base import Binding, Transport
@@ -29,15 +29,23 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode_error = msgspec.msgpack.Decoder(WireError).decode
 _log = logging.logger("bus")
 _ROOM_SECONDS: Final = 1.0
-"""How long an ask waits for room in a mailbox: behind so many that wait already it would hardly be answered in time."""
-_PATIENCE: Final = 0.5
-"""Part of the bus's timeout that an attempt must have for its running out to count against the service."""
+"""Seconds that an ask waits for room in a full mailbox. Behind a full mailbox, a reply would hardly come in time."""
+_FAIR_SHARE: Final = 0.5
+"""Part of the bus's timeout that an attempt must have had for its expiry to count against the service."""
 
 
 class Bus(Child):
-    """One process's way to every service.
+    """Connects this process to every service.
 
-    `mailboxes` gives the mailbox of each service by name.
+    `mailboxes` gives the mailbox of each service by its name; `timeout` is the default time for an ask in seconds.
+
+    Example::
+
+        bus = Bus(transport, {"queue": "patient_queue_service_queue"})
+        await bus.start()
+        ticket = await bus.ask(AddPatient(...), timeout=2.0, key="job-7:add-patient")
+        await bus.publish(TicketCalled(...))
+        subscription = await bus.subscribe("queue.*", on_event)
     """
 
     def __init__(
@@ -54,21 +62,21 @@ class Bus(Child):
         self.mailboxes = mailboxes
         self.timeout = timeout
         self.clock = clock
-        self.breakers = {service: Breaker(service, breaker) for service in mailboxes}
+        self.breakers = {service: CircuitBreaker(service, breaker) for service in mailboxes}
         self._retry = retry or RetryPolicy()
         self._reply_to = f"replies.{new_id()}"
-        self._replies = Replies()
+        self._replies = PendingReplies()
         self._stopped = asyncio.Event()
 
     async def start(self) -> None:
         self._stopped.clear()
-        await self.transport.bind(self._reply_to, self._replies.take, prefetch=0, private=True)
+        await self.transport.bind(self._reply_to, self._replies.receive, prefetch=0, private=True)
 
     async def run(self) -> None:
         await self._stopped.wait()
 
     async def stop(self) -> None:
-        """Fail whoever still waits: their answers can no longer come."""
+        """Fail every pending ask with Unavailable: its reply can no longer arrive."""
         self._stopped.set()
         self._replies.fail(Unavailable)
 
@@ -82,13 +90,13 @@ class Bus(Child):
     ) -> Coroutine[Any, Any, R]:
         """Send a request to its service and wait for the reply.
 
-        It has `timeout` seconds (the bus's own unless given), or what the present context has left if that is less. A
-        request that is idempotent, or made so by a `key`, is repeated after a passing fault. The principal is the
-        context's unless given.
+        The time limit is `timeout` seconds (by default the bus's), or the time left in the current context if that is
+        less. A request that is idempotent by its type, or has an idempotency `key`, is repeated after a temporary
+        fault. The principal is that of the current context unless given.
 
         Raises:
-            DomainError: the service refused.
-            Fault: the service could not answer.
+            DomainError: the service refused the request.
+            Fault: the service could not reply.
         """
         spec: Spec[R] = spec_of(type(message))
         context = current.get()
@@ -109,12 +117,12 @@ class Bus(Child):
         return self._exchange(spec, envelope, deadline, repeatable=spec.idempotent or key is not None)
 
     async def tell(self, message: Request[Any], *, key: str | None = None) -> None:
-        """Put a request into its service's mailbox; returns when it is there. Nobody waits for what comes of it.
+        """Put a request into its service's mailbox and return when it is there. No reply is sent.
 
-        What is told runs in the name of the house, not of whoever the present context speaks for.
+        The handler runs without a principal, as the application itself, whatever the current context.
 
         Raises:
-            MailboxFull: there was no room within the bus's timeout.
+            MailboxFull: the mailbox had no room within the bus's timeout.
         """
         spec = spec_of(type(message))
         envelope = Envelope(
@@ -128,13 +136,13 @@ class Bus(Child):
         mailbox = self.mailboxes[spec.service]
         if not self.transport.send_nowait(mailbox, envelope):
             try:
-                async with asyncio.timeout(self.timeout):  # it has no deadline that would end the wait
+                async with asyncio.timeout(self.timeout):  # the envelope has no deadline of its own
                     await self.transport.send(mailbox, envelope)
             except TimeoutError:
                 raise MailboxFull(retry_after=1.0) from None
 
     async def publish(self, event: msgspec.Struct, *, topic: str | None = None) -> None:
-        """Tell whoever listens what has happened. `topic` is needed where one class goes under several patterns."""
+        """Send an event to all subscribers. `topic` is needed for an event class that has several patterns."""
         topic = topic or spec_of(type(event)).pattern
         await self.transport.publish(
             topic,
@@ -148,7 +156,10 @@ class Bus(Child):
         )
 
     async def subscribe(self, pattern: str, on_event: Callable[[Any], None]) -> Binding:
-        """Call `on_event` with every event whose topic matches `pattern`; see :meth:`Transport.subscribe`."""
+        """Call `on_event` with every event whose topic matches `pattern`; see :meth:`Transport.subscribe`.
+
+        An event that cannot be decoded, and an exception of `on_event`, are logged and skipped.
+        """
 
         def decode(envelope: Envelope) -> None:
             spec = spec_named(envelope.pattern)
@@ -168,7 +179,7 @@ class Bus(Child):
         return await self.transport.subscribe(pattern, decode)
 
     async def _exchange(self, spec: Spec[R], envelope: Envelope, deadline: float, *, repeatable: bool) -> R:
-        """Send an ask and wait for what is replied to it, several times if it must be."""
+        """Send an ask and wait for its reply; repeat it as the retry policy allows."""
         service = spec.service
         mailbox, breaker = self.mailboxes[service], self.breakers[service]
         made = 0
@@ -181,7 +192,7 @@ class Bus(Child):
                     await self.transport.send(mailbox, envelope, room=_ROOM_SECONDS)
                 result = _read(spec, await reply)
             except BaseException as error:
-                breaker.raised(error, probe, patient=left >= _PATIENCE * self.timeout)
+                breaker.raised(error, probe, patient=left >= _FAIR_SHARE * self.timeout)
                 if not isinstance(error, Fault):
                     raise
                 error.service = error.service or service
@@ -197,13 +208,13 @@ class Bus(Child):
             await asyncio.sleep(pause)
 
 
-def _read(spec: Spec[R], answer: Envelope) -> R:
-    """What an answer says. Raises whatever error it carries."""
+def _read(spec: Spec[R], reply: Envelope) -> R:
+    """Decode a reply. Raises the DomainError or Fault that the reply carries."""
     assert spec.decode_reply is not None
     try:
-        if answer.kind is ERROR:
-            raise from_wire(_decode_error(answer.body))
-        result: R = spec.decode_reply(answer.body)
-    except (ValueError, RecursionError) as error:  # msgspec's own, bad UTF-8, or nested too deep
+        if reply.kind is ERROR:
+            raise from_wire(_decode_error(reply.body))
+        result: R = spec.decode_reply(reply.body)
+    except (ValueError, RecursionError) as error:  # msgspec's errors, bad UTF-8, or nested too deep
         raise Internal(f"{spec.pattern}: jawaban tidak dapat dibaca") from error
     return result

@@ -1,7 +1,7 @@
 """A circuit breaker for each target service: when most calls fail, stop calling for a while, then probe.
 
-The known asynchronous breakers count consecutive failures; this one looks at the rate in a window, so that one lucky
-answer among many failures does not keep a broken service under load. States as in M. Nygard, *Release It!* (2007).
+The known asyncio libraries count consecutive failures. This breaker uses the failure rate in a sliding window, so one
+success among many failures does not keep a broken service under load. States: M. Nygard, *Release It!* (2007).
 """
 
 import time
@@ -22,12 +22,15 @@ class State(StrEnum):
     HALF_OPEN = "half-open"
 
 
-_CLOSED: Final = State.CLOSED  # an enumeration's class looks it up in half a microsecond
+_CLOSED: Final = State.CLOSED  # a local name: attribute access on an Enum class takes half a microsecond
 
 
 class BreakerPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """Open when, within `window` seconds, more than `calls` calls were made, more than `rate` of them failed and at
-    least `failures` did; probe after `rest` seconds."""
+    """When a breaker opens and when it probes.
+
+    It opens when, within `window` seconds, more than `calls` calls were made, more than the share `rate` of them failed
+    and at least `failures` failed. It lets one probe through after `rest` seconds.
+    """
 
     window: float = 30.0
     calls: int = 10
@@ -36,8 +39,19 @@ class BreakerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     rest: float = 10.0
 
 
-class Breaker:
-    """The circuit to one service."""
+class CircuitBreaker:
+    """The circuit breaker of one service.
+
+    Example::
+
+        probe = breaker.enter()  # raises BreakerOpen while the circuit is open
+        try:
+            reply = await call()
+        except BaseException as error:
+            breaker.raised(error, probe)
+            raise
+        breaker.succeeded(probe)
+    """
 
     def __init__(
         self, service: str, policy: BreakerPolicy | None = None, clock: Callable[[], float] = time.monotonic
@@ -53,10 +67,10 @@ class Breaker:
         metrics.breaker_open.labels(service).set(0)
 
     def enter(self) -> bool:
-        """Let a call begin, which must then say how it ended; whether it is the probe.
+        """Begin a call; return whether it is the probe. The caller must report its end by `succeeded` or `raised`.
 
         Raises:
-            BreakerOpen: it must not; its `retry_after` says when the next probe is due.
+            BreakerOpen: no call is allowed now; `retry_after` gives the seconds until the next probe.
         """
         if self.state is _CLOSED:
             return False
@@ -68,7 +82,7 @@ class Breaker:
         return True
 
     def succeeded(self, probe: bool) -> None:
-        """A call was answered."""
+        """Record a call that was answered."""
         if probe:
             self._probing = False
             self.state = State.CLOSED
@@ -76,30 +90,30 @@ class Breaker:
             self._failures = 0
             metrics.breaker_open.labels(self.service).set(0)
         elif self.state is _CLOSED:
-            self._note(True)
+            self._record(True)
 
     def raised(self, error: BaseException, probe: bool, *, patient: bool = True) -> None:
-        """A call ended with an error.
+        """Record a call that ended with `error`.
 
-        A caller who is not `patient` had less time than a service that works may need: that it ran out says nothing.
+        Not `patient` means that the call had less time than a working service may need; its expiry counts as nothing.
         """
         if isinstance(error, DomainError):
-            self.succeeded(probe)  # a refusal is an answer: the service works
+            self.succeeded(probe)  # a refusal is a reply: the service works
         elif not isinstance(error, (Expired, Unavailable, Internal)) or (isinstance(error, Expired) and not patient):
-            self._probing = self._probing and not probe  # such as cancelled: says nothing about the service
+            self._probing = self._probing and not probe  # for example cancelled: no information about the service
         elif isinstance(error, MailboxFull) and not probe:
-            pass  # it works as fast as it can, and answers others
+            pass  # the service is busy, but works
         elif error.service in (None, self.service):
             self._failed(probe)
         else:
-            self.succeeded(probe)  # it answers: what it needs is away, and has a breaker of its own
+            self.succeeded(probe)  # it replied: the fault is in a service that it calls, which has its own breaker
 
     def _failed(self, probe: bool) -> None:
         if probe:
             self._probing = False
             self._open()
         elif self.state is _CLOSED:
-            self._note(False)
+            self._record(False)
             calls = len(self._outcomes)
             if (
                 calls > self._policy.calls
@@ -113,7 +127,7 @@ class Breaker:
         self._opened_at = self._clock()
         metrics.breaker_open.labels(self.service).set(1)
 
-    def _note(self, ok: bool) -> None:
+    def _record(self, ok: bool) -> None:
         now = self._clock()
         self._outcomes.append((now, ok))
         self._failures += not ok

@@ -1,4 +1,4 @@
-"""On whose behalf, and until when, the code that runs now runs."""
+"""The request context of the running code: principal, deadline, idempotency key, headers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +10,10 @@ from mediq.messages.principal import Principal
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request brings along through every nested ask.
+    """What a request carries through every nested ask.
 
-    `deadline` is absolute, in seconds since the epoch. `key` is the idempotency key under which the present message
-    may be repeated; `headers` (`request_id`, `traceparent`) travel on unchanged.
+    `deadline` is absolute, in seconds since the epoch. `key` is the idempotency key of the message being handled;
+    `headers` (`request_id`, `traceparent`) are passed on unchanged.
     """
 
     principal: Principal | None = None
@@ -28,24 +28,24 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def actor(self) -> str:
-        """Who did it, for events and the audit trail: an account's id, or the system itself."""
+        """The acting account's id for events and the audit trail, or "system"."""
         return self.principal.user_id if self.principal else "system"
 
 
 NOBODY = Context()
-"""The context of what the house does of its own accord."""
+"""The context of work that MediQ starts by itself."""
 
 current: ContextVar[Context] = ContextVar("context", default=NOBODY)
 
 
 def headers_now() -> dict[str, str]:
-    """The headers of whatever runs at this moment; its log lines tell them."""
+    """Return the headers of the current context, for log lines."""
     return current.get().headers
 
 
 @contextmanager
 def following(headers: dict[str, str]) -> Iterator[None]:
-    """Run what is in here on behalf of nobody, but following up on the request that travels with `headers`."""
+    """Run the block without a principal, but as part of the request that `headers` belong to."""
     token = current.set(Context(headers=headers))
     try:
         yield

@@ -1,19 +1,19 @@
-"""Python's collector of cycles, set for a process that serves."""
+"""Settings of Python's cyclic garbage collector for a server process."""
 
 import gc
 from typing import Final
 
-_YOUNG: Final = 10_000
-"""Objects more than before at which the collector looks; by default 700, which some ten requests under way are."""
+_THRESHOLD: Final = 10_000
+"""New objects that start a collection. Python's default, 700, is what some ten requests in progress hold."""
 
 
 def rest() -> None:
-    """Leave out the start: what it makes stays, and to look through it again and again would be a tenth of its work."""
+    """Pause collection during the start: nearly all objects made then stay, so scanning them is wasted work."""
     gc.disable()
 
 
 def settle() -> None:
-    """Begin collecting, for good: look at nothing that is there now, nor at what will be gone in a moment by itself."""
+    """Start collecting, after the start: skip the objects that exist now, and collect less often."""
     gc.freeze()
-    gc.set_threshold(_YOUNG)
+    gc.set_threshold(_THRESHOLD)
     gc.enable()

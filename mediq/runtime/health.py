@@ -1,4 +1,4 @@
-"""Asking a part of the house whether it stands."""
+"""Health checks: probe one part, and sum up the state of several."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,7 +14,7 @@ VERSION: Final = version("mediq")
 
 
 async def probe(ask: Callable[[], Awaitable[object]]) -> ComponentHealth:
-    """Put one question to a part; it is up if it answers, and down, with the reason, if it does not."""
+    """Ask one part a question: the part is up if it answers, and down with the reason if it does not."""
     began = time.perf_counter()
     try:
         answer = await ask()
@@ -27,7 +27,7 @@ async def probe(ask: Callable[[], Awaitable[object]]) -> ComponentHealth:
 
 
 def circuits(bus: Bus) -> dict[str, ComponentHealth]:
-    """The services that this process does not ask at present, or only by way of trial."""
+    """The circuits that are not closed: services that this process does not ask at present, or only on trial."""
     return {
         f"circuit:{service}": ComponentHealth(status="degraded", detail=circuit.state)
         for service, circuit in bus.breakers.items()
@@ -36,7 +36,7 @@ def circuits(bus: Bus) -> dict[str, ComponentHealth]:
 
 
 def overall(parts: Mapping[str, ComponentHealth], *needed: str) -> State:
-    """The state of a whole: down if a `needed` part is, degraded if any part is not up."""
+    """The state of the whole: down if a `needed` part is down, degraded if any part is not up."""
     if any(parts[name].status == "down" for name in needed):
         return "down"
     return "up" if all(part.status == "up" for part in parts.values()) else "degraded"

@@ -1,4 +1,4 @@
-"""Work that is due again and again."""
+"""Work that is repeated at a fixed interval."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,9 +15,9 @@ async def every(
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Do `work` at once and then every so many seconds, until cancelled.
+    """Run `work` at once, then again `seconds` after each run, until cancelled.
 
-    A fault or refusal is logged and the work tried again when it is next due; any other error is raised.
+    A DomainError or Fault is logged, and `work` runs again at its next time; any other error is raised.
     """
     while True:
         try:

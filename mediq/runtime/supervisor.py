@@ -1,6 +1,6 @@
-"""Supervision in the manner of Erlang/OTP: children in order, restarts within an intensity, failure upwards.
+"""Supervision as in Erlang/OTP: children start in order, failed children are restarted, too many failures escalate.
 
-See the OTP design principles, chapter "Supervisor Behaviour".
+Source: the OTP design principles, chapter "Supervisor Behaviour".
 """
 
 import asyncio
@@ -19,39 +19,47 @@ _log = logging.logger("supervisor")
 
 
 class Child(ABC):
-    """Something that a supervisor runs."""
+    """A part of the process that a supervisor starts, watches and stops."""
 
     @abstractmethod
     async def start(self) -> None:
-        """Take what is needed; ready for the next child when this returns."""
+        """Acquire resources. When this returns, the next child may start."""
 
     @abstractmethod
     async def run(self) -> None:
-        """Work until stopped, in a task of its own; an exception is a failure."""
+        """Work until stopped, in a separate task. An exception is a failure of the child."""
 
     @abstractmethod
     async def stop(self) -> None:
-        """Make `run` finish what is in flight and return. Called at most once, only after `start`."""
+        """Make `run` finish its work in progress and return. Called at most once, and only after `start`."""
 
 
 class Restart(StrEnum):
     PERMANENT = "permanent"
-    """Restart it however it ended."""
+    """Restart the child whenever it ends."""
     TRANSIENT = "transient"
-    """Restart it only if it failed."""
+    """Restart the child only if it failed."""
     TEMPORARY = "temporary"
-    """Never restart it."""
+    """Never restart the child."""
 
 
 class Strategy(StrEnum):
     ONE_FOR_ONE = "one-for-one"
-    """A failed child is restarted alone."""
+    """Restart only the failed child."""
     REST_FOR_ONE = "rest-for-one"
-    """A failed child is restarted together with those that were started after it."""
+    """Restart the failed child and all children that started after it."""
 
 
 class ChildSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """How to make a child, when to restart it, and how many seconds it gets to finish."""
+    """How to make a child, when to restart it, and how many seconds it has to stop.
+
+    `name` is the label of the child in logs and in the metric `mediq_restarts_total`; it must be unique among all
+    supervised children of the process.
+
+    Example::
+
+        ChildSpec(name="queue", factory=lambda: ActorCell(actor, transport, "queue"), restart=Restart.PERMANENT)
+    """
 
     name: str
     factory: Callable[[], Child]
@@ -60,7 +68,7 @@ class ChildSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Intensity(msgspec.Struct, frozen=True, kw_only=True):
-    """More than `restarts` within `period` seconds is a failure of the supervisor itself."""
+    """A supervisor fails when it needs more than `restarts` restarts within `period` seconds."""
 
     restarts: int = 3
     period: float = 30.0
@@ -71,7 +79,7 @@ class Escalated(Exception):
 
 
 def jittered(restart: int) -> float:
-    """Seconds before the n-th restart in a period: 0.1, 0.2, 0.4 ... up to half as much again."""
+    """Return the seconds to wait before the n-th restart in a period: 0.1, 0.2, 0.4 ..., plus up to 50 % at random."""
     return 0.1 * 2.0 ** (restart - 1) * random.uniform(1.0, 1.5)  # noqa: S311 - jitter, no secret
 
 
@@ -86,7 +94,7 @@ class _Running:
         self.task = asyncio.create_task(self.child.run(), name=self.spec.name)
 
     async def end(self) -> None:
-        """Let it finish within its time, then cancel it."""
+        """Stop the child; cancel it if it does not finish within its shutdown time."""
         if self.task is None:
             return
         try:
@@ -98,7 +106,7 @@ class _Running:
             _log.warning("child did not finish in time", child=self.spec.name, seconds=self.spec.shutdown)
         except Exception:
             _log.exception("child failed to stop", child=self.spec.name)
-        finally:  # also when the supervisor itself is cancelled meanwhile: no child may outlive it
+        finally:  # also if the supervisor itself is cancelled meanwhile: no child may outlive it
             self.task.cancel()
             await asyncio.wait([self.task])
         if not self.task.cancelled() and (error := self.task.exception()) is not None:
@@ -106,7 +114,20 @@ class _Running:
 
 
 class Supervisor(Child):
-    """Starts its children in order, keeps them running, stops them in the opposite order."""
+    """Starts its children in order, restarts those that fail, stops them in the opposite order.
+
+    Raises ValueError if two children have the same name.
+
+    Example::
+
+        supervisor = Supervisor(
+            "mediq",
+            [ChildSpec(name="transport", factory=make_transport), ChildSpec(name="bus", factory=make_bus)],
+            Strategy.REST_FOR_ONE,
+        )
+        await supervisor.start()
+        await supervisor.run()  # until supervisor.stop() is called
+    """
 
     def __init__(
         self,
@@ -119,8 +140,11 @@ class Supervisor(Child):
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        names = [spec.name for spec in specs]
+        if len(set(names)) < len(names):
+            raise ValueError(f"supervisor {name}: two children have the same name: {', '.join(names)}")
         self.name = name
-        self._specs = list(specs)
+        self.specs = tuple(specs)
         self._strategy = strategy
         self._intensity = intensity or Intensity()
         self._backoff = backoff
@@ -131,9 +155,9 @@ class Supervisor(Child):
         self._stopping = asyncio.Event()
 
     async def start(self) -> None:
-        """Start every child in order. If one cannot start, those before it are stopped and its error is raised."""
+        """Start every child in order. If one cannot start, stop those before it and raise its error."""
         try:
-            for spec in self._specs:
+            for spec in self.specs:
                 await self._begin(len(self._running), spec)
         except BaseException:
             await self._end_from(0)
@@ -143,7 +167,7 @@ class Supervisor(Child):
         """Watch the children until stopped.
 
         Raises:
-            Escalated: a child failed too often; every child has been stopped.
+            Escalated: a child failed too often; all children are stopped.
         """
         stop = asyncio.create_task(self._stopping.wait())
         try:
@@ -165,13 +189,6 @@ class Supervisor(Child):
 
     async def stop(self) -> None:
         self._stopping.set()
-
-    def child(self, name: str) -> Child:
-        """The present instance of a child; KeyError if it does not run."""
-        for running in self._running:
-            if running.spec.name == name:
-                return running.child
-        raise KeyError(name)
 
     async def _ended(self, index: int, error: BaseException | None) -> None:
         running = self._running[index]
@@ -203,7 +220,7 @@ class Supervisor(Child):
                 return
 
     async def _pause(self, name: str, error: BaseException | None) -> None:
-        """Count one restart and wait before it."""
+        """Count one restart and wait before it. Raises Escalated."""
         now = self._clock()
         self._restarts.append(now)
         while self._restarts[0] < now - self._intensity.period:
@@ -219,7 +236,7 @@ class Supervisor(Child):
         self._running[index : index + 1] = [running]
 
     async def _end_from(self, index: int) -> None:
-        """End the children from `index` on, last first; a cancellation is kept until all of them have ended."""
+        """Stop the children from `index` on, last first; a cancellation is raised after all of them have ended."""
         cancelled: asyncio.CancelledError | None = None
         while len(self._running) > index:
             try:

@@ -1,4 +1,4 @@
-"""One timer for many deadlines, of which nearly all are met long before they come."""
+"""One timer for many deadlines, nearly all of which are met long before they expire."""
 
 import asyncio
 import math
@@ -7,29 +7,29 @@ from collections.abc import Callable
 from typing import Final
 
 _GRAIN: Final = 0.01
-"""The least seconds between two looks, and so the most by which a wait ends late."""
+"""Least seconds between two checks: a wait ends at most this much late."""
 
 
 class Deadlines:
-    """Looks at all who wait when the nearest of their deadlines comes: a timer each would be made to be cancelled.
+    """Checks all waits when the nearest deadline comes. One timer for each wait would nearly always be cancelled.
 
-    `look(now)` ends the wait of those whose time has come, and returns the nearest deadline of the others, infinity if
+    `check(now)` ends the waits whose deadline has passed and returns the nearest deadline of the others, infinity if
     there is none. Times are seconds of `clock`.
     """
 
-    def __init__(self, look: Callable[[float], float], clock: Callable[[], float] = time.monotonic) -> None:
-        self._look = look
+    def __init__(self, check: Callable[[float], float], clock: Callable[[], float] = time.monotonic) -> None:
+        self._check = check
         self._clock = clock
         self._nearest = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, deadline: float) -> None:
-        """Look no later than then."""
+        """Check no later than `deadline`."""
         if deadline < self._nearest:
             self._set(deadline, self._clock())
 
     def clear(self) -> None:
-        """Nobody waits any more."""
+        """Stop the timer: there are no waits left."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
@@ -38,11 +38,11 @@ class Deadlines:
     def _set(self, deadline: float, now: float) -> None:
         self.clear()
         self._nearest = deadline
-        self._timer = asyncio.get_running_loop().call_later(deadline - now, self._ring)
+        self._timer = asyncio.get_running_loop().call_later(deadline - now, self._expire)
 
-    def _ring(self) -> None:
+    def _expire(self) -> None:
         self.clear()
         now = self._clock()
-        nearest = self._look(now)
-        if nearest < self._nearest:  # infinity, unless `look` has let someone in
+        nearest = self._check(now)
+        if nearest < self._nearest:  # `_nearest` is infinity, unless `check` added a deadline
             self._set(max(nearest, now + _GRAIN), now)

@@ -1,4 +1,4 @@
-"""What travels: an envelope around one message, and the frame that holds a batch of them."""
+"""The wire format: an envelope holds one message, a frame holds a batch of envelopes."""
 
 import itertools
 import secrets
@@ -10,6 +10,8 @@ from mediq.messages.principal import Principal
 
 
 class Kind(IntEnum):
+    """What an envelope is for; the numbers are part of the wire format."""
+
     ASK = 1
     TELL = 2
     REPLY = 3
@@ -17,16 +19,16 @@ class Kind(IntEnum):
     EVENT = 5
 
 
-# The members as names of their own: an enumeration's class looks them up in half a microsecond.
+# Module names for the members: attribute access on an Enum class takes half a microsecond.
 ASK, TELL, REPLY, ERROR, EVENT = Kind
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """One message under way.
+    """One message with its metadata.
 
-    `body` is the message in msgpack. `deadline` is absolute, in seconds since the epoch: after it nobody waits for an
-    answer. `attempt` counts from 1. An ask names the mailbox for its answer in `reply_to`; the answer carries the
-    ask's `id` as its `correlation_id`.
+    `body` is the message in msgpack. `deadline` is absolute, in seconds since the epoch; after it, the asker no longer
+    waits. `attempt` counts from 1. An ask names the mailbox for its reply in `reply_to`; the reply carries the ask's
+    `id` as its `correlation_id`.
     """
 
     id: str
@@ -42,12 +44,12 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     headers: dict[str, str] = {}
 
     def again(self) -> "Envelope":
-        """The same envelope for one more attempt."""
+        """Return a copy with its attempt raised by one."""
         return msgspec.structs.replace(self, attempt=self.attempt + 1)
 
 
 class Undecodable(ValueError):
-    """Bytes that are no frame of envelopes."""
+    """Bytes are not a frame of envelopes."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -58,20 +60,20 @@ _sequence = itertools.count(1)
 
 
 def new_id() -> str:
-    """A message id that no other process and no other message has."""
+    """Return a message id that is unique across processes."""
     return f"{_process}-{next(_sequence)}"
 
 
 def encode_frame(envelopes: list[Envelope]) -> bytes:
-    """The bytes of a batch of envelopes, mostly of one."""
+    """Encode a batch of envelopes, most often a single one."""
     return _encode(envelopes)
 
 
 def decode_frame(frame: bytes) -> list[Envelope]:
-    """The envelopes of a frame.
+    """Return the envelopes of a frame.
 
     Raises:
-        Undecodable: the bytes are no such frame.
+        Undecodable: the bytes are not a frame.
     """
     try:
         return _decode(frame)

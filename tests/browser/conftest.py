@@ -1,4 +1,4 @@
-"""A real Chromium at a real application: pages as people see them. Without Chromium these tests fail; they never skip."""
+"""A real Chromium and a real application. Without Chromium these tests fail; they never skip."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -14,7 +14,7 @@ SMALL_CARDS = """
 [ocr]
 upload_max_size = 3000000
 """
-"""Less than what pages would send if nobody told them."""
+"""Bytes. Less than a page would send if it did not know the limit."""
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -27,7 +27,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="session")
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    """An application of the browser tests' own."""
+    """An application that all browser tests share."""
     base = tmp_path_factory.mktemp("clinic")
     made_with_admin(base)
     with running(base, GENEROUS + SMALL_CARDS) as application:
@@ -45,6 +45,6 @@ async def staff(clinic: Application) -> AsyncIterator[Client]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(chromium: Browser, clinic: Application) -> AsyncIterator[Page]:
-    """A fresh browser window, at a television's size; what goes wrong in a script fails the test."""
+    """A new browser window, as large as a television. An error in a script fails the test."""
     async with watched(chromium, clinic.address) as page:
         yield page

@@ -1,4 +1,4 @@
-"""Administration: staff who then sign in, a clinic that changes while it works, figures, devices, the audit trail."""
+"""The administration pages: staff, the clinic's configuration, the report, devices, the audit trail."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -10,8 +10,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.fixtures.application import GENEROUS, Application, made_with_admin, running
-from tests.fixtures.browser.rooms import fit_for_all, in_english, signed_in
 from tests.fixtures.browser.screen import watched
+from tests.fixtures.browser.staff_window import check_accessibility, in_english, signed_in
 from tests.fixtures.client import Client, client_at
 from tests.fixtures.visitors import new_nik
 
@@ -22,7 +22,7 @@ SECRET = "kata-sandi-yang-pertama"
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    """An application whose clinic is this module's to change."""
+    """An application whose clinic this module may change."""
     base = tmp_path_factory.mktemp("office")
     made_with_admin(base)
     with running(base, GENEROUS) as application:
@@ -39,13 +39,13 @@ async def admin(office: Application) -> AsyncIterator[Client]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(chromium: Browser, office: Application, admin: Client) -> AsyncIterator[Page]:
-    """The administrator's window."""
+    """A window in which the administrator is signed in."""
     async with signed_in(chromium, office.address) as page:
         yield page
 
 
 async def serve(admin: Client, people: int, service: str = "umum", counter: str = "1") -> None:
-    """So many patients are called and served."""
+    """Let `people` patients be called and served."""
     for _ in range(people):
         await admin.queue(await admin.register(new_nik()), service=service)
         ticket = (await admin.patch("/queue/call-next", {"counter": counter})).body
@@ -53,7 +53,7 @@ async def serve(admin: Client, people: int, service: str = "umum", counter: str 
             assert (await admin.patch(f"/queue/{ticket['id']}/{step}")).status == 200
 
 
-async def test_an_operator_is_created_signs_in_and_goes_again(
+async def test_an_operator_is_created_signs_in_and_is_deleted(
     chromium: Browser, office: Application, page: Page, admin: Client
 ) -> None:
     mail = "sari@klinik.example"
@@ -83,7 +83,7 @@ async def test_an_operator_is_created_signs_in_and_goes_again(
         await page.fill("[name=new_password]", "kata-sandi-yang-kedua")
         await page.get_by_role("button", name="Beri kata sandi baru").click()
         await expect(page.get_by_text("Kata sandi Sari diganti.")).to_be_visible()
-        await expect(other).to_have_url(re.compile("/signin")), "their session has ended, and the stream with it"
+        await expect(other).to_have_url(re.compile("/signin"))  # the session has ended, and so has its stream
         await other.fill("#email", mail)
         await other.fill("#password", "kata-sandi-yang-kedua")
         await other.click("#enter")
@@ -105,7 +105,7 @@ async def test_an_operator_is_created_signs_in_and_goes_again(
     assert (await admin.get(f"/users?search={mail}")).body["data"] == []
 
 
-async def test_the_last_administrator_cannot_remove_themselves(page: Page) -> None:
+async def test_the_last_administrator_cannot_give_up_the_role(page: Page) -> None:
     await page.goto("/admin/users")
     await page.get_by_role("radio", name="Administrator").check()
     await page.get_by_role("button", name=re.compile("^Kelola")).first.click()
@@ -114,7 +114,7 @@ async def test_the_last_administrator_cannot_remove_themselves(page: Page) -> No
     await expect(page.get_by_role("button", name="Ganti peran")).to_have_count(0)
 
 
-async def test_a_change_of_the_clinic_shows_everywhere_without_a_restart(
+async def test_a_change_of_the_clinic_shows_on_every_page_without_a_restart(
     chromium: Browser, office: Application, page: Page, admin: Client
 ) -> None:
     async with signed_in(chromium, office.address) as counter, watched(chromium, office.address) as board:
@@ -143,7 +143,7 @@ async def test_a_change_of_the_clinic_shows_everywhere_without_a_restart(
         await expect(board.locator("#clinic")).to_have_text("Klinik Sehat Selalu")
         await expect(board.locator("#waiting")).to_contain_text("Poli Anak")
 
-        # a service with people in it cannot go; the counter that is in use neither
+        # A service with waiting patients and an open counter cannot be removed.
         await page.reload()
         await page.get_by_role("button", name="Hapus Poli Anak").click()
         await page.get_by_role("button", name="Simpan perubahan").click()
@@ -154,7 +154,7 @@ async def test_a_change_of_the_clinic_shows_everywhere_without_a_restart(
         await expect(counter.locator("#filter")).not_to_contain_text("Poli Anak")
 
 
-async def test_figures_are_those_of_the_queue(page: Page, admin: Client) -> None:
+async def test_the_report_shows_the_figures_of_the_queue(page: Page, admin: Client) -> None:
     await serve(admin, 3)
     await serve(admin, 2, "gigi", "3")
     told = (await admin.get("/queue/statistics")).body
@@ -202,7 +202,7 @@ async def test_a_device_is_paired_and_revoked(
     assert (await admin.get("/users?role=KIOSK")).body["data"] == []
 
 
-async def test_the_audit_trail_is_read_page_by_page(page: Page, admin: Client) -> None:
+async def test_the_audit_trail_is_shown_a_page_at_a_time(page: Page, admin: Client) -> None:
     await serve(admin, 15)
     await page.goto("/admin/audit")
     rows = page.locator("#entries tr")
@@ -220,23 +220,23 @@ async def test_the_audit_trail_is_read_page_by_page(page: Page, admin: Client) -
     assert str(await page.get_attribute("#csv", "href")) == "/audit.csv?from=2020-01-01&to=2020-01-02&action=auth."
 
 
-async def test_each_page_is_fit_for_all_in_both_languages(
+async def test_each_page_is_accessible_in_both_languages(
     chromium: Browser, office: Application, admin: Client, page: Page
 ) -> None:
     paths = ("/admin", "/admin/users", "/admin/devices", "/admin/clinic", "/admin/audit")
     async with signed_in(chromium, office.address, color_scheme="dark") as dark:
         for path in paths:
             await dark.goto(path, wait_until="networkidle")
-            await fit_for_all(dark)
+            await check_accessibility(dark)
     await page.goto("/admin")
     await in_english(page)
     for path in paths:
         await page.goto(path, wait_until="networkidle")
         await expect(page.get_by_role("link", name="Audit trail")).to_be_visible()
-        await fit_for_all(page)
+        await check_accessibility(page)
 
 
-async def test_the_day_is_closed_before_the_time_zone_is_changed(
+async def test_the_day_must_be_closed_before_the_time_zone_is_changed(
     chromium: Browser, office: Application, page: Page, admin: Client
 ) -> None:
     async with signed_in(chromium, office.address) as counter:
@@ -252,7 +252,7 @@ async def test_the_day_is_closed_before_the_time_zone_is_changed(
         await expect(page.get_by_text("setelah hari ini ditutup").first).to_be_visible()
 
         await page.get_by_role("button", name="Tutup hari ini").click()
-        await fit_for_all(page)
+        await check_accessibility(page)
         await page.get_by_role("dialog").get_by_label("Alasan").fill("Pindah zona waktu")
         await page.get_by_role("dialog").get_by_role("button", name="Tutup hari ini").click()
         await expect(page.get_by_text(f"Hari ditutup. {waiting} nomor diakhiri.")).to_be_visible()
@@ -260,7 +260,7 @@ async def test_the_day_is_closed_before_the_time_zone_is_changed(
         await save.click()
         await expect(page.get_by_text("Perubahan berlaku di semua layar")).to_be_visible()
 
-        # a counter that was open before shows the clinic's new time
+        # A page that was open before shows the clinic's new time.
         ticket = await admin.queue(await admin.register(new_nik()))
         at = datetime.fromisoformat(ticket["issued_at"]).astimezone(ZoneInfo("Asia/Jayapura"))
         await expect(counter.locator(".tickets .wait").first).to_have_attribute("title", re.compile(f"{at:%H:%M}"))

@@ -1,4 +1,4 @@
-"""The waiting room's board: every call shown and said once, in order, whatever happens to the server or the page."""
+"""The waiting-room board announces every call once and in order, whatever happens to the server or the page."""
 
 import asyncio
 import os
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 TONES = 6
 """Two strokes of the chime, of three partials each."""
 REAL_MINUTE = "MEDIQ_REAL_MINUTE" in os.environ
-"""Wait by the clock on the wall where the page's clock would do."""
+"""Whether to wait a minute of real time instead of the page's clock."""
 
 EVENTS = int(os.environ.get("MEDIQ_BOARD_EVENTS", "400"))
-"""Events for which a board is watched growing; 10,000 take minutes."""
+"""Events for which the memory of a board is watched; 10,000 take minutes."""
 GROWTH = 1_000_000
-"""Bytes of memory that a board may take more after them: caches of the browser's own."""
+"""Bytes of memory that a board may use in addition after these events, for the browser's own caches."""
 
 CLIPS = """async (calls) => {
   const folder = document.documentElement.dataset.voice;
@@ -36,7 +36,7 @@ CLIPS = """async (calls) => {
 
 
 async def with_sound(page: Page, board: str = "all") -> None:
-    """Open a board and tap it once; returns when it hears the clinic and has sound."""
+    """Open a board and tap it once. Returns when the board is connected and has sound."""
     await page.goto(f"/display/{board}")
     await expect(page.locator("#link")).to_have_text("Terhubung")
     await expect(page.locator("#sound")).to_be_visible()
@@ -45,7 +45,7 @@ async def with_sound(page: Page, board: str = "all") -> None:
 
 
 async def quiet(page: Page) -> None:
-    """Return when everything that was called has been announced."""
+    """Return when all calls have been announced."""
     await expect(page.locator("#stage:not(.calling)")).to_be_visible(timeout=60_000)
 
 
@@ -53,7 +53,7 @@ async def test_five_calls_within_a_second_are_each_announced_once_and_in_order(s
     await wait_in_line(staff, "umum", 3)
     await wait_in_line(staff, "gigi", 2)
     await with_sound(page)
-    for counter in ("1", "2", "3"):  # nobody is left over from another test
+    for counter in ("1", "2", "3"):  # no patient is left from another test
         await staff.post(f"/queue/counters/{counter}/open")
     called = [(await call(staff, counter), f"Loket {counter}") for counter in ("1", "2", "3", "1", "3")]
     await expect(page.locator("#number")).to_have_text(called[0][0])
@@ -70,7 +70,7 @@ async def test_five_calls_within_a_second_are_each_announced_once_and_in_order(s
 
 
 async def a_minute(page: Page) -> None:
-    """Let a minute pass for the page, second by second, while what it asks over the network takes its own time."""
+    """Let a minute pass on the page's clock, second by second, while its requests take real time."""
     for _ in range(60):
         if REAL_MINUTE:
             await asyncio.sleep(1)
@@ -109,7 +109,7 @@ async def test_a_board_survives_a_minute_without_server_and_never_repeats_a_soun
         assert after["tones"] == 2 * before["tones"] == 2 * TONES
 
 
-async def test_a_server_that_falls_silent_is_noticed(chromium: Browser, clinic: Application) -> None:
+async def test_a_board_notices_a_server_that_falls_silent(chromium: Browser, clinic: Application) -> None:
     async with watched(chromium, clinic.address) as page:
         await page.clock.install()
         await page.goto("/display/all")
@@ -124,8 +124,8 @@ async def test_a_server_that_falls_silent_is_noticed(chromium: Browser, clinic: 
         await expect(page.locator("#link")).to_have_text("Terhubung", timeout=5000)
 
 
-async def test_a_call_made_while_nobody_heard_it_is_announced_when_the_board_is_back(page: Page, staff: Client) -> None:
-    """But only if the patient has not come, and never what was announced before, not even after a reload."""
+async def test_a_call_during_an_interruption_is_announced_afterwards(page: Page, staff: Client) -> None:
+    """Only if the patient has not come, and never a call that was announced before, not even after a reload."""
     await wait_in_line(staff, "gigi", 2)
     await page.goto("/display/gigi")
     await expect(page.locator("#link")).to_have_text("Terhubung")
@@ -136,7 +136,7 @@ async def test_a_call_made_while_nobody_heard_it_is_announced_when_the_board_is_
     await expect(page.locator("#number")).to_have_text(first)
     assert await page.evaluate("window.heard.calls") == []
     await page.context.set_offline(True)
-    await page.evaluate("window.dispatchEvent(new Event('online'))")  # the stream ends, as when the cable is pulled
+    await page.evaluate("window.dispatchEvent(new Event('online'))")  # ends the stream, as a pulled cable does
     await expect(page.locator("#link")).to_have_text("Terputus")
     missed = await call(staff, "3")
     await page.context.set_offline(False)
@@ -146,7 +146,7 @@ async def test_a_call_made_while_nobody_heard_it_is_announced_when_the_board_is_
     assert (await staff.patch(f"/queue/{recalled['id']}/recall")).status == 200
     await page.wait_for_function("() => window.heard.calls.length === 2")
     assert await page.evaluate("window.heard.calls") == [missed, missed]
-    await page.goto("about:blank")  # as while the page loads itself anew
+    await page.goto("about:blank")  # as while the page reloads
     assert (await staff.patch(f"/queue/{recalled['id']}/recall")).status == 200
     await page.goto("/display/gigi")
     await page.wait_for_function("() => window.heard.calls.length === 1")
@@ -156,7 +156,9 @@ async def test_a_call_made_while_nobody_heard_it_is_announced_when_the_board_is_
     assert await page.evaluate("window.heard.calls") == []
 
 
-async def test_without_motion_nothing_blinks(chromium: Browser, clinic: Application, staff: Client) -> None:
+async def test_nothing_blinks_where_reduced_motion_is_preferred(
+    chromium: Browser, clinic: Application, staff: Client
+) -> None:
     await wait_in_line(staff, "gigi", 1)
     async with watched(chromium, clinic.address, reduced_motion="reduce") as page:
         await page.goto("/display/gigi")
@@ -167,9 +169,7 @@ async def test_without_motion_nothing_blinks(chromium: Browser, clinic: Applicat
         assert moving == 0
 
 
-async def test_a_board_shows_the_clinics_time_whatever_the_televisions_is(
-    chromium: Browser, clinic: Application
-) -> None:
+async def test_a_board_shows_the_clinics_time_and_not_the_televisions(chromium: Browser, clinic: Application) -> None:
     async with watched(chromium, clinic.address, timezone_id="America/New_York") as page:
         await page.clock.install(time="2020-02-02T02:02:02")
         await page.goto("/display/all")
@@ -180,7 +180,7 @@ async def test_a_board_shows_the_clinics_time_whatever_the_televisions_is(
         assert str(datetime.now(ZoneInfo("Asia/Jakarta")).year) in await page.inner_text("#date")
 
 
-async def test_a_board_has_no_names_and_an_unknown_board_is_said_to_be_one(page: Page, staff: Client) -> None:
+async def test_a_board_shows_no_names_and_an_unknown_board_is_not_found(page: Page, staff: Client) -> None:
     nik = new_nik()
     await staff.queue(await staff.register(nik, "RAHMAT PAPAN"), service="umum")
     await page.goto("/display/umum")
@@ -188,24 +188,26 @@ async def test_a_board_has_no_names_and_an_unknown_board_is_said_to_be_one(page:
     content = await page.content()
     assert "RAHMAT" not in content
     assert nik not in content
-    assert (await page.goto("/display/kandungan")).status == 404
+    missing = await page.goto("/display/kandungan")
+    assert missing is not None
+    assert missing.status == 404
     await expect(page.locator("h1")).to_have_text("Halaman tidak ditemukan")
 
 
 async def offer(staff: Client, *, laboratory: bool) -> None:
-    """Let the clinic have a laboratory beside its two services, or none."""
+    """Add a laboratory to the clinic's two services, or remove it."""
     clinic = (await staff.get("/clinic")).body
     services = [{key: each[key] for key in ("id", "name", "letter")} for each in clinic["services"][:2]]
     counters = [{key: each[key] for key in ("id", "name", "services")} for each in clinic["counters"][:3]]
     if laboratory:
         services.append({"id": "lab", "name": "Laboratorium", "letter": "L"})
         counters.append({"id": "lab", "name": "Meja darah", "services": ["lab"]})
-    premises = {"name": clinic["name"], "timezone": clinic["timezone"], "services": services, "counters": counters}
-    changed = await staff.ask("PUT", "/clinic", json=premises)
+    configuration = {"name": clinic["name"], "timezone": clinic["timezone"], "services": services, "counters": counters}
+    changed = await staff.ask("PUT", "/clinic", json=configuration)
     assert changed.status == 200, changed
 
 
-async def test_a_board_whose_service_is_gone_waits_until_it_is_back(page: Page, staff: Client) -> None:
+async def test_a_board_whose_service_was_removed_waits_until_it_is_back(page: Page, staff: Client) -> None:
     await offer(staff, laboratory=True)
     try:
         await page.clock.install()
@@ -226,36 +228,36 @@ async def test_a_board_whose_service_is_gone_waits_until_it_is_back(page: Page, 
         await offer(staff, laboratory=False)
 
 
-async def test_the_running_text_is_the_clinics_own(page: Page, staff: Client) -> None:
+async def test_the_running_text_is_the_notice_of_the_clinic(page: Page, staff: Client) -> None:
     await page.goto("/display/all")
     await expect(page.locator("#notice")).to_contain_text("Mohon siapkan e-KTP")
     clinic = (await staff.get("/clinic")).body
-    premises = {
+    configuration = {
         "name": clinic["name"],
         "timezone": clinic["timezone"],
         "services": [{key: each[key] for key in ("id", "name", "letter")} for each in clinic["services"]],
         "counters": [{key: each[key] for key in ("id", "name", "services")} for each in clinic["counters"]],
     }
     try:
-        saved = await staff.ask("PUT", "/clinic", json=premises | {"notice": "Poli Gigi libur hari Jumat."})
+        saved = await staff.ask("PUT", "/clinic", json=configuration | {"notice": "Poli Gigi libur hari Jumat."})
         assert saved.status == 200, saved
         await expect(page.locator("#notice")).to_have_text("Poli Gigi libur hari Jumat.")
         await page.reload()
         await expect(page.locator("#notice")).to_have_text("Poli Gigi libur hari Jumat.")
     finally:
-        await staff.ask("PUT", "/clinic", json=premises)
+        await staff.ask("PUT", "/clinic", json=configuration)
     await expect(page.locator("#notice")).to_contain_text("Mohon siapkan e-KTP")
 
 
 async def events(staff: Client, ticket_id: str, count: int) -> None:
-    """So many events at the clinic, many at once: a ticket is held and resumed, over and over."""
+    """Cause this number of events, many at once: tickets are held and resumed again and again."""
     for _ in range(count // 2):
         assert (await staff.patch(f"/queue/{ticket_id}/hold")).status == 200
         assert (await staff.patch(f"/queue/{ticket_id}/resume")).status == 200
 
 
 async def held(page: Page, tools: CDPSession) -> dict[str, float]:
-    """What the page holds when what it no longer needs has been collected."""
+    """The page's elements and memory after a garbage collection."""
     await page.evaluate("() => new Promise((done) => setTimeout(done, 300))")
     await tools.send("HeapProfiler.collectGarbage")
     await tools.send("Performance.enable")
@@ -263,8 +265,10 @@ async def held(page: Page, tools: CDPSession) -> dict[str, float]:
     return {each["name"]: each["value"] for each in metrics}
 
 
-async def test_a_board_does_not_grow(chromium: Browser, clinic: Application, staff: Client) -> None:
-    """Hundreds of events later it holds no more elements than before, and hardly more memory."""
+async def test_a_board_does_not_grow_with_the_number_of_events(
+    chromium: Browser, clinic: Application, staff: Client
+) -> None:
+    """After hundreds of events it has as many elements as before, and hardly more memory."""
     async with watched(chromium, clinic.address) as page:
         tools = await page.context.new_cdp_session(page)
         await page.goto("/display/all")

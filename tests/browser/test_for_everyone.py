@@ -1,4 +1,4 @@
-"""Pages that everyone can use: light, quick, by keyboard, by ear, enlarged, on a phone, in either language."""
+"""Accessibility of all public pages: weight, contrast, zoom, phones, the keyboard, screen readers."""
 
 import re
 from collections.abc import AsyncIterator
@@ -9,15 +9,15 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.fixtures.application import Application
-from tests.fixtures.browser.rooms import fit_for_all
 from tests.fixtures.browser.screen import watched
+from tests.fixtures.browser.staff_window import check_accessibility
 from tests.fixtures.client import Client
 from tests.fixtures.visitors import new_nik
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WEIGHT = 100_000
-"""Bytes that a page may weigh on the wire, without photos."""
+"""The most bytes that a page may load, without photos."""
 PAGES = ("/", "/setup", "/signin", "/kiosk", "/display/all", "/t/{token}", "/no/such/page", "/docs")
 CONTRAST = """(least) => {
   const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
@@ -37,7 +37,7 @@ CONTRAST = """(least) => {
     .map((each) => [each.textContent.trim(), ratio(light(parse(getComputedStyle(each).color)), light(behind(each)))])
     .filter(([, found]) => found < least);
 }"""
-"""The words of a page whose contrast, by WCAG's formula, is below `least`."""
+"""The texts of a page whose contrast, by the formula of WCAG 2, is below `least`."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -53,32 +53,32 @@ async def dark(chromium: Browser, clinic: Application) -> AsyncIterator[Page]:
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_page_is_light_and_open_to_everyone(page: Page, clinic: Application, token: str, path: str) -> None:
-    """Its weight on the wire, no sideways scrolling at 200 % or on a phone, and nothing that axe complains of."""
+async def test_a_page_is_light_and_accessible(page: Page, clinic: Application, token: str, path: str) -> None:
+    """It loads few bytes, never scrolls sideways at 200 % or on a phone, and axe finds no violation."""
     answered: list[Any] = []
     page.on("response", lambda response: answered.append(response))
     await page.goto(path.format(token=token))
     weight = 0
     for response in answered:
-        assert response.url.startswith(clinic.address), "nothing is asked of anybody outside"
+        assert response.url.startswith(clinic.address), "no request goes to another site"
         if "/events/" not in response.url:
             sizes = await response.request.sizes()
             weight += sizes["responseBodySize"] + sizes["responseHeadersSize"]
     assert 1000 < weight < WEIGHT
-    await fit_for_all(page)
+    await check_accessibility(page)
 
 
-async def test_in_the_dark_axe_complains_as_little(dark: Page, token: str) -> None:
+async def test_axe_finds_no_violation_in_dark_mode(dark: Page, token: str) -> None:
     for path in ("/", "/kiosk", "/display/all", "/t/{token}"):
         await dark.goto(path.format(token=token))
-        await fit_for_all(dark)
+        await check_accessibility(dark)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_a_board_is_read_from_across_the_room(
+async def test_a_board_can_be_read_from_across_the_room(
     chromium: Browser, clinic: Application, staff: Client, scheme: Any
 ) -> None:
-    """Contrast of 7:1 for every word, and the number as large as the screen allows."""
+    """The contrast of every text is 7:1 or more, and the number is as large as the screen allows."""
     await staff.queue(await staff.register(new_nik()), service="gigi")
     await staff.patch("/queue/call-next", {"counter": "3"})
     async with watched(chromium, clinic.address, color_scheme=scheme) as page:
@@ -88,10 +88,10 @@ async def test_a_board_is_read_from_across_the_room(
         size = await page.evaluate("parseFloat(getComputedStyle(document.getElementById('number')).fontSize)")
         assert size == 220
         scrolls = await page.evaluate("document.documentElement.scrollHeight > innerHeight")
-        assert not scrolls, "a television has nobody who scrolls"
+        assert not scrolls, "nobody scrolls a television"
 
 
-async def test_by_keyboard_alone(page: Page) -> None:
+async def test_a_page_works_by_keyboard_alone(page: Page) -> None:
     await page.goto("/")
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Langsung ke isi")).to_be_focused()

@@ -1,4 +1,4 @@
-"""The kiosk: paired once, then a card in front of the camera becomes a number on paper; nothing stays for the next."""
+"""The kiosk: it is paired once, turns a card at the camera into a printed number, and keeps nothing of a patient."""
 
 import io
 import re
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FRAME = (1280, 720)
 READ = 30_000
-"""Milliseconds within which a card is read even on a busy machine."""
+"""Milliseconds in which even a busy machine reads a card."""
 PRINTED = "window.printed = 0; window.print = () => { window.printed += 1; };"
 
 
 def held_up(picture: bytes) -> bytes:
-    """What the camera sees of a card that is held into the frame."""
+    """The camera's picture of a card in the frame."""
     frame = Image.new("RGB", FRAME, (96, 92, 88))
     image = Image.open(io.BytesIO(picture))
     frame.paste(image, ((FRAME[0] - image.width) // 2, (FRAME[1] - image.height) // 2))
@@ -33,14 +33,14 @@ def held_up(picture: bytes) -> bytes:
 
 
 def doubtful() -> bytes:
-    """A card that can be read, but not with certainty."""
+    """A card that is read without certainty."""
     image = draw(person(3), seed=3).resize((640, 404), Image.Resampling.LANCZOS)
     return jpeg(image.filter(ImageFilter.GaussianBlur(1.4)), 60)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def camera(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    """A browser whose camera is held before a specimen card: every frame of a film is the same picture."""
+    """A browser whose camera films a specimen card; all frames are the same picture."""
     film = tmp_path_factory.mktemp("camera") / "card.mjpeg"
     film.write_bytes(held_up(card(CLEAN[1])) * 3)
     flags = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
@@ -51,7 +51,7 @@ async def camera(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Brow
 
 
 async def pair(page: Page, name: str) -> None:
-    """What an administrator does once: sign in on the device and name it."""
+    """Pair a device as an administrator does: sign in on it and name it."""
     await page.goto("/kiosk")
     await expect(page.locator("h1")).to_have_text("Perangkat ini belum dipasangkan")
     await page.get_by_role("link", name="Masuk sebagai administrator").click()
@@ -65,7 +65,7 @@ async def pair(page: Page, name: str) -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def paired(camera: Browser, clinic: Application, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cookies of a device that was paired."""
+    """The cookies of a paired device."""
     kept = tmp_path_factory.mktemp("kiosk") / "state.json"
     async with watched(camera, clinic.address) as page:
         await pair(page, "Kios pintu depan")
@@ -75,7 +75,7 @@ async def paired(camera: Browser, clinic: Application, tmp_path_factory: pytest.
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def kiosk(camera: Browser, clinic: Application, paired: Path) -> AsyncIterator[Page]:
-    """A paired kiosk with a camera, at a tablet's size; it counts what it prints."""
+    """A paired kiosk with a camera, as large as a tablet. It counts the slips that it prints."""
     size = {"width": 1280, "height": 800}
     async with watched(camera, clinic.address, storage_state=paired, viewport=size, permissions=["camera"]) as page:
         await page.add_init_script(PRINTED)
@@ -83,9 +83,7 @@ async def kiosk(camera: Browser, clinic: Application, paired: Path) -> AsyncIter
         yield page
 
 
-async def test_a_card_before_the_camera_becomes_a_number_on_paper(
-    kiosk: Page, staff: Client, clinic: Application
-) -> None:
+async def test_a_card_at_the_camera_becomes_a_printed_number(kiosk: Page, staff: Client, clinic: Application) -> None:
     await kiosk.get_by_role("button", name="Poli Gigi").click()
     await expect(kiosk.get_by_role("heading", name="Letakkan e-KTP di dalam bingkai")).to_be_focused()
     await kiosk.wait_for_function("() => document.getElementById('video').videoWidth > 0")
@@ -100,11 +98,11 @@ async def test_a_card_before_the_camera_becomes_a_number_on_paper(
     assert paper.code == "", "a phone cannot reach 127.0.0.1"
     await kiosk.get_by_role("button", name="Selesai").click()
     await expect(kiosk.get_by_role("heading", name="Pilih poli yang Anda tuju")).to_be_visible()
-    assert shown not in await kiosk.content(), "nothing stays for the next patient"
+    assert shown not in await kiosk.content(), "the page keeps nothing for the next patient"
     await staff.delete(f"/queue/{ticket['id']}")
 
 
-async def test_a_kiosk_that_was_left_begins_anew_in_the_clinics_language(kiosk: Page) -> None:
+async def test_an_abandoned_kiosk_resets_itself_to_the_clinics_language(kiosk: Page) -> None:
     await kiosk.clock.install()
     await kiosk.goto("/kiosk")
     await kiosk.get_by_role("link", name="English").click()
@@ -112,7 +110,7 @@ async def test_a_kiosk_that_was_left_begins_anew_in_the_clinics_language(kiosk: 
     await expect(kiosk.get_by_role("heading", name="Place your e-KTP inside the frame")).to_be_visible()
     await kiosk.wait_for_function("() => document.getElementById('video').videoWidth > 0")
     await kiosk.clock.run_for(50_000)
-    await kiosk.keyboard.press("Shift")  # someone is still there
+    await kiosk.keyboard.press("Shift")  # a patient is still there
     await kiosk.clock.run_for(50_000)
     await expect(kiosk.get_by_role("heading", name="Place your e-KTP inside the frame")).to_be_visible()
     await kiosk.clock.run_for(11_000)
@@ -125,7 +123,7 @@ async def test_a_kiosk_that_was_left_begins_anew_in_the_clinics_language(kiosk: 
     assert await kiosk.evaluate("document.getElementById('video').srcObject") is None, "the camera is off"
 
 
-async def test_without_a_camera_a_picture_is_chosen_and_doubts_go_to_the_counter(
+async def test_without_a_camera_a_file_is_chosen_and_an_uncertain_card_goes_to_the_counter(
     camera: Browser, clinic: Application, paired: Path
 ) -> None:
     async with watched(camera, clinic.address, storage_state=paired) as page:
@@ -144,10 +142,10 @@ async def test_without_a_camera_a_picture_is_chosen_and_doubts_go_to_the_counter
                 await page.get_by_role("button", name="Kembali").click()
 
 
-async def test_a_card_that_is_never_answered_does_not_hold_the_kiosk(kiosk: Page) -> None:
+async def test_a_card_without_a_result_does_not_block_the_kiosk(kiosk: Page) -> None:
     await kiosk.clock.install()
     await kiosk.goto("/kiosk")
-    await intercept(kiosk, "**/ocr/process-ktp", lambda _: None)  # sent, and nothing comes back
+    await intercept(kiosk, "**/ocr/process-ktp", lambda _: None)  # the request never gets an answer
     await kiosk.get_by_role("button", name="Poli Umum").click()
     await kiosk.wait_for_function("() => document.getElementById('video').videoWidth > 0")
     async with kiosk.expect_request("**/ocr/process-ktp"):
@@ -160,7 +158,7 @@ async def test_a_card_that_is_never_answered_does_not_hold_the_kiosk(kiosk: Page
     await expect(kiosk.get_by_role("heading", name="Pilih poli yang Anda tuju")).to_be_visible()
 
 
-async def test_the_way_to_a_ticket_is_gone_from_the_page_with_its_patient(kiosk: Page) -> None:
+async def test_the_link_of_a_ticket_leaves_the_page_with_its_patient(kiosk: Page) -> None:
     left = await kiosk.evaluate("""async () => {
       const script = document.querySelector("script[src$='/kiosk.js']").src;
       const { write } = await import(script.replace("kiosk.js", "slip.js"));
@@ -171,7 +169,7 @@ async def test_the_way_to_a_ticket_is_gone_from_the_page_with_its_patient(kiosk:
     assert "a-patients-own" not in left
 
 
-async def test_a_kiosk_holds_nothing_that_it_does_not_need(kiosk: Page) -> None:
+async def test_a_kiosk_stores_nothing_that_it_does_not_need(kiosk: Page) -> None:
     for path in ("/users", "/queue", "/queue/statistics"):
         status = await kiosk.evaluate("async (path) => (await fetch(path)).status", path)
         assert status == 403, path
@@ -180,7 +178,7 @@ async def test_a_kiosk_holds_nothing_that_it_does_not_need(kiosk: Page) -> None:
         assert "/signin?next=" in kiosk.url
 
 
-async def test_outside_its_hours_the_kiosk_says_so(kiosk: Page, staff: Client) -> None:
+async def test_the_kiosk_says_that_the_clinic_is_closed(kiosk: Page, staff: Client) -> None:
     before = (await staff.get("/clinic")).body
     settings = {name: before[name] for name in ("name", "timezone")}
     services = [{key: each[key] for key in ("id", "name", "letter")} for each in before["services"]]

@@ -1,4 +1,4 @@
-"""A counter's day in the browser: by keyboard alone, beside other counters, and when the network goes."""
+"""The operator's page: by keyboard alone, beside other counters, and without the network."""
 
 import asyncio
 import re
@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.fixtures.application import GENEROUS, Application, made_with_admin, running
-from tests.fixtures.browser.rooms import fit_for_all, in_english, signed_in
 from tests.fixtures.browser.screen import intercept
+from tests.fixtures.browser.staff_window import check_accessibility, in_english, signed_in
 from tests.fixtures.client import PASSWORD, Client, client_at
 from tests.fixtures.visitors import new_nik
 
@@ -21,7 +21,7 @@ NUMBER = ".now .number"
 
 @pytest.fixture(scope="module")
 def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    """An application whose queue is this module's alone."""
+    """An application whose queue only this module uses."""
     base = tmp_path_factory.mktemp("hall")
     made_with_admin(base)
     with running(base, GENEROUS) as application:
@@ -31,7 +31,7 @@ def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def admin(hall: Application) -> AsyncIterator[Client]:
-    """The administrator; nobody is left over from another test."""
+    """The administrator, with an empty queue."""
     async with client_at(hall) as client:
         await client.ready()
         admin = await client.sign_in()
@@ -42,12 +42,12 @@ async def admin(hall: Application) -> AsyncIterator[Client]:
 
 
 async def queue(admin: Client, people: int, **more: str) -> list[str]:
-    """So many patients take a number; the numbers."""
+    """Let `people` patients take a number. Returns the numbers."""
     return [(await admin.queue(await admin.register(new_nik(), "SITI UJI"), **more))["number"] for _ in range(people)]
 
 
 async def sit_down(page: Page, counter: str = "Loket 1") -> None:
-    """Choose a counter; returns when the page hears the queue."""
+    """Choose a counter. Returns when the page is connected."""
     await page.goto("/operator")
     await expect(page.locator("#link")).to_have_text("Terhubung")
     await page.locator(f"#counters button:has-text('{counter}')").click()
@@ -55,19 +55,19 @@ async def sit_down(page: Page, counter: str = "Loket 1") -> None:
 
 
 async def call(page: Page) -> None:
-    """Call whoever is next, as soon as the counter can."""
+    """Call the next patient as soon as the counter can."""
     await expect(page.locator("[data-act=call]")).to_have_attribute("aria-disabled", "false")
     await page.keyboard.press("Space")
 
 
 async def press(page: Page, key: str) -> None:
-    """Press a counter's key as soon as it listens: an event may tell of an act before its answer has come."""
+    """Press a key as soon as the counter accepts it: the event of an act may arrive before its answer."""
     await expect(page.locator("#desk [data-act][aria-disabled=true]")).to_have_count(0)
     await page.keyboard.press(key)
 
 
 async def status(admin: Client, number: str) -> tuple[str, str | None]:
-    """How a number of today stands, and where."""
+    """The status and the counter of a number of today."""
     for status in ("WAITING", "CALLED", "IN_PROGRESS", "COMPLETED", "NO_SHOW", "ON_HOLD", "CANCELLED"):
         for ticket in (await admin.get("/queue", params={"status": status})).body["data"]:
             if ticket["number"] == number:
@@ -111,7 +111,7 @@ async def test_a_counters_day_by_keyboard_alone(chromium: Browser, hall: Applica
         await press(page, "l")  # skip
         await expect(page.locator(".now.idle")).to_be_visible()
         assert (await status(admin, two))[0] == "NO_SHOW"
-        await page.keyboard.press("Control+k")  # find the one who came back
+        await page.keyboard.press("Control+k")  # search for the patient who came back
         await expect(page.locator("#search")).to_be_focused()
         await page.keyboard.type(two.lower())
         await expect(page.locator(".tickets .number")).to_have_text([two])
@@ -164,8 +164,8 @@ async def test_two_counters_that_call_at_once_get_different_patients(
         await expect(left.locator(".tickets .of")).to_contain_text(["di Loket", "di Loket"])
 
 
-async def test_it_never_calls_twice(chromium: Browser, hall: Application, admin: Client) -> None:
-    """Not for a key held down, nor a double click, nor an impatient finger while the network is slow."""
+async def test_a_counter_never_calls_twice(chromium: Browser, hall: Application, admin: Client) -> None:
+    """Not for a key held down, a double click, or a second key press while the network is slow."""
     await queue(admin, 5)
     asked: list[str] = []
     async with signed_in(chromium, hall.address) as page:
@@ -173,7 +173,7 @@ async def test_it_never_calls_twice(chromium: Browser, hall: Application, admin:
         await expect(page.locator(".tickets li")).to_have_count(5)
         release = asyncio.Event()
 
-        async def slow(route) -> None:  # type: ignore[no-untyped-def]
+        async def slow(route: Route) -> None:
             asked.append(route.request.headers["idempotency-key"])
             await release.wait()
             await route.continue_()
@@ -181,7 +181,7 @@ async def test_it_never_calls_twice(chromium: Browser, hall: Application, admin:
         await intercept(page, "**/queue/call-next", slow)
         await page.keyboard.down("Space")
         for _ in range(5):
-            await page.keyboard.down("Space")  # repeats, since it was never let go
+            await page.keyboard.down("Space")  # a key held down repeats
         await page.keyboard.up("Space")
         await page.keyboard.press("Space")
         call = page.locator("[data-act=call]")
@@ -195,10 +195,10 @@ async def test_it_never_calls_twice(chromium: Browser, hall: Application, admin:
         await expect(call).to_have_attribute("aria-disabled", "false")
         await call.dblclick()
         await expect(page.locator(".now .state")).to_contain_text("Dipanggil")
-        assert len(asked) == 2, "and the second click did not start serving"
+        assert len(asked) == 2, "the second click did not start serving"
 
 
-async def test_an_answer_that_is_lost_on_the_way_is_asked_for_again(
+async def test_a_request_whose_answer_is_lost_is_sent_again(
     chromium: Browser, hall: Application, admin: Client
 ) -> None:
     first, second = await queue(admin, 2)
@@ -206,7 +206,7 @@ async def test_an_answer_that_is_lost_on_the_way_is_asked_for_again(
     async with signed_in(chromium, hall.address) as page:
         await sit_down(page)
 
-        async def lose_first(route) -> None:  # type: ignore[no-untyped-def]
+        async def lose_first(route: Route) -> None:
             keys.append(route.request.headers["idempotency-key"])
             await route.fetch()
             await (route.abort() if len(keys) == 1 else route.continue_())
@@ -219,7 +219,7 @@ async def test_an_answer_that_is_lost_on_the_way_is_asked_for_again(
         assert (await status(admin, second))[0] == "WAITING"
 
 
-async def test_the_list_tells_how_long_and_why_and_lets_staff_change_it(
+async def test_the_list_shows_waits_and_reasons_and_lets_staff_change_them(
     chromium: Browser, hall: Application, admin: Client
 ) -> None:
     plain, urgent = await queue(admin, 2)
@@ -246,7 +246,7 @@ async def test_the_list_tells_how_long_and_why_and_lets_staff_change_it(
         assert (await status(admin, plain))[0] == "CANCELLED"
 
 
-async def test_lowering_a_priority_wants_a_reason(chromium: Browser, hall: Application, admin: Client) -> None:
+async def test_lowering_a_priority_needs_a_reason(chromium: Browser, hall: Application, admin: Client) -> None:
     [number] = await queue(admin, 1, priority_reason="hamil")
     async with signed_in(chromium, hall.address) as page:
         await sit_down(page)
@@ -291,7 +291,7 @@ async def test_a_key_that_is_pressed_twice_acts_once(chromium: Browser, hall: Ap
         await page.keyboard.press("Enter")
         await expect(page.locator(".now .state")).to_contain_text("Sedang Dilayani")
         await page.clock.run_for(150)
-        await page.keyboard.press("Enter")  # which is the same press once more
+        await page.keyboard.press("Enter")  # the second press of the same key
         await page.clock.run_for(400)
         assert (await status(admin, number))[0] == "IN_PROGRESS"
         await page.keyboard.press("Enter")
@@ -312,7 +312,9 @@ async def test_a_counter_is_remembered_and_closed(chromium: Browser, hall: Appli
         await expect(page.locator("#counters .primary")).to_have_text("Buka Loket 3")
 
 
-async def test_nothing_is_done_while_the_server_is_away(chromium: Browser, hall: Application, admin: Client) -> None:
+async def test_a_counter_does_nothing_while_the_server_is_away(
+    chromium: Browser, hall: Application, admin: Client
+) -> None:
     [number] = await queue(admin, 1)
     async with signed_in(chromium, hall.address) as page:
         await sit_down(page)
@@ -330,23 +332,23 @@ async def test_nothing_is_done_while_the_server_is_away(chromium: Browser, hall:
         await expect(page.locator(NUMBER)).to_have_text(number)
 
 
-async def test_the_page_is_fit_for_all_in_both_languages(chromium: Browser, hall: Application, admin: Client) -> None:
+async def test_the_page_is_accessible_in_both_languages(chromium: Browser, hall: Application, admin: Client) -> None:
     await queue(admin, 3)
     async with signed_in(chromium, hall.address, color_scheme="dark") as page:
         await page.goto("/operator")
         await expect(page.locator("#counters button").first).to_be_visible()
-        await fit_for_all(page)
+        await check_accessibility(page)
         await sit_down(page, "Loket 2")
         await call(page)
         await expect(page.locator(NUMBER)).to_be_visible()
-        await fit_for_all(page)
+        await check_accessibility(page)
     async with signed_in(chromium, hall.address) as page:
         await sit_down(page)
         await expect(page.locator(".tickets li").first).to_be_visible()
-        await fit_for_all(page)
+        await check_accessibility(page)
         await in_english(page)
         await call(page)
         await expect(page.get_by_role("button", name="Start service")).to_be_visible()
-        await fit_for_all(page)
+        await check_accessibility(page)
         await page.locator(".ticket").first.click()
-        await fit_for_all(page)
+        await check_accessibility(page)

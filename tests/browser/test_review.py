@@ -1,4 +1,4 @@
-"""Registering at the counter: a card from a file, its uncertain fields reviewed beside the photo, a ticket."""
+"""Registering at the counter: a card from a file, the review of its uncertain fields beside the photo, the ticket."""
 
 import asyncio
 import io
@@ -12,8 +12,8 @@ from PIL import Image, ImageFilter
 from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
 from tests.fixtures.application import ADMIN, HANG, Application
-from tests.fixtures.browser.rooms import fit_for_all, in_english, signed_in
 from tests.fixtures.browser.screen import CHROMIUM, FLAGS, Paper, intercept
+from tests.fixtures.browser.staff_window import check_accessibility, in_english, signed_in
 from tests.fixtures.client import Client, browser_at
 from tests.fixtures.specimens.cards import draw, jpeg, person
 from tests.fixtures.visitors import CLEAN, card, new_nik
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 READ_MS = HANG * 1000
 POOR = 3
-"""The seed of a person whose card is photographed poorly below."""
+"""The seed of the fictitious person on the poor photo."""
 
 HAND_OVER = """(place, way) => {
   const data = new DataTransfer();
@@ -30,19 +30,19 @@ HAND_OVER = """(place, way) => {
   const wish = { bubbles: true, cancelable: true, dataTransfer: data, clipboardData: data };
   place.dispatchEvent(way === "drop" ? new DragEvent("drop", wish) : new ClipboardEvent("paste", wish));
 }"""
-"""Drops or pastes a file that is no picture."""
+"""Drops or pastes a file that is not a picture."""
 
 
 @cache
 def poor() -> bytes:
-    """A card that can be read, but not with certainty."""
+    """A card that is read without certainty."""
     image = draw(person(POOR), seed=POOR).resize((640, 404), Image.Resampling.LANCZOS)
     return jpeg(image.filter(ImageFilter.GaussianBlur(1.4)), 60)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def client(chromium: Browser, clinic: Application, staff: Client) -> AsyncIterator[Page]:
-    """A counter with the sheet for registering open."""
+    """A counter with the registration dialog open."""
     async with signed_in(chromium, clinic.address) as page:
         await page.goto("/operator")
         await expect(page.locator("#link")).to_have_text("Terhubung")
@@ -55,7 +55,7 @@ async def client(chromium: Browser, clinic: Application, staff: Client) -> Async
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def kiosk(clinic: Application, staff: Client) -> AsyncIterator[Client]:
-    """A device that was paired as a kiosk."""
+    """A device paired as a kiosk."""
     async with browser_at(clinic) as browser:
         await browser.post("/session", {"email": ADMIN[0], "password": ADMIN[1]})
         assert (await browser.post("/devices", {"nama": "Kios lobi"})).status == 201
@@ -71,7 +71,7 @@ async def give_up(page: Page) -> None:
     await page.get_by_role("button", name="Foto ulang").click()
 
 
-async def test_a_card_that_is_clear_has_a_ticket_at_once(client: Page, staff: Client) -> None:
+async def test_a_clear_card_gets_a_ticket_at_once(client: Page, staff: Client) -> None:
     await client.select_option("[name=service]", label="Poli Gigi")
     await client.get_by_role("radio", name="Hamil").check()
     await give(client, card(CLEAN[1]))
@@ -98,7 +98,7 @@ async def test_a_picture_that_is_too_large_is_sent_smaller(client: Page) -> None
     await expect(client.locator(".issued .number, .review")).to_be_visible(timeout=READ_MS)
 
 
-async def test_what_is_uncertain_is_reviewed_beside_the_photo(client: Page, staff: Client) -> None:
+async def test_uncertain_fields_are_reviewed_beside_the_photo(client: Page, staff: Client) -> None:
     await give(client, poor())
     doubtful = client.locator(".field.unsure")
     await expect(doubtful.first).to_be_visible(timeout=READ_MS)
@@ -106,7 +106,7 @@ async def test_what_is_uncertain_is_reviewed_beside_the_photo(client: Page, staf
     focused = client.locator(".field.unsure :focus")
     await expect(focused).to_have_count(1)
 
-    # the place of the field that has focus is framed on the photo, where the card's line really is
+    # The field with focus is framed on the photo where the card shows it.
     await client.locator(".review [name=nama]").focus()
     name = await client.locator(".picture .frame").bounding_box()
     await client.locator(".review [name=alamat]").focus()
@@ -117,16 +117,16 @@ async def test_what_is_uncertain_is_reviewed_beside_the_photo(client: Page, staf
     assert picture is not None
     for box in (name, address):
         assert picture["y"] < box["y"] < picture["y"] + picture["height"]
-    assert name["y"] < address["y"], "the address stands below the name"
+    assert name["y"] < address["y"], "the address is below the name"
     drawn = await client.evaluate("""() => {
       const loupe = document.querySelector(".loupe");
       const { data } = loupe.getContext("2d").getImageData(0, 0, loupe.width, loupe.height);
       return data.some((value, place) => place % 4 === 3 && value > 0);
     }""")
-    assert drawn, "and shown larger"
-    await fit_for_all(client)
+    assert drawn, "the field is enlarged"
+    await check_accessibility(client)
 
-    # wrong values are said beside their fields, and nothing is lost
+    # Errors are shown beside their fields, and no value is lost.
     nik, name_now = new_nik(), "SITI YANG DIPERIKSA"
     await client.fill(".review [name=nama]", name_now)
     await client.fill(".review [name=nik]", nik[:15])
@@ -147,10 +147,10 @@ async def test_what_is_uncertain_is_reviewed_beside_the_photo(client: Page, staf
     [patient] = (await staff.get(f"/users?search={nik}")).body["data"]
     kept = {field: value for field, value in shown.items() if field in patient and value}
     assert len(kept) > 10
-    assert {field: patient[field] for field in kept} == kept, "what is stored is what was shown"
+    assert {field: patient[field] for field in kept} == kept, "the stored values are those that were shown"
 
 
-async def test_a_card_from_a_kiosk_waits_behind_a_badge(client: Page, kiosk: Client, staff: Client) -> None:
+async def test_a_badge_counts_the_cards_that_wait_for_a_review(client: Page, kiosk: Client, staff: Client) -> None:
     await client.keyboard.press("Escape")
     badge = client.locator("#reviews-count")
     before = (await staff.get("/ocr/reviews")).body["pagination"]["total"]
@@ -170,7 +170,7 @@ async def test_a_card_from_a_kiosk_waits_behind_a_badge(client: Page, kiosk: Cli
     await expect(badge).to_be_visible(visible=before > 0)
 
 
-async def test_a_review_shows_what_was_asked_for_and_stores_what_is_shown(client: Page, staff: Client) -> None:
+async def test_a_review_shows_the_requested_service_and_stores_the_shown_values(client: Page, staff: Client) -> None:
     await client.get_by_role("radio", name="Lansia").check()
     await client.keyboard.press("Escape")
     await expect(client.get_by_role("dialog")).to_have_count(0)
@@ -210,7 +210,7 @@ async def test_a_review_shows_what_was_asked_for_and_stores_what_is_shown(client
     assert (patient["jenis_kelamin"], patient["alamat"]) == ("MALE", None)
 
 
-async def test_a_card_that_fails_behind_a_closed_sheet_spoils_nothing(client: Page) -> None:
+async def test_a_card_that_fails_after_the_dialog_was_closed_disturbs_nothing(client: Page) -> None:
     sent: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
     await intercept(client, "**/ocr/process-ktp", lambda route: sent.set_result(route))
     await give(client, card(CLEAN[1]))
@@ -226,7 +226,7 @@ async def test_a_card_that_fails_behind_a_closed_sheet_spoils_nothing(client: Pa
     await expect(client.locator("[name=nama]")).to_have_value("BUDI YANG DIKETIK")
 
 
-async def test_what_is_no_card_says_so_and_offers_to_type(client: Page) -> None:
+async def test_a_picture_without_a_card_is_refused_with_a_way_to_type_the_data(client: Page) -> None:
     out = io.BytesIO()
     Image.new("RGB", (900, 700), (120, 120, 20)).save(out, "PNG")
     await give(client, out.getvalue(), "foto.png", "image/png")
@@ -239,7 +239,7 @@ async def test_what_is_no_card_says_so_and_offers_to_type(client: Page) -> None:
     await expect(client.locator("[name=nama]")).to_be_visible()
 
 
-async def test_a_patient_who_comes_back_and_one_without_card(client: Page, staff: Client) -> None:
+async def test_a_known_patient_and_one_without_a_card_are_registered(client: Page, staff: Client) -> None:
     nik = new_nik()
     await client.get_by_role("tab", name="NIK").click()
     await client.fill("[name=nik]", nik)
@@ -254,7 +254,7 @@ async def test_a_patient_who_comes_back_and_one_without_card(client: Page, staff
     await expect(first).to_have_text(re.compile("^A-"))
     number = await first.text_content()
     [ticket] = [t for t in (await staff.get("/queue")).body["data"] if t["number"] == number]
-    assert ticket["priority_reason"] == "lansia", "by the birth date that was typed"
+    assert ticket["priority_reason"] == "lansia", "from the birth date that was typed"
 
     await client.get_by_role("button", name="Pasien berikutnya").click()
     await client.get_by_role("tab", name="NIK").click()
@@ -262,11 +262,11 @@ async def test_a_patient_who_comes_back_and_one_without_card(client: Page, staff
     await client.keyboard.press("Enter")
     await expect(client.get_by_role("button", name="Ambil Antrean")).to_be_focused()
     await client.keyboard.press("Enter")
-    await expect(first).to_have_text(str(number)), "one number a patient, service and day"
+    await expect(first).to_have_text(str(number))  # a patient has one number a service and day
 
 
-async def test_the_camera_guides_the_card_and_is_off_afterwards(clinic: Application) -> None:
-    flags = [*FLAGS, "--use-fake-device-for-media-stream"]  # which films a test card of television, and no e-KTP
+async def test_the_camera_frames_the_card_and_is_off_afterwards(clinic: Application) -> None:
+    flags = [*FLAGS, "--use-fake-device-for-media-stream"]  # Chromium's fake camera films a test image, not an e-KTP
     async with async_playwright() as playwright:
         camera = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         async with signed_in(camera, clinic.address, permissions=["camera"]) as page:
@@ -280,7 +280,7 @@ async def test_the_camera_guides_the_card_and_is_off_afterwards(clinic: Applicat
             seen = await page.locator(".camera video").bounding_box()
             assert frame is not None
             assert seen is not None
-            assert 1.5 < frame["width"] / frame["height"] < 1.65, "the shape of a card"
+            assert 1.5 < frame["width"] / frame["height"] < 1.65, "the aspect ratio of a card"
             assert frame["height"] < seen["height"]
             await page.evaluate("window.stream = document.querySelector('.camera video').srcObject")
             await page.keyboard.press("Enter")
@@ -288,7 +288,7 @@ async def test_the_camera_guides_the_card_and_is_off_afterwards(clinic: Applicat
             off = "window.stream.getTracks().every((track) => track.readyState === 'ended')"
             assert await page.evaluate(off)
 
-            # and off as well where its picture is taken off the page before it has begun to play
+            # The camera is also off if its video is removed from the page before it plays.
             await page.evaluate("""() => {
               HTMLMediaElement.prototype.play = function () {
                 window.stream = this.srcObject;
@@ -304,19 +304,19 @@ async def test_the_camera_guides_the_card_and_is_off_afterwards(clinic: Applicat
         await camera.close()
 
 
-async def test_without_a_camera_a_file_will_do(client: Page) -> None:
+async def test_without_a_camera_a_file_can_be_chosen(client: Page) -> None:
     await client.get_by_role("tab", name="Kamera").click()
     await client.get_by_role("button", name="Nyalakan kamera").click()
     await expect(client.get_by_text("Kamera tidak dapat dipakai")).to_be_visible()
 
 
-async def test_every_way_is_fit_for_all_in_both_languages(client: Page) -> None:
+async def test_every_way_to_register_is_accessible_in_both_languages(client: Page) -> None:
     for tab in ("Kamera", "Berkas", "NIK", "Tanpa kartu"):
         await client.get_by_role("tab", name=tab).click()
-        await fit_for_all(client)
+        await check_accessibility(client)
     await client.keyboard.press("Escape")
     await in_english(client)
     await expect(client.locator("#link")).to_have_text("Connected")
     await client.keyboard.press("d")
     await expect(client.get_by_role("tab", name="Without card")).to_be_visible()
-    await fit_for_all(client)
+    await check_accessibility(client)

@@ -1,4 +1,4 @@
-"""How pages are served: to browsers as pages, to programs as before, cached for as long as they hold."""
+"""Serving of pages: browsers get HTML, programs get JSON, and static files are cached by version."""
 
 import re
 
@@ -26,15 +26,15 @@ async def test_a_browser_reads_errors_as_pages(client: Client) -> None:
     assert (refused.status, "Belum masuk" in refused.body) == (401, True)
 
 
-async def test_no_page_runs_or_styles_anything_of_its_own(client: Client) -> None:
-    """The browser would refuse it; what a page says must not be able to become code."""
+async def test_no_page_has_inline_scripts_or_styles(client: Client) -> None:
+    """The content security policy refuses them, so that text on a page can never become code."""
     page = str((await client.get("/", headers=BROWSER)).body)
     for script in re.findall(r"<script[^>]*>", page):
         assert "src=" in script or "application/json" in script
     assert not re.findall(r"<style| style=| on[a-z]+=", page)
 
 
-async def test_what_carries_its_version_is_never_asked_for_again(client: Client) -> None:
+async def test_a_file_with_a_version_in_its_address_is_cached_for_good(client: Client) -> None:
     page = str((await client.get("/", headers=BROWSER)).body)
     [sheet] = re.findall(r'href="(/static/[0-9a-f]{12}/mediq\.css)"', page)
     first = await client.get(sheet)
@@ -44,7 +44,7 @@ async def test_what_carries_its_version_is_never_asked_for_again(client: Client)
     other = await client.get(re.sub("[0-9a-f]{12}", "0" * 12, sheet))
     assert (other.status, other.body) == (200, first.body)
     assert other.headers["Cache-Control"] == "no-cache"
-    for missing in ("/static/none.css", f"{sheet}x", "/static/../site.py", "/static/%2e%2e/site.py"):
+    for missing in ("/static/none.css", f"{sheet}x", "/static/../web_pages.py", "/static/%2e%2e/web_pages.py"):
         assert (await client.get(missing)).status == 404, missing
 
 
@@ -59,7 +59,9 @@ async def test_what_carries_its_version_is_never_asked_for_again(client: Client)
         ("", "/"),
     ],
 )
-async def test_a_language_is_remembered_and_nobody_is_sent_elsewhere(client: Client, wish: str, target: str) -> None:
+async def test_a_language_is_remembered_and_the_redirect_stays_on_this_site(
+    client: Client, wish: str, target: str
+) -> None:
     chosen = await client.get("/language/en", params={"next": wish}, allow_redirects=False)
     assert (chosen.status, chosen.headers["Location"]) == (303, target)
     assert "mediq_lang=en" in chosen.headers["Set-Cookie"]

@@ -1,4 +1,4 @@
-"""Setting a clinic up in the browser, from the link that the first start prints to the first board."""
+"""Setting up a clinic in the browser, from the link that the first start prints to the first board."""
 
 import re
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.fixtures.application import ADMIN, GENEROUS, HANG, Application, running
-from tests.fixtures.browser.rooms import DESKTOP, fit_for_all, in_english, signed_in
 from tests.fixtures.browser.screen import watched
+from tests.fixtures.browser.staff_window import DESKTOP, check_accessibility, in_english, signed_in
 from tests.fixtures.client import client_at
 from tests.fixtures.visitors import CLEAN, card
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    """An application that nobody has set up."""
+    """An application that has not been set up."""
     with running(tmp_path_factory.mktemp("empty"), GENEROUS) as application:
         yield application
         assert application.stop() == 0, application.log
@@ -27,11 +27,11 @@ async def go_on(page: Page) -> None:
     await page.locator("#step .row.end .primary").click()
 
 
-async def test_a_link_that_is_missing_or_wrong_says_so(chromium: Browser, empty: Application) -> None:
+async def test_a_missing_or_wrong_link_is_explained(chromium: Browser, empty: Application) -> None:
     async with watched(chromium, empty.address, **DESKTOP) as page:
         await page.goto("/setup")
         await expect(page.get_by_role("alert")).to_contain_text("tautan yang dicetak MediQ")
-        await fit_for_all(page)
+        await check_accessibility(page)
         await page.goto("/setup#made-up")
         await page.reload()
         await tell_who(page)
@@ -49,14 +49,14 @@ async def tell_who(page: Page) -> None:
     await page.fill("[name=again]", ADMIN[1])
 
 
-async def test_the_whole_way(chromium: Browser, empty: Application) -> None:
+async def test_a_clinic_is_set_up_from_the_link_to_the_first_board(chromium: Browser, empty: Application) -> None:
     title = "#step h2"
     async with watched(chromium, empty.address, **DESKTOP) as page:
         await page.goto(f"/setup#{empty.setup_token}")
         await page.fill("[name=nama]", "Ibu Kepala")
         await in_english(page)
         await expect(page.locator(title)).to_have_text("First administrator")
-        await fit_for_all(page)
+        await check_accessibility(page)
         await page.get_by_role("link", name="Indonesia").click()
         await expect(page.locator(title)).to_have_text("Administrator pertama")
         await expect(page.locator("[name=nama]")).to_have_value("Ibu Kepala")
@@ -68,10 +68,10 @@ async def test_the_whole_way(chromium: Browser, empty: Application) -> None:
         await go_on(page)
 
         await expect(page.locator(title)).to_have_text("Klinik Anda")
-        assert "#" not in page.url, "the token is gone from the address"
+        assert "#" not in page.url, "the address no longer holds the token"
         await page.fill("[name=name]", "Klinik Melati")
         await page.get_by_role("radio", name="WITA").check()
-        await fit_for_all(page)
+        await check_accessibility(page)
         await page.reload()
         await expect(page.locator("[name=name]")).to_have_value("Klinik Melati")
         await expect(page.get_by_role("radio", name="WITA")).to_be_checked()
@@ -84,7 +84,7 @@ async def test_the_whole_way(chromium: Browser, empty: Application) -> None:
         await page.fill("[name='services[1].letter']", "k")
         await page.fill("[name='services[1].opens']", "07:30")
         await page.fill("[name='services[1].closes']", "07:30")
-        await fit_for_all(page)
+        await check_accessibility(page)
         await go_on(page)
         await expect(page.locator(title)).to_have_text("Loket")
         await page.go_back()
@@ -92,7 +92,7 @@ async def test_the_whole_way(chromium: Browser, empty: Application) -> None:
         await go_on(page)
         await expect(page.locator(title)).to_have_text("Loket")
         await page.fill("[name='counters[0].name']", "Meja 1")
-        await fit_for_all(page)
+        await check_accessibility(page)
         await go_on(page)
 
         await expect(page.locator(title)).to_have_text("Poli")
@@ -108,11 +108,11 @@ async def test_the_whole_way(chromium: Browser, empty: Application) -> None:
         await expect(page.get_by_text(re.compile("Terbaca dalam"))).to_be_visible(timeout=HANG * 1000)
         await expect(page.locator(".facts")).to_contain_text("NUR HALIM")
         await expect(page.get_by_text("Uji ini sudah dibersihkan")).to_be_visible()
-        await fit_for_all(page)
+        await check_accessibility(page)
         await go_on(page)
 
         await expect(page.locator(title)).to_have_text("MediQ siap")
-        await fit_for_all(page)
+        await check_accessibility(page)
         await page.get_by_role("link", name="Papan antrean").click()
         await expect(page.locator("#clinic")).to_have_text("Klinik Melati")
 
@@ -122,7 +122,7 @@ async def test_the_whole_way(chromium: Browser, empty: Application) -> None:
         assert (clinic["name"], clinic["timezone"]) == ("Klinik Melati", "Asia/Makassar")
         assert [(each["name"], each["letter"]) for each in clinic["services"]] == [("Poli Umum", "A"), ("KIA", "K")]
         assert [each["name"] for each in clinic["counters"]] == ["Meja 1", "Loket 2", "Loket 3"]
-        assert (await admin.get("/users?role=PASIEN")).body["data"] == [], "nobody is left of the test card"
+        assert (await admin.get("/users?role=PASIEN")).body["data"] == [], "the patient of the test card is deleted"
         assert (await admin.get("/queue")).body["data"] == []
 
     async with watched(chromium, empty.address, **DESKTOP) as page:
@@ -132,9 +132,7 @@ async def test_the_whole_way(chromium: Browser, empty: Application) -> None:
         await expect(page.get_by_role("alert")).to_contain_text("sudah dipakai atau tidak berlaku lagi")
 
 
-async def test_what_was_left_half_done_does_not_undo_what_was_changed_since(
-    chromium: Browser, empty: Application
-) -> None:
+async def test_an_old_draft_does_not_overwrite_newer_changes(chromium: Browser, empty: Application) -> None:
     async with signed_in(chromium, empty.address) as page, client_at(empty) as client:
         await page.goto("/setup")
         await page.fill("[name=name]", "Klinik Setengah Jadi")
@@ -145,7 +143,7 @@ async def test_what_was_left_half_done_does_not_undo_what_was_changed_since(
         await page.goto("/setup")
         await expect(page.locator("[name=name]")).to_have_value("Klinik Kenanga")
 
-        # and what is changed while the forms are open is not overwritten either
+        # A change that is made while the forms are open is not overwritten either.
         await page.fill("[name=name]", "Klinik Tertinggal")
         admin = await client.sign_in()
         before = (await admin.get("/clinic")).body
@@ -162,16 +160,20 @@ async def test_what_was_left_half_done_does_not_undo_what_was_changed_since(
         await expect(page.locator("[name='counters[3].name']")).to_have_value("Loket 7")
         await go_on(page)
         await expect(page.locator("#step h2")).to_have_text("Uji kartu")
-        assert await page.evaluate("localStorage.getItem('mediq.setup')") is None, "what is stored is kept there alone"
+        assert await page.evaluate("localStorage.getItem('mediq.setup')") is None, (
+            "the draft is removed once the clinic is stored"
+        )
 
 
-async def test_a_card_on_trial_leaves_its_holders_number_alone(chromium: Browser, empty: Application) -> None:
+async def test_the_test_card_keeps_a_number_that_its_holder_already_had(chromium: Browser, empty: Application) -> None:
     async with signed_in(chromium, empty.address) as page, client_at(empty) as client:
         admin = await client.sign_in()
         sent = await admin.upload(card(CLEAN[1]), wait=30)
         assert sent.body["status"] == "REGISTERED", sent
         await page.goto("/setup")
-        await expect(page.locator("#step h2")).to_have_text("Klinik Anda")  # else it would store this step after ours
+        await expect(page.locator("#step h2")).to_have_text(
+            "Klinik Anda"
+        )  # without this wait the page would store this step after the one below
         await page.evaluate("sessionStorage.setItem('mediq.setup.step', 'card')")
         await page.reload()
         await page.set_input_files("#own-card", {"name": "ktp.jpg", "mimeType": "image/jpeg", "buffer": card(CLEAN[1])})

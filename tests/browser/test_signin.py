@@ -1,13 +1,13 @@
-"""Signing in and out, with what goes wrong said in words, and nobody where they may not be."""
+"""Signing in and out: access to pages, redirects, error texts and the change of a password."""
 
 import re
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
-from tests.fixtures.application import Application
-from tests.fixtures.browser.rooms import ADMIN, DESKTOP, enter, fit_for_all, in_english, signed_in
+from tests.fixtures.application import ADMIN, Application
 from tests.fixtures.browser.screen import intercept, watched
+from tests.fixtures.browser.staff_window import DESKTOP, check_accessibility, enter, in_english, signed_in
 from tests.fixtures.client import PASSWORD, Client
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -19,7 +19,7 @@ async def sign_in(page: Page, who: tuple[str, str]) -> None:
     await page.click("#enter")
 
 
-async def test_whoever_signs_in_goes_where_they_wanted_and_leaves_from_any_page(page: Page) -> None:
+async def test_signing_in_leads_to_the_wanted_page_and_signing_out_works_on_every_page(page: Page) -> None:
     await page.goto("/operator?from=bookmark")
     await expect(page).to_have_url("/signin?next=/operator%3Ffrom%3Dbookmark")
     await sign_in(page, (ADMIN[0], "bukan-kata-sandinya"))
@@ -28,7 +28,7 @@ async def test_whoever_signs_in_goes_where_they_wanted_and_leaves_from_any_page(
     await expect(page.locator("#password")).to_have_value("")
     await sign_in(page, ADMIN)
     await expect(page).to_have_url("/operator?from=bookmark")
-    assert await page.evaluate("document.cookie") == "", "no script reads the session"
+    assert await page.evaluate("document.cookie") == "", "scripts cannot read the session"
     await page.click("#signout")
     await expect(page).to_have_url(re.compile("/signin"))
     await page.goto("/operator")
@@ -38,14 +38,14 @@ async def test_whoever_signs_in_goes_where_they_wanted_and_leaves_from_any_page(
 @pytest.mark.parametrize(
     "wish", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", "/signin"]
 )
-async def test_nobody_is_sent_elsewhere(page: Page, clinic: Application, wish: str) -> None:
+async def test_signing_in_never_redirects_to_another_site(page: Page, clinic: Application, wish: str) -> None:
     await page.goto("/signin")
     await page.evaluate("wish => history.replaceState(null, '', `?next=${encodeURIComponent(wish)}`)", wish)
     await sign_in(page, ADMIN)
     await expect(page).to_have_url("/admin")
 
 
-async def test_a_role_that_may_not_is_told_so_and_may_sign_in_as_another(
+async def test_a_role_without_access_is_told_so_and_may_sign_in_as_another_user(
     page: Page, staff: Client, clinic: Application
 ) -> None:
     await staff.hire("loket@klinik.example")
@@ -59,10 +59,10 @@ async def test_a_role_that_may_not_is_told_so_and_may_sign_in_as_another(
     await expect(page).to_have_url("/admin")
 
 
-async def test_too_many_wrong_passwords_are_said_in_words(page: Page) -> None:
-    """The server's limits have tests of their own; here they are as small as one."""
+async def test_too_many_wrong_passwords_give_a_text(page: Page) -> None:
+    """The limit here is one attempt; the limits themselves have their own tests."""
 
-    async def refuse(route) -> None:  # type: ignore[no-untyped-def]
+    async def refuse(route: Route) -> None:
         problem = {"type": "urn:mediq:too-many", "detail": "Terlalu banyak permintaan. Tunggu sebentar."}
         await route.fulfill(status=429, headers={"Retry-After": "30"}, json=problem)
 
@@ -72,7 +72,7 @@ async def test_too_many_wrong_passwords_are_said_in_words(page: Page) -> None:
     await expect(page.get_by_role("alert")).to_have_text("Terlalu banyak permintaan. Tunggu sebentar.")
 
 
-async def test_one_changes_ones_own_password(chromium: Browser, staff: Client, clinic: Application) -> None:
+async def test_users_change_their_own_password(chromium: Browser, staff: Client, clinic: Application) -> None:
     mail, new = "sandi@klinik.example", "kata-sandi-yang-baru"
     await staff.hire(mail)
     async with signed_in(chromium, clinic.address, (mail, PASSWORD)) as page:
@@ -97,13 +97,13 @@ async def test_one_changes_ones_own_password(chromium: Browser, staff: Client, c
         await expect(page).to_have_url("/operator")
 
 
-async def test_the_page_is_fit_for_all_in_both_languages(chromium: Browser, clinic: Application) -> None:
+async def test_the_page_is_accessible_in_both_languages(chromium: Browser, clinic: Application) -> None:
     async with watched(chromium, clinic.address, color_scheme="dark", **DESKTOP) as page:
         await page.goto("/signin")
-        await fit_for_all(page)
+        await check_accessibility(page)
     async with watched(chromium, clinic.address, **DESKTOP) as page:
         await page.goto("/signin?next=/operator")
         await in_english(page)
         await expect(page).to_have_url("/signin?next=/operator")
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
-        await fit_for_all(page)
+        await check_accessibility(page)

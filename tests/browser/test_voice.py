@@ -1,4 +1,4 @@
-"""The voice: every number is said as a person would say it, and every recording that is needed is there and plays."""
+"""The voice: numbers are said by the rules of Indonesian, and every recording that is needed exists and plays."""
 
 import pytest
 from playwright.async_api import Page
@@ -33,7 +33,7 @@ ONES = ["nol", "satu", "dua", "tiga", "empat", "lima", "enam", "tujuh", "delapan
 
 
 def in_words(number: int) -> str:
-    """An Indonesian numeral up to 999, by the rules of the language and not by those of the page."""
+    """An Indonesian numeral up to 999, made here independently of the page."""
     if number < 10:
         return ONES[number]
     if number < 20:
@@ -46,13 +46,13 @@ def in_words(number: int) -> str:
 
 
 def said(clip: str) -> str:
-    """What is on a recording of a number, by its name: a number that is said in one breath."""
+    """The number on a recording, from its file name."""
     number = int(clip.removesuffix("-"))
     assert number < 20 or number % (10 if number < 100 else 100) == 0, clip
     return in_words(number)
 
 
-async def test_every_number_is_said_as_it_is_spoken(page: Page) -> None:
+async def test_every_number_is_said_as_in_indonesian(page: Page) -> None:
     await page.goto("/display/all")
     spoken = await page.evaluate(NUMBERS)
     for number in range(1, 1000):
@@ -61,7 +61,7 @@ async def test_every_number_is_said_as_it_is_spoken(page: Page) -> None:
         assert [clip.endswith("-") for clip in clips] == [True] * (len(clips) - 1) + [False]
     assert in_words(115) == "seratus lima belas"
     assert spoken[0] == ["0"]
-    assert spoken[1150] == ["1", "1", "5", "0"], "beyond, digit by digit"
+    assert spoken[1150] == ["1", "1", "5", "0"], "a number over 999 is said digit by digit"
 
 
 @pytest.mark.parametrize("language", ["id", "en"])
@@ -70,13 +70,13 @@ async def test_every_announcement_has_its_recordings(page: Page, language: str) 
     folder = await page.get_attribute("html", "data-voice")
     recorded = {clip: (seconds, loudness) for clip, seconds, loudness in await page.evaluate(PLAYABLE, folder)}
     assert all(0.1 < seconds < 4 for seconds, _ in recorded.values()), recorded
-    assert all(0.03 < loudness < 0.4 for _, loudness in recorded.values()), "one as loud as the other"
+    assert all(0.03 < loudness < 0.4 for _, loudness in recorded.values()), "all recordings are equally loud"
     numbers = {clip for clips in await page.evaluate(NUMBERS) for clip in clips}
     letters = {chr(code) for code in range(ord("a"), ord("z") + 1)}
     assert numbers | letters | {"nomor-antrean", "silakan-menuju", "di-layar"} <= recorded.keys()
 
 
-async def test_a_call_is_a_sentence(page: Page) -> None:
+async def test_an_announcement_is_a_sentence(page: Page) -> None:
     await page.goto("/display/all")
     calls = [["A-115", "Loket 2"], ["B-007", "Loket A"], ["C-340", "Ruang Periksa 12"], ["A-001", "Klaster Melati"]]
     head = ["nomor-antrean"]

@@ -1,4 +1,4 @@
-"""Passwords that change, sessions that end everywhere, and refusals that tell nothing about who is known."""
+"""Accounts: password changes and resets, sessions that end, refusals that do not tell which accounts exist."""
 
 import asyncio
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ async def signs_in(client: Client, email: str, password: str) -> bool:
 
 
 async def goes_on(*clients: Client) -> list[bool]:
-    """Of each, whether what they hold is still good, both to ask with and to stay signed in with."""
+    """For each client, whether its access token and its refresh token are still valid."""
     found = []
     for client in clients:
         asked = await client.get("/users/profile")
@@ -65,11 +65,11 @@ class TestChangingOnesPassword:
             ({"current_password": PASSWORD, "new_password": "x" * 257}, "new_password"),
         ],
     )
-    async def test_with_too_little_or_too_much(self, admin: Client, body: dict[str, str], field: str) -> None:
+    async def test_an_invalid_change_is_refused(self, admin: Client, body: dict[str, str], field: str) -> None:
         refused = await admin.patch("/users/password", body)
         assert (refused.status, refused.fields) == (422, [field])
 
-    async def test_once_under_a_key(self, admin: Client) -> None:
+    async def test_a_repeated_request_under_one_key_is_done_once(self, admin: Client) -> None:
         mail = "sekali-saja@klinik.example"
         here = await admin.hire(mail)
         body, key = {"current_password": PASSWORD, "new_password": FRESH}, {"Idempotency-Key": "ganti-1"}
@@ -81,7 +81,7 @@ class TestChangingOnesPassword:
         assert (refused.status, refused.problem) == (409, "key-reused")
         assert await signs_in(here, mail, FRESH)
 
-    async def test_is_not_for_whoever_has_none(self, admin: Client) -> None:
+    async def test_users_without_a_password_are_refused(self, admin: Client) -> None:
         nik = new_nik()
         await admin.register(nik, "SITI")
         patient = await admin.sign_in_patient(nik, "SITI")
@@ -90,7 +90,7 @@ class TestChangingOnesPassword:
 
 
 class TestAnAdministratorsReset:
-    async def test_that_comes_late_changes_nothing_back(self, admin: Client) -> None:
+    async def test_a_late_repetition_changes_nothing_back(self, admin: Client) -> None:
         mail = "terlambat@klinik.example"
         someone = await admin.hire(mail)
         path, key = f"/users/{someone.id}/password", {"Idempotency-Key": "atur-1"}
@@ -114,12 +114,12 @@ class TestAnAdministratorsReset:
         assert await signs_in(here, mail, FRESH)
 
     async def test_is_for_others_alone(self, admin: Client) -> None:
-        """Whoever finds an administrator's browser open cannot lock them out: their own needs the present one."""
+        """An open browser is not enough to lock an administrator out: their own change needs the current password."""
         refused = await admin.patch(f"/users/{admin.id}/password", {"new_password": FRESH})
         assert (refused.status, refused.problem) == (409, "own-password")
         assert await signs_in(admin, *ADMIN)
 
-    async def test_of_somebody_without_an_address(self, admin: Client) -> None:
+    async def test_a_user_without_an_email_address_gets_no_password(self, admin: Client) -> None:
         patient = await admin.register(new_nik())
         refused = await admin.patch(f"/users/{patient}/password", {"new_password": FRESH})
         assert (refused.status, refused.problem) == (409, "no-email")
@@ -127,7 +127,7 @@ class TestAnAdministratorsReset:
         assert (refused.status, refused.problem) == (404, "user-not-found")
 
 
-async def test_signing_out_everywhere(admin: Client) -> None:
+async def test_signing_out_everywhere_ends_every_session(admin: Client) -> None:
     mail = "dimana-mana@klinik.example"
     clients = [await admin.hire(mail)]
     clients += [await clients[0].sign_in(mail, PASSWORD) for _ in range(2)]
@@ -141,8 +141,8 @@ async def test_signing_out_everywhere(admin: Client) -> None:
     assert await goes_on(await admin.sign_in(mail, PASSWORD)) == [True]
 
 
-async def test_a_password_that_is_changed_while_somebody_signs_in(admin: Client) -> None:
-    """Whoever signs in with the old password meanwhile is out again when the change has been answered."""
+async def test_a_sign_in_during_a_password_change_ends_with_it(admin: Client) -> None:
+    """A session that began with the old password has ended when the change is answered."""
     mail = "berlomba@klinik.example"
     here = await admin.hire(mail)
     old = PASSWORD
@@ -164,13 +164,13 @@ async def test_a_password_that_is_changed_while_somebody_signs_in(admin: Client)
 
 
 def seen(reply: Reply) -> tuple[int, dict[str, Any], list[str]]:
-    """What a stranger learns from an answer, but for what differs between any two."""
+    """What a response tells a stranger, without the parts that differ between any two responses."""
     passing = {"x-request-id", "date", "ratelimit-remaining", "ratelimit-reset"}
     headers = sorted(f"{name}: {value}" for name, value in reply.headers.items() if name.lower() not in passing)
     return reply.status, {name: value for name, value in reply.body.items() if name != "request_id"}, headers
 
 
-async def test_a_refused_password_tells_nothing(admin: Client) -> None:
+async def test_refused_sign_ins_look_alike_for_every_account(admin: Client) -> None:
     nik = new_nik()
     without = {"nama": "SITI", "nik": nik, "email": "tanpa@klinik.example"}
     assert (await admin.post("/users", without)).status == 201
@@ -209,7 +209,7 @@ async def test_a_refused_patient_learns_nothing(admin: Client) -> None:
 
 
 class TestAStrictClinic:
-    """Patients give their date of birth too, and nobody signs in or guesses more than ten times an hour."""
+    """Patients must give their date of birth; signing in is limited to ten times an hour."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -237,7 +237,7 @@ class TestAStrictClinic:
             right = await client.post("/auth/login/user", told | {"tgl_lahir": "01-02-1990"})
             assert (right.status, right.body["user"]["nik"]) == (200, known)
 
-    async def test_guessing_the_present_password_is_slowed_down(self, strict: Application) -> None:
+    async def test_guessing_the_current_password_is_throttled(self, strict: Application) -> None:
         async with client_at(strict) as client:
             await client.ready()
             admin = await client.sign_in()

@@ -1,4 +1,4 @@
-"""The audit trail as an administrator reads it: every act of the application and of the queue, in order, and none by name."""
+"""The audit trail as an administrator reads it: every action on accounts and on the queue, in order, without names."""
 
 import asyncio
 import csv
@@ -6,7 +6,7 @@ import io
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,8 +21,8 @@ JAKARTA = ZoneInfo("Asia/Jakarta")
 Entries = list[dict[str, Any]]
 
 
-async def entries(admin: Client, limit: int = 200, **wanted: str) -> Entries:
-    """What the trail has of what is wanted, all pages together."""
+async def entries(admin: Client, limit: int = 200, **wanted: Any) -> Entries:
+    """The entries that match the filters `wanted`, from all pages."""
     found: Entries = []
     params: dict[str, str | int] = {**wanted, "limit": limit}
     while True:
@@ -35,13 +35,18 @@ async def entries(admin: Client, limit: int = 200, **wanted: str) -> Entries:
         params["before"] = page.body["next"]
 
 
-async def actions(admin: Client, **wanted: str) -> list[str]:
-    """The same, oldest first and by name alone."""
+def days_from(first: date, **more: str) -> dict[str, Any]:
+    """The filter for the days since `first`; `from` is a keyword of Python."""
+    return {"from": first.isoformat(), **more}
+
+
+async def actions(admin: Client, **wanted: Any) -> list[str]:
+    """The actions of the entries that match, oldest first."""
     return [entry["action"] for entry in reversed(await entries(admin, **wanted))]
 
 
 async def exported(admin: Client, **wanted: str) -> list[dict[str, str]]:
-    """The trail as a spreadsheet reads it."""
+    """The rows of an exported trail, as a spreadsheet reads them."""
     table = await admin.get("/audit.csv", params=wanted)
     assert (table.status, table.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
     assert table.headers["Content-Disposition"].startswith('attachment; filename="audit-')
@@ -61,8 +66,8 @@ class TestWhoReadWhat:
         assert (unknown.status, unknown.problem) == (404, "user-not-found")
         assert await actions(admin, actor=operator.id) == ["auth.login", "user.read"]
 
-    async def test_a_record_that_comes_as_an_answer(self, admin: Client) -> None:
-        """Whoever registers someone who is known, or gives them the role that they have, sees their record too."""
+    async def test_a_record_that_a_response_contains_is_audited(self, admin: Client) -> None:
+        """Registering a known patient again, or setting the same role again, shows the record and is audited."""
         operator = await admin.hire("terdaftar@klinik.example")
         nik = new_nik()
         patient = await admin.register(nik, "SITI")
@@ -110,7 +115,7 @@ class TestWhoReadWhat:
     async def test_a_card(self, admin: Client) -> None:
         operator = await admin.hire("kartu@klinik.example")
         taken = await admin.upload(card(CLEAN[4]))
-        # Whoever only holds the link is the patient, or whom they have shown it to.
+        # The holder of a ticket's link is the patient, or someone to whom the patient gave it.
         result = await Client(admin.http).result_of(taken.body["id"])
         assert result["status"] == "REGISTERED", result
         assert (await operator.get(taken.headers["Location"])).status == 200
@@ -138,7 +143,7 @@ async def test_a_sign_in_that_fails(admin: Client) -> None:
     )
 
 
-async def test_who_did_what_to_an_account(admin: Client) -> None:
+async def test_every_change_of_an_account_is_audited(admin: Client) -> None:
     mail = "riwayat@klinik.example"
     second = await admin.hire("pemberi@klinik.example", "ADMIN_FASKES")
     someone = await second.hire(mail)
@@ -178,7 +183,7 @@ async def test_who_did_what_to_an_account(admin: Client) -> None:
     ]
 
 
-async def test_entries_are_kept_for_so_many_days(tmp_path: Path) -> None:
+async def test_entries_are_kept_for_the_configured_days(tmp_path: Path) -> None:
     database = made_with_admin(tmp_path) / "users.db"
     now = datetime.now(UTC)
     with closing(sqlite3.connect(database)) as connection, connection:
@@ -198,7 +203,7 @@ async def test_entries_are_kept_for_so_many_days(tmp_path: Path) -> None:
 
 
 class TestAClinicsDay:
-    """An application of its own, in which a day's acts were done; the tests read and add nothing but what they say."""
+    """The administrator of an application with a day of work; tests add only the entries that they name."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -222,12 +227,12 @@ class TestAClinicsDay:
                     await admin.get(f"/users/{patient}")
             yield admin
 
-    async def test_both_trails_are_one(self, day: Client) -> None:
+    async def test_accounts_and_queue_form_one_trail(self, day: Client) -> None:
         whole = await entries(day)
         times = [datetime.fromisoformat(entry["at"]) for entry in whole]
         assert times == sorted(times, reverse=True)
         told = [entry["action"] for entry in reversed(whole)]
-        # The administrator was made at the command line, by nobody who was signed in.
+        # The administrator was created at the command line, without a signed-in user.
         assert (told[0], whole[-1]["actor"], whole[-1]["why"]) == ("user.create", None, "admin create")
         first = told.index("queue.ticket-issued")
         assert told[first - 1] == "user.create"
@@ -235,7 +240,7 @@ class TestAClinicsDay:
         assert of_the_queue.count("queue.ticket-completed") == 4
         assert {entry["role"] for entry in whole if entry["actor"]} == {"ADMIN_FASKES"}
 
-    async def test_nobody_is_named(self, day: Client) -> None:
+    async def test_no_entry_contains_a_name(self, day: Client) -> None:
         people = (await day.get("/users", params={"limit": "100"})).body["data"]
         table = (await day.get("/audit.csv")).body + str(await entries(day))
         assert len(people) >= 5
@@ -244,7 +249,7 @@ class TestAClinicsDay:
             for name in ("nik", "nama", "email"):
                 assert person[name] is None or person[name] not in table
 
-    async def test_what_befell_one_patient(self, day: Client) -> None:
+    async def test_entries_are_filtered_by_patient(self, day: Client) -> None:
         issued = (await entries(day, action="queue.ticket-issued"))[0]
         assert await actions(day, subject=issued["subject"]) == [
             "user.create",
@@ -256,7 +261,7 @@ class TestAClinicsDay:
         ]
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 7])
-    async def test_pages_together_are_the_whole(self, day: Client, limit: int) -> None:
+    async def test_all_pages_together_make_the_whole_trail(self, day: Client, limit: int) -> None:
         whole = await entries(day)
         assert await entries(day, limit=limit) == whole
 
@@ -274,7 +279,7 @@ class TestAClinicsDay:
             assert (await day.get(f"/users/{patient}")).status == 200
         assert found == whole
 
-    async def test_what_is_wanted(self, day: Client) -> None:
+    async def test_entries_are_filtered_by_action_and_actor(self, day: Client) -> None:
         whole = await entries(day)
         assert await entries(day, actor=day.id) == [entry for entry in whole if entry["actor"] == day.id]
         for prefix in ("user.", "queue."):
@@ -282,14 +287,14 @@ class TestAClinicsDay:
         assert await entries(day, action="user.read") == [e for e in whole if e["action"] == "user.read"]
         assert await entries(day, actor="nobody") == await entries(day, action="no.such") == []
 
-    async def test_from_one_day_to_another(self, day: Client) -> None:
+    async def test_entries_are_filtered_by_days(self, day: Client) -> None:
         whole = await entries(day)
         days = {datetime.fromisoformat(entry["at"]).astimezone(JAKARTA).date() for entry in whole}
         first, last = min(days), max(days)
-        assert await entries(day, **{"from": f"{first}", "to": f"{last}"}) == whole
-        assert await entries(day, **{"from": f"{last + timedelta(days=1)}"}) == []
+        assert await entries(day, **days_from(first, to=f"{last}")) == whole
+        assert await entries(day, **days_from(last + timedelta(days=1))) == []
         assert await entries(day, to=f"{first - timedelta(days=1)}") == []
-        assert await entries(day, **{"from": "0001-01-01", "to": "9999-12-31"}) == whole
+        assert await entries(day, **days_from(date.min, to="9999-12-31")) == whole
 
     @pytest.mark.parametrize(
         ("params", "field"),
@@ -303,11 +308,11 @@ class TestAClinicsDay:
             ({"who": "x"}, "who"),
         ],
     )
-    async def test_what_cannot_be_wanted(self, day: Client, params: dict[str, str], field: str) -> None:
+    async def test_an_invalid_filter_is_refused(self, day: Client, params: dict[str, str], field: str) -> None:
         refused = await day.get("/audit", params=params)
         assert (refused.status, refused.fields) == (422, [field])
 
-    async def test_the_export_is_the_same_and_is_itself_kept(self, day: Client) -> None:
+    async def test_the_export_has_the_same_entries_and_is_itself_audited(self, day: Client) -> None:
         whole = await entries(day)
         table = await exported(day)
         zone = datetime.fromisoformat(table[0]["at"]).utcoffset()
@@ -330,7 +335,7 @@ class TestAClinicsDay:
         kept = (await entries(day, action="audit.export"))[0]
         assert kept["why"] == f"from=2026-01-01, subject={issued['subject']}"
 
-    async def test_a_long_export_comes_in_parts(self, day: Client) -> None:
+    async def test_a_long_export_is_sent_in_parts(self, day: Client) -> None:
         patient = await day.register(new_nik())
         looks = [day.get(f"/users/{patient}") for _ in range(1300)]
         for n in range(0, len(looks), 20):

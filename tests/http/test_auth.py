@@ -1,4 +1,4 @@
-"""Who is let in: passwords, tokens of every wrong kind, sessions that end, and whose role has changed."""
+"""Authentication: passwords, invalid tokens of every kind, ended sessions and changed roles."""
 
 import asyncio
 import base64
@@ -19,13 +19,13 @@ def claims(token: str) -> dict[str, Any]:
 
 
 def secrets_of(application: Application) -> dict[str, str]:
-    """What the application signs with: made at its first start and kept in its data folder."""
+    """The application's secrets, created at its first start in its data folder."""
     file = application.folder / "secrets.json"
     assert file.stat().st_mode & 0o777 == 0o600
     return dict(json.loads(file.read_text()))
 
 
-async def test_no_token(client: Client) -> None:
+async def test_a_request_without_a_token_is_refused(client: Client) -> None:
     refused = await client.get("/users/profile")
     assert (refused.status, refused.problem) == (401, "unauthenticated")
     assert refused.headers["WWW-Authenticate"].startswith("Bearer")
@@ -34,7 +34,7 @@ async def test_no_token(client: Client) -> None:
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer a.b.c", "bearer x", "Bearer " + "x" * 5000, "Token abc"]
 )
-async def test_what_is_no_token(client: Client, header: str) -> None:
+async def test_an_invalid_token_is_refused(client: Client, header: str) -> None:
     refused = await client.get("/users/profile", headers={"Authorization": header})
     assert (refused.status, refused.problem) == (401, "token-invalid")
     # Where no token is needed, a wrong one is still told.
@@ -56,7 +56,7 @@ async def test_a_forged_token(admin: Client) -> None:
         assert (refused.status, refused.problem) == (401, "token-invalid")
 
 
-async def test_an_expired_access_token(admin: Client, application: Application) -> None:
+async def test_an_expired_access_token_is_refused(admin: Client, application: Application) -> None:
     now = int(time.time())
     stale = claims(admin.tokens["access_token"]) | {"iat": now - 1000, "exp": now - 1}
     refused = await admin.showing(jwt.encode(stale, secrets_of(application)["jwt_secret"])).get("/users/profile")
@@ -66,7 +66,7 @@ async def test_an_expired_access_token(admin: Client, application: Application) 
     assert allowed.status == 200, "the same token in its time is good"
 
 
-async def test_a_well_signed_token_that_says_nonsense(admin: Client, application: Application) -> None:
+async def test_a_well_signed_token_with_invalid_claims_is_refused(admin: Client, application: Application) -> None:
     secret = secrets_of(application)["jwt_secret"]
     real = claims(admin.tokens["access_token"])
     for wrong in ({"role": "DOKTER"}, {"sub": 17}, {"sid": None}, {"role": ["PASIEN"]}):
@@ -77,7 +77,7 @@ async def test_a_well_signed_token_that_says_nonsense(admin: Client, application
     assert (refused.status, refused.problem) == (401, "session-ended")
 
 
-async def test_an_expired_refresh_token(admin: Client, application: Application) -> None:
+async def test_an_expired_refresh_token_is_refused(admin: Client, application: Application) -> None:
     stale = claims(admin.tokens["refresh_token"]) | {"exp": int(time.time()) - 1}
     token = jwt.encode(stale, secrets_of(application)["jwt_refresh_secret"])
     refused = await Client(admin.http, {"refresh_token": token, "access_token": ""}).refresh()
@@ -85,7 +85,7 @@ async def test_an_expired_refresh_token(admin: Client, application: Application)
     assert (await admin.refresh()).status == 200, "showing a stale token ends nothing"
 
 
-async def test_one_kind_of_token_in_place_of_the_other(admin: Client) -> None:
+async def test_a_token_of_the_other_kind_is_refused(admin: Client) -> None:
     refused = await admin.showing(admin.tokens["refresh_token"]).get("/users/profile")
     assert (refused.status, refused.problem) == (401, "token-invalid")
     refused = await admin.get("/auth/refresh")
@@ -111,7 +111,7 @@ async def test_a_refresh_token_is_good_once(admin: Client) -> None:
     assert (refused.status, refused.problem) == (401, "session-ended")
 
 
-async def test_of_two_that_refresh_at_once_one_wins(admin: Client) -> None:
+async def test_one_of_two_concurrent_refreshes_succeeds(admin: Client) -> None:
     operator = await admin.hire("berdua@klinik.example")
     answers = await asyncio.gather(operator.refresh(), operator.refresh())
     assert sorted(answer.status for answer in answers) == [200, 401]
@@ -162,12 +162,12 @@ async def test_wrong_passwords_and_unknown_addresses_look_alike(client: Client) 
         ({"email": ADMIN[0], "password": 17}, "password"),
     ],
 )
-async def test_a_sign_in_that_is_incomplete(client: Client, body: dict[str, Any], field: str) -> None:
+async def test_an_incomplete_sign_in_is_refused(client: Client, body: dict[str, Any], field: str) -> None:
     refused = await client.post("/auth/login/admin", body)
     assert (refused.status, refused.fields) == (422, [field])
 
 
-async def test_a_patient_signs_in_by_what_stands_on_the_card(admin: Client) -> None:
+async def test_a_patient_signs_in_with_the_data_of_the_card(admin: Client) -> None:
     nik = new_nik()
     await admin.register(nik, "SITI NUR'AINI, S.Pd")
     patient = await admin.sign_in_patient(nik, "siti nuraini s pd")

@@ -1,4 +1,4 @@
-"""Files that are no pictures of cards: each gets its answer, and leaves neither user nor ticket behind."""
+"""Uploads that are no pictures of cards: each is refused, and leaves neither user nor ticket behind."""
 
 import asyncio
 import io
@@ -58,19 +58,19 @@ async def test_a_program_or_text_that_is_named_jpg(admin: Client, content: bytes
     assert (refused.status, refused.problem) == (415, "unsupported-image")
 
 
-async def test_an_empty_file(admin: Client) -> None:
+async def test_an_empty_file_is_refused(admin: Client) -> None:
     refused = await admin.upload(b"")
     assert (refused.status, refused.fields) == (422, ["ktp_image"])
 
 
-async def test_a_form_without_a_file(admin: Client) -> None:
+async def test_a_form_without_a_file_is_refused(admin: Client) -> None:
     form = aiohttp.FormData({"service": "umum"})
     form.add_field("priority_reason", "", content_type="text/plain")
     refused = await admin.ask("POST", "/ocr/process-ktp", data=form)
     assert (refused.status, refused.fields) == (422, ["ktp_image"])
 
 
-async def test_no_form_at_all(admin: Client) -> None:
+async def test_a_body_that_is_no_form_is_refused(admin: Client) -> None:
     refused = await admin.ask("POST", "/ocr/process-ktp", data=card(CLEAN[0]), headers={"Content-Type": "image/jpeg"})
     assert (refused.status, refused.problem) == (415, "unsupported")
     broken = await admin.ask(
@@ -87,7 +87,7 @@ async def test_no_form_at_all(admin: Client) -> None:
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5])
-async def test_a_jpeg_that_was_cut_off(admin: Client, share: float) -> None:
+async def test_a_truncated_jpeg_is_refused(admin: Client, share: float) -> None:
     whole = card(CLEAN[0])
     answered = await admin.upload(whole[: int(len(whole) * share)], wait=30)
     if answered.status == 422:
@@ -98,19 +98,19 @@ async def test_a_jpeg_that_was_cut_off(admin: Client, share: float) -> None:
     assert answered.body["user_id"] is None
 
 
-async def test_bytes_that_only_begin_like_a_picture(admin: Client) -> None:
+async def test_bytes_that_only_begin_like_a_picture_are_refused(admin: Client) -> None:
     for start in (b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"%PDF-1.7\n"):
         refused = await admin.upload(start + b"\x00garbage" * 50)
         assert (refused.status, refused.fields) == (422, ["ktp_image"]), start
 
 
-async def test_a_file_that_is_too_large(admin: Client) -> None:
+async def test_a_file_that_is_too_large_is_refused(admin: Client) -> None:
     six_megabytes = card(CLEAN[0]) + bytes(6 * 1024 * 1024)
     refused = await admin.upload(six_megabytes)
     assert (refused.status, refused.problem) == (413, "too-large")
 
 
-async def test_a_file_that_does_not_say_how_large_it_is(admin: Client) -> None:
+async def test_a_large_file_without_a_content_length_is_refused(admin: Client) -> None:
     async def endless() -> AsyncIterator[bytes]:
         yield b'--x\r\nContent-Disposition: form-data; name="ktp_image"; filename="a.jpg"\r\n\r\n\xff\xd8\xff'
         for _ in range(6 * 16):
@@ -138,7 +138,7 @@ async def test_a_picture_of_too_many_pixels(admin: Client, application: Applicat
 
 
 @pytest.mark.parametrize("picture", [blank(1200, 800), blank(1, 1, "PNG")])
-async def test_a_picture_without_a_card(admin: Client, picture: bytes) -> None:
+async def test_a_picture_without_a_card_is_rejected(admin: Client, picture: bytes) -> None:
     answered = await admin.upload(picture, wait=30)
     assert (answered.status, answered.body["status"]) == (200, "REJECTED"), answered
     assert answered.body["is_ktp"] is False
@@ -155,17 +155,17 @@ async def test_an_unknown_service_is_refused_before_the_card_is_read(admin: Clie
     ("field", "value"),
     [("priority", "MENDESAK"), ("service", ""), ("priority_reason", "x" * 201)],
 )
-async def test_a_wish_that_cannot_be(admin: Client, field: str, value: str) -> None:
-    refused = await admin.upload(card(CLEAN[1]), **{field: value})
+async def test_an_invalid_text_field_is_refused(admin: Client, field: str, value: str) -> None:
+    refused = await admin.upload(card(CLEAN[1]), texts={field: value})
     assert (refused.status, refused.fields) == (422, [field])
 
 
-async def test_a_part_that_nobody_knows(admin: Client) -> None:
+async def test_an_unknown_field_is_refused(admin: Client) -> None:
     refused = await admin.upload(card(CLEAN[1]), nik="3201150101900001")
     assert (refused.status, refused.fields) == (422, ["nik"])
 
 
-async def test_two_pictures_in_one_form(admin: Client) -> None:
+async def test_two_pictures_in_one_form_are_refused(admin: Client) -> None:
     form = aiohttp.FormData()
     for _ in range(2):
         form.add_field("ktp_image", card(CLEAN[1]), filename="a.jpg")
@@ -173,20 +173,20 @@ async def test_two_pictures_in_one_form(admin: Client) -> None:
     assert (refused.status, refused.fields) == (422, ["ktp_image"])
 
 
-async def test_a_card_that_nobody_holds(client: Client) -> None:
+async def test_an_unknown_card_id_is_not_found(client: Client) -> None:
     for path in ("/ocr/result/guess", "/ocr/status/guess"):
         missing = await client.get(path)
         assert (missing.status, missing.problem) == (404, "no-card")
 
 
 class TestTheSameCardTwice:
-    """Outside the count above: here one user and one ticket are right."""
+    """Not under the check above: one user and one ticket are expected here."""
 
     @pytest.fixture(autouse=True)
     def nothing_left_behind(self) -> None:
         return
 
-    async def test_a_second_registration_while_the_first_runs(self, admin: Client) -> None:
+    async def test_concurrent_uploads_of_a_card_give_one_patient(self, admin: Client) -> None:
         seed = CLEAN[1]
         users, tickets = await _counted(admin)
         answers = await asyncio.gather(*(admin.upload(card(seed)) for _ in range(4)))

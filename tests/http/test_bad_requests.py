@@ -1,4 +1,4 @@
-"""Requests that cannot be right: each is told what is wrong, by field where there is one, and changes nothing."""
+"""Invalid requests: each is refused with the wrong field where there is one, and changes nothing."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -28,7 +28,7 @@ async def test_a_body_that_is_not_json(admin: Client, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"[]", b'[{"nama": "SITI"}]', b'"SITI"', b"17", b"null"])
-async def test_json_that_is_no_object(admin: Client, body: bytes) -> None:
+async def test_json_that_is_no_object_is_refused(admin: Client, body: bytes) -> None:
     refused = await admin.ask("POST", "/users", data=body, headers=JSON)
     assert (refused.status, refused.problem) == (400, "malformed")
 
@@ -36,7 +36,7 @@ async def test_json_that_is_no_object(admin: Client, body: bytes) -> None:
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
 )
-async def test_a_body_of_another_type(admin: Client, content_type: str) -> None:
+async def test_a_body_of_another_type_is_refused(admin: Client, content_type: str) -> None:
     refused = await admin.ask("POST", "/users", data=b'{"nama": "SITI"}', headers={"Content-Type": content_type})
     assert (refused.status, refused.problem) == (415, "unsupported")
 
@@ -75,25 +75,25 @@ async def test_a_body_that_is_too_large(admin: Client) -> None:
         ({"nik": "3201150101900001", "nama": "SITI", "password": PASSWORD}, ["email"]),
     ],
 )
-async def test_a_new_user_that_cannot_be(admin: Client, body: dict[str, Any], fields: list[str]) -> None:
+async def test_an_invalid_new_user_is_refused(admin: Client, body: dict[str, Any], fields: list[str]) -> None:
     refused = await admin.post("/users", body)
     assert (refused.status, refused.problem) == (422, "invalid")
     assert refused.fields == fields
 
 
 @pytest.mark.parametrize("text", ["SITI\x00", "\ud800"])
-async def test_text_that_no_card_bears(admin: Client, text: str) -> None:
-    """Whatever becomes of it, it is no failure of the application."""
+async def test_text_that_no_card_can_contain_is_refused(admin: Client, text: str) -> None:
+    """The text may be refused or accepted, but must not cause a server error."""
     answered = await admin.post("/users", {"nik": "3201150101900001", "nama": text, "role": "DOKTER"})
     assert answered.status in (400, 422)
 
 
-async def test_a_nik_with_15_digits_in_an_address(admin: Client) -> None:
+async def test_a_nik_with_15_digits_in_a_path_is_refused(admin: Client) -> None:
     refused = await admin.get("/users/check-nik/320115010190001")
     assert (refused.status, refused.fields) == (422, ["nik"])
 
 
-async def test_a_card_that_was_typed_wrong(admin: Client) -> None:
+async def test_wrongly_typed_card_fields_are_refused(admin: Client) -> None:
     refused = await admin.post("/users/create-from-ocr", {"nik": "320115010190001", "nama": "SITI"})
     assert (refused.status, refused.fields) == (422, ["nik"])
     refused = await admin.post("/users/create-from-ocr", {"nik": new_nik(), "nama": "SITI", "email": "s@k.id"})
@@ -123,7 +123,7 @@ async def test_a_card_that_was_typed_wrong(admin: Client) -> None:
         ("/queue/statistics?to=null", "to"),
     ],
 )
-async def test_a_query_that_cannot_be(admin: Client, path: str, field: str) -> None:
+async def test_an_invalid_query_is_refused(admin: Client, path: str, field: str) -> None:
     refused = await admin.get(path)
     assert (refused.status, refused.fields) == (422, [field])
 
@@ -147,20 +147,20 @@ class TestQueue:
             ({"number": "A-001"}, "number"),
         ],
     )
-    async def test_a_number_that_cannot_be_drawn(self, admin: Client, more: dict[str, Any], field: str) -> None:
+    async def test_an_invalid_ticket_request_is_refused(self, admin: Client, more: dict[str, Any], field: str) -> None:
         user_id = await admin.register(new_nik())
         refused = await admin.post("/queue/add", {"user_id": user_id, **more})
         assert (refused.status, refused.fields) == (422, [field])
         none = await admin.get(f"/queue/status/{user_id}")
         assert (none.status, none.problem) == (404, "no-ticket")
 
-    async def test_a_number_for_nobody(self, admin: Client) -> None:
+    async def test_a_ticket_for_an_unknown_user_is_refused(self, admin: Client) -> None:
         refused = await admin.post("/queue/add", {})
         assert (refused.status, refused.fields) == (422, ["user_id"])
         refused = await admin.post("/queue/add", {"user_id": "nobody"})
         assert (refused.status, refused.problem) == (404, "user-not-found")
 
-    async def test_a_counter_that_is_not_there(self, admin: Client) -> None:
+    async def test_an_unknown_counter_is_refused(self, admin: Client) -> None:
         for body, field in (
             ({}, "counter"),
             ({"counter": "99"}, "counter"),
@@ -170,11 +170,11 @@ class TestQueue:
             assert (refused.status, refused.fields) == (422, [field]), body
 
     @pytest.mark.parametrize("verb", ["recall", "start", "complete", "skip", "requeue", "hold", "resume"])
-    async def test_a_ticket_that_is_not_there(self, admin: Client, verb: str) -> None:
+    async def test_an_unknown_ticket_is_not_found(self, admin: Client, verb: str) -> None:
         missing = await admin.patch(f"/queue/no-such-ticket/{verb}")
         assert (missing.status, missing.problem) == (404, "no-ticket")
 
-    async def test_what_does_not_fit_the_ticket(self, admin: Client) -> None:
+    async def test_a_command_that_does_not_fit_the_tickets_status_is_refused(self, admin: Client) -> None:
         ticket = await admin.queue(await admin.register(new_nik()), service="gigi")
         for verb in ("recall", "start", "complete", "skip", "requeue", "resume"):
             refused = await admin.patch(f"/queue/{ticket['id']}/{verb}")
@@ -188,7 +188,7 @@ class TestQueue:
         assert (refused.status, refused.problem) == (409, "wrong-status")
 
 
-async def test_who_is_taken(admin: Client) -> None:
+async def test_a_taken_email_address_is_refused(admin: Client) -> None:
     me = await admin.get("/users/profile")
     refused = await admin.post(
         "/users", {"nama": "X", "role": "OPERATOR", "email": me.body["email"].upper(), "password": PASSWORD}
@@ -196,7 +196,7 @@ async def test_who_is_taken(admin: Client) -> None:
     assert (refused.status, refused.problem, refused.fields) == (409, "email-taken", ["email"])
 
 
-async def test_the_last_administrator_stays(admin: Client) -> None:
+async def test_the_last_administrator_cannot_be_removed(admin: Client) -> None:
     for other in (await admin.get("/users?role=ADMIN_FASKES")).body["data"]:
         if other["id"] != admin.id:
             assert (await admin.patch(f"/users/{other['id']}/role", {"role": "OPERATOR"})).status == 200
@@ -218,14 +218,14 @@ async def test_the_last_administrator_stays(admin: Client) -> None:
         ("GET", "/static/..%2f..%2fapp.py", 404),
     ],
 )
-async def test_pages_that_are_not_there(client: Client, method: str, path: str, status: int) -> None:
+async def test_unknown_pages_and_methods_are_refused(client: Client, method: str, path: str, status: int) -> None:
     answered = await client.ask(method, path)
     assert answered.status == status
     assert answered.problem
     assert ("Allow" in answered.headers) == (status == 405)
 
 
-async def test_every_answer_carries_what_keeps_browsers_strict(client: Client) -> None:
+async def test_every_response_carries_security_headers(client: Client) -> None:
     for path in ("/", "/no/such/page", "/setup", "/users"):
         headers = (await client.get(path)).headers
         page = headers["Content-Type"].startswith("text/html")
@@ -238,13 +238,13 @@ async def test_every_answer_carries_what_keeps_browsers_strict(client: Client) -
         assert "aiohttp" not in headers["Server"].lower()
 
 
-async def test_home_answers_who_wants_the_headers_alone(client: Client) -> None:
+async def test_the_home_route_answers_head_requests(client: Client) -> None:
     for headers, kind in (({"Accept": "text/html"}, "text/html; charset=utf-8"), ({}, "application/json")):
         async with client.http.head("/", headers=headers) as found:
             assert (found.status, found.headers["Content-Type"]) == (200, kind)
 
 
-async def test_the_request_id_is_the_callers_if_it_is_one(client: Client) -> None:
+async def test_a_valid_request_id_of_the_caller_is_kept(client: Client) -> None:
     given = await client.get("/users", headers={"X-Request-Id": "meja-depan.17"})
     assert given.body["request_id"] == given.headers["X-Request-Id"] == "meja-depan.17"
     for bad in ("short", "with space!", "x" * 65, "nik=3201150101900001;"):

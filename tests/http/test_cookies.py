@@ -1,4 +1,4 @@
-"""A browser's session: one cookie that no script reads, good for what our own pages ask and for nothing else."""
+"""The session cookie: no script reads it, and it counts for requests of our own pages alone."""
 
 import json
 import time
@@ -16,7 +16,7 @@ ELSEWHERE = "http://jahat.example"
 
 @pytest.fixture
 async def browser(application: Application, admin: Client) -> AsyncIterator[Client]:
-    """A browser in which nobody has signed in."""
+    """A browser without a session."""
     async with browser_at(application) as browser:
         yield browser
 
@@ -28,7 +28,7 @@ async def sign_in(browser: Client, email: str = ADMIN[0], password: str = ADMIN[
 
 
 def cookie_of(reply: Reply) -> Morsel[str]:
-    """The cookie that an answer sets."""
+    """The cookie that a response sets."""
     jar: SimpleCookie = SimpleCookie(reply.headers["Set-Cookie"])
     assert list(jar) == ["mediq_session"]
     return jar["mediq_session"]
@@ -64,13 +64,13 @@ async def test_signing_in_gives_a_cookie_and_no_token(browser: Client) -> None:
     assert "Set-Cookie" not in profile.headers, "it is young"
 
 
-async def test_a_wrong_password_gives_none(browser: Client) -> None:
+async def test_a_wrong_password_gives_no_cookie(browser: Client) -> None:
     refused = await browser.post("/session", {"email": ADMIN[0], "password": "salah-sama-sekali"})
     assert (refused.status, refused.problem) == (401, "credentials-wrong")
     assert "Set-Cookie" not in refused.headers
 
 
-async def test_signing_out_ends_the_session_and_takes_the_cookie(browser: Client, client: Client) -> None:
+async def test_signing_out_ends_the_session_and_deletes_the_cookie(browser: Client, client: Client) -> None:
     await sign_in(browser)
     token = own(browser)
     answer = await browser.delete("/session")
@@ -81,7 +81,7 @@ async def test_signing_out_ends_the_session_and_takes_the_cookie(browser: Client
     assert (kept.status, kept.problem) == (401, "unauthenticated"), "a copy of the cookie is worth nothing either"
 
 
-async def test_signing_in_again_ends_the_session_that_was_there(browser: Client, admin: Client) -> None:
+async def test_signing_in_again_ends_the_previous_session(browser: Client, admin: Client) -> None:
     await sign_in(browser)
     first = own(browser)
     refused = await browser.post("/session", {"email": ADMIN[0], "password": "salah-sama-sekali"})
@@ -100,7 +100,7 @@ async def test_signing_in_again_ends_the_session_that_was_there(browser: Client,
     assert (await admin.get("/users/profile")).status == 200, "other sessions of theirs go on"
 
 
-async def test_a_bearer_token_comes_before_the_cookie(browser: Client, admin: Client) -> None:
+async def test_a_bearer_token_takes_precedence_over_the_cookie(browser: Client, admin: Client) -> None:
     operator = await admin.hire("dua-wajah@klinik.example")
     await sign_in(browser)
     profile = await Client(browser.http, operator.tokens).get("/users/profile")
@@ -138,19 +138,19 @@ async def test_another_site_changes_nothing_by_the_cookie(browser: Client, heade
 
 
 @pytest.mark.parametrize("site", ["same-origin", "none"])
-async def test_what_the_browser_says_of_the_site_comes_before_the_origin(browser: Client, site: str) -> None:
+async def test_sec_fetch_site_takes_precedence_over_the_origin(browser: Client, site: str) -> None:
     await sign_in(browser)
     headers = {"Sec-Fetch-Site": site, "Origin": ELSEWHERE}
     taken = await browser.post("/users", {"nonsense": "x"}, headers=headers)
     assert (taken.status, taken.fields) == (422, ["nonsense"])
 
 
-async def test_a_bearer_token_is_good_from_anywhere(admin: Client) -> None:
+async def test_a_bearer_token_is_valid_from_any_site(admin: Client) -> None:
     taken = await admin.post("/users", {"nonsense": "x"}, headers={"Origin": ELSEWHERE})
     assert taken.status == 422, "no browser sends it by itself"
 
 
-async def test_a_cookie_whose_time_is_half_over_is_renewed(
+async def test_a_cookie_is_renewed_in_the_second_half_of_its_life(
     browser: Client, client: Client, application: Application
 ) -> None:
     await sign_in(browser)
@@ -168,7 +168,7 @@ async def test_a_cookie_whose_time_is_half_over_is_renewed(
 
 
 @pytest.mark.parametrize("kind", ["nonsense", "expired", "ended"])
-async def test_a_cookie_that_is_good_no_longer_is_taken_away(
+async def test_an_invalid_cookie_is_deleted(
     browser: Client, client: Client, application: Application, kind: str
 ) -> None:
     await sign_in(browser)
@@ -184,7 +184,7 @@ async def test_a_cookie_that_is_good_no_longer_is_taken_away(
     assert (cookie_of(refused).value, cookie_of(refused)["max-age"]) == ("", "0")
 
 
-async def test_another_role_takes_the_session_from_the_browser(browser: Client, admin: Client) -> None:
+async def test_a_change_of_role_ends_the_browsers_session(browser: Client, admin: Client) -> None:
     operator = await admin.hire("naik-pangkat@klinik.example")
     await sign_in(browser, "naik-pangkat@klinik.example", PASSWORD)
     assert (await browser.get("/queue")).status == 200

@@ -1,4 +1,4 @@
-"""Pages of other sites: none may read an answer unless the settings name their site, and none by the cookie."""
+"""CORS: pages of other sites read responses only if the settings name their origin, and never by the cookie."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -39,7 +39,7 @@ async def test_off_unless_set(client: Client, origin: str) -> None:
     assert (asked.status, allowed(asked.headers)) == (405, [])
 
 
-async def test_a_named_site_asks_and_reads(open_client: Client) -> None:
+async def test_a_configured_origin_may_call_and_read(open_client: Client) -> None:
     asked = await open_client.ask("OPTIONS", "/queue/add", headers={"Origin": FRIEND, **ASKING})
     assert asked.status == 204
     assert asked.headers["Access-Control-Allow-Origin"] == FRIEND
@@ -65,7 +65,7 @@ async def test_and_no_other(open_client: Client, origin: str) -> None:
     assert (asked.status, allowed(asked.headers)) == (405, [])
 
 
-async def test_what_else_an_answer_depends_on_is_said_as_well(open_client: Client) -> None:
+async def test_the_vary_header_keeps_its_other_values(open_client: Client) -> None:
     for path in ("/", "/signin", "/static/mediq.css"):
         said = (await open_client.get(path, headers={"Accept": "text/html"})).headers.getall("Vary")  # type: ignore[attr-defined]
         varies = {name.strip() for each in said for name in each.split(",")}

@@ -1,4 +1,4 @@
-"""A kiosk: named once by an administrator who walks up to it, then on its own, and good for cards alone."""
+"""Kiosks: an administrator pairs a device in its own browser; it then works alone, for cards only."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -68,7 +68,7 @@ async def test_naming_a_device_takes_the_administrators_place(browser: Client, a
     assert device["id"] in [user["id"] for user in listed.body["data"]]
 
 
-async def test_only_an_administrator_at_the_device_names_it(clinic: Application, admin: Client) -> None:
+async def test_only_an_administrator_in_the_devices_browser_pairs_it(clinic: Application, admin: Client) -> None:
     refused = await admin.post("/devices", {"nama": "Kiosk"})
     assert (refused.status, refused.problem) == (403, "cross-site"), "a browser is needed, that keeps the cookie"
     await admin.hire("bukan-kepala@klinik.example")
@@ -82,13 +82,13 @@ async def test_only_an_administrator_at_the_device_names_it(clinic: Application,
 
 
 @pytest.mark.parametrize("body", [{}, {"nama": ""}, {"nama": "x" * 201}, {"nama": "Kiosk", "role": "ADMIN_FASKES"}])
-async def test_a_device_without_a_name(browser: Client, body: dict[str, str]) -> None:
+async def test_a_device_without_a_name_is_refused(browser: Client, body: dict[str, str]) -> None:
     refused = await browser.post("/devices", body)
     assert refused.status == 422
     assert (await browser.get("/users/profile")).body["role"] == "ADMIN_FASKES", "the administrator is still there"
 
 
-async def test_a_kiosk_takes_cards_in_and_reads_what_they_say(kiosk: Client) -> None:
+async def test_a_kiosk_uploads_cards_and_reads_their_results(kiosk: Client) -> None:
     taken = await kiosk.upload(card(CLEAN[0]), wait=30)
     assert (taken.status, taken.body["status"]) == (200, "REGISTERED"), taken
     result = await kiosk.get(f"/ocr/result/{taken.body['id']}")
@@ -112,7 +112,7 @@ async def test_a_kiosk_may_do_nothing_else_that_needs_signing_in(kiosk: Client, 
     assert (refused.status, refused.problem) == (403, "forbidden")
 
 
-async def test_a_kiosk_signs_nobody_in_by_accident(kiosk: Client) -> None:
+async def test_a_failed_sign_in_leaves_the_kiosk_paired(kiosk: Client) -> None:
     refused = await kiosk.delete("/session")
     assert (refused.status, refused.problem) == (403, "forbidden"), "nor does a passer-by sign it out"
     refused = await kiosk.post("/session", {"email": ADMIN[0], "password": "salah-sama-sekali"})
@@ -152,7 +152,7 @@ async def test_nobody_is_made_a_device_nor_a_device_somebody(kiosk: Client, admi
     assert (await kiosk.upload(b"no picture")).status == 415, "and it goes on"
 
 
-async def test_a_kiosk_is_one_through_a_restart(clinic: Application, kiosk: Client) -> None:
+async def test_a_kiosk_stays_paired_over_a_restart(clinic: Application, kiosk: Client) -> None:
     async with AsyncExitStack() as stack:
         clinic.kill()
         clinic.start()

@@ -1,4 +1,4 @@
-"""Event streams of a running application: a snapshot first, then what happens, and where to go on after a break."""
+"""Event streams of a running application: a snapshot first, then events, and the continuation after a break."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ async def a_ticket(admin: Client, service: str = "gigi") -> dict[str, Any]:
     return await admin.queue(await admin.register(new_nik()), service=service)
 
 
-async def test_a_snapshot_comes_first_and_then_what_happens(admin: Client) -> None:
+async def test_a_stream_begins_with_a_snapshot_and_continues_with_events(admin: Client) -> None:
     async with admin.events(STREAM) as board:
         snapshot = await board.next()
         assert snapshot is not None
@@ -32,7 +32,7 @@ async def test_a_snapshot_comes_first_and_then_what_happens(admin: Client) -> No
         assert [service["id"] for service in issued.data["board"]["services"]] == ["gigi"]
 
 
-async def test_whoever_comes_back_gets_what_they_missed(admin: Client) -> None:
+async def test_a_client_that_comes_back_gets_the_events_it_missed(admin: Client) -> None:
     async with admin.events(STREAM) as board:
         snapshot = await board.next()
         assert snapshot is not None
@@ -47,7 +47,7 @@ async def test_whoever_comes_back_gets_what_they_missed(admin: Client) -> None:
 
 
 @pytest.mark.parametrize("last", ["999999999999", "-5", "x", "0", "9" * 30, "1e3", "１２"])
-async def test_an_id_from_elsewhere_gets_a_snapshot(admin: Client, last: str) -> None:
+async def test_an_unknown_event_id_gets_a_snapshot(admin: Client, last: str) -> None:
     await a_ticket(admin)
     async with admin.http.get(STREAM, headers={"Last-Event-ID": last.encode().decode("latin-1")}) as response:
         assert response.status == 200
@@ -69,7 +69,7 @@ async def test_a_board_shows_its_own_service_and_the_hall_shows_all(admin: Clien
     await admin.delete(f"/queue/{umum['id']}")
 
 
-async def test_what_is_not_there(client: Client) -> None:
+async def test_unknown_boards_and_tickets_are_not_found(client: Client) -> None:
     for path, problem in (("/events/board/kandungan", "no-board"), ("/events/ticket/guess", "no-ticket")):
         missing = await client.get(path)
         assert (missing.status, missing.problem) == (404, problem)
@@ -116,7 +116,7 @@ async def test_boards_and_metrics_hold_no_personal_data(admin: Client, client: C
         assert secret not in text
 
 
-async def test_the_answer_waits_for_a_card_only_as_long_as_was_asked(admin: Client) -> None:
+async def test_a_response_waits_for_a_card_no_longer_than_requested(admin: Client) -> None:
     answered = await admin.upload(card(CLEAN[3]), wait=0)
     assert answered.status == 202
     assert "Preference-Applied" not in answered.headers

@@ -1,4 +1,4 @@
-"""An application with tight limits: whoever asks too often is told when to come back, by address or by account."""
+"""Rate limits: a caller with too many requests learns when to come back, by address or by account."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -56,7 +56,7 @@ async def test_whoever_asks_too_often(client: Client) -> None:
     assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["2", "1", "0", "0"]
     assert (await admin.get("/users/profile")).status == 200, "other requests are counted apart"
 
-    # Looking up who is known: nobody tries all numbers, not even from the desk.
+    # NIK checks are limited, so that not even staff can try all numbers.
     looked = [await admin.get(f"/users/check-nik/{new_nik()}") for _ in range(5)]
     assert [each.status for each in looked] == [200] * 4 + [429]
 
@@ -88,7 +88,7 @@ async def test_event_streams_of_one_address_are_bounded_and_count_for_nobody(cli
         assert int(refused.headers["Retry-After"]) >= 1
 
 
-async def test_what_operations_ask_counts_for_nobody(client: Client) -> None:
+async def test_health_and_metrics_requests_are_not_limited(client: Client) -> None:
     for path in ("/ready", "/metrics", "/setup"):
         statuses = {(await client.get(path)).status for _ in range(50)}
         assert statuses == {200}, path
@@ -117,7 +117,7 @@ async def test_pages_of_one_address_are_many_but_not_without_end(tmp_path: Path)
 
 
 class TestSeveralGateways:
-    """Gateways that share a Redis count together, and each for itself while it is away."""
+    """Gateways that share a Redis count together, and each alone while Redis is away."""
 
     def request(self, address: str) -> web.Request:
         request = make_mocked_request("GET", "/")
@@ -131,7 +131,7 @@ class TestSeveralGateways:
         assert told is not None
         return int(told["RateLimit-Remaining"])
 
-    async def test_count_together(self, redis_url: str) -> None:
+    async def test_gateways_count_together(self, redis_url: str) -> None:
         one, two = [RateLimiter(Limits(requests=6), redis_url) for _ in range(2)]
         assert [await self.left((one, two)[n % 2], "203.0.113.1") for n in range(6)] == [5, 4, 3, 2, 1, 0]
         for gateway in (one, two):
@@ -139,14 +139,14 @@ class TestSeveralGateways:
                 await self.left(gateway, "203.0.113.1")
         assert await self.left(two, "203.0.113.2") == 5
 
-    async def test_count_a_burst_together(self, redis_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    async def test_gateways_count_a_burst_together(self, redis_url: str, capsys: pytest.CaptureFixture[str]) -> None:
         one, two = [RateLimiter(Limits(requests=600), redis_url) for _ in range(2)]
         burst = [self.left((one, two)[n % 2], "203.0.113.6") for n in range(1500)]
         refused = [each for each in await asyncio.gather(*burst, return_exceptions=True) if isinstance(each, TooMany)]
         assert len(refused) == 900
         assert "counted by this gateway alone" not in "".join(capsys.readouterr())
 
-    async def test_a_caller_who_hangs_up_leaves_the_count_whole(self, redis_url: str) -> None:
+    async def test_a_disconnected_caller_does_not_disturb_the_count(self, redis_url: str) -> None:
         gateway = RateLimiter(Limits(requests=6), redis_url)
         calls = [asyncio.create_task(self.left(gateway, "203.0.113.7")) for _ in range(3)]
         await asyncio.sleep(0)
@@ -158,7 +158,7 @@ class TestSeveralGateways:
         one, two = [RateLimiter(Limits(login_requests=2), redis_url) for _ in range(2)]
         for gateway in (one, two):
             await gateway.refuse_guessing(self.request("203.0.113.3"), "sasaran@klinik.example")
-            await gateway.note_failure(self.request("203.0.113.3"), "sasaran@klinik.example")
+            await gateway.count_failure(self.request("203.0.113.3"), "sasaran@klinik.example")
         for gateway in (one, two):
             with pytest.raises(TooMany):
                 await gateway.refuse_guessing(self.request("203.0.113.3"), "sasaran@klinik.example")

@@ -1,4 +1,4 @@
-"""Behind a reverse proxy callers are told apart by what it says of them; without one nobody can say so themselves."""
+"""Reverse proxies: callers are told apart by what a trusted proxy says, and by nothing that they say themselves."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -25,7 +25,7 @@ def application_with(tmp_path_factory: pytest.TempPathFactory, settings: str) ->
 
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    """An application that trusts a proxy at this machine's address: us."""
+    """An application that trusts a proxy at this machine's address, which the test plays."""
     yield from application_with(tmp_path_factory, 'trusted_proxies = ["127.0.0.1"]')
 
 
@@ -109,7 +109,7 @@ async def test_over_https_the_cookie_is_for_https_alone(proxied: Application, pr
     assert (refused.status, refused.problem) == (403, "cross-site"), "the same name over http is another site"
 
 
-async def test_nobody_says_themselves_that_they_came_over_https(direct: Application, caller: Client) -> None:
+async def test_a_made_up_https_scheme_is_ignored(direct: Application, caller: Client) -> None:
     body = {"email": ADMIN[0], "password": ADMIN[1]}
     host = f"127.0.0.1:{direct.port}"
     headers = from_("203.0.113.30", "https") | {"Origin": f"https://{host}"}

@@ -1,4 +1,4 @@
-"""A counter's day over the routes: opening and closing, whose ticket it is, priorities, a patient who leaves."""
+"""The queue over HTTP: counters open and close, priorities change, patients cancel."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -11,7 +11,7 @@ from tests.fixtures.visitors import new_nik
 
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    """An application of this module's own: its counters are nobody else's."""
+    """An application for this module alone, since its tests open and close counters."""
     base = tmp_path_factory.mktemp("queue")
     made_with_admin(base)
     with running(base, GENEROUS) as application:
@@ -51,13 +51,13 @@ async def test_a_counter_opens_and_closes(admin: Client) -> None:
         await board.until("counter-closed")
 
 
-async def test_a_counter_that_is_not_there(admin: Client) -> None:
+async def test_an_unknown_counter_is_refused(admin: Client) -> None:
     for verb in ("open", "close"):
         missing = await admin.post(f"/queue/counters/99/{verb}")
         assert (missing.status, missing.fields) == (422, ["counter"])
 
 
-async def test_staff_see_whose_ticket_it_is_and_nobody_else(admin: Client) -> None:
+async def test_only_staff_see_the_patient_of_a_ticket(admin: Client) -> None:
     user_id = await admin.register(new_nik())
     async with admin.events("/events/operator") as counters:
         await counters.next()
@@ -106,7 +106,7 @@ async def test_a_waiting_patients_priority_is_raised_and_lowered(admin: Client) 
     assert (over.status, over.problem) == (409, "wrong-status")
 
 
-async def test_lansia_is_held_against_the_date_of_birth(admin: Client) -> None:
+async def test_priority_for_the_elderly_is_checked_against_the_date_of_birth(admin: Client) -> None:
     created = await admin.post("/users", {"nik": new_nik(), "nama": "MUDA SEKALI", "tgl_lahir": "01-01-1999"})
     ticket = await admin.queue(created.body["id"])
     wish = {"priority": "HIGH", "priority_reason": "lansia"}
@@ -115,7 +115,7 @@ async def test_lansia_is_held_against_the_date_of_birth(admin: Client) -> None:
     await admin.delete(f"/queue/{ticket['id']}")
 
 
-async def test_a_patient_leaves_before_it_is_their_turn_and_not_from_the_chair(admin: Client) -> None:
+async def test_a_patient_cancels_a_waiting_ticket_but_not_one_in_service(admin: Client) -> None:
     nik = new_nik()
     ticket = await admin.queue(await admin.register(nik, "DEWI"), service="gigi")
     patient = await admin.sign_in_patient(nik, "DEWI")

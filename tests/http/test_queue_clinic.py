@@ -1,4 +1,4 @@
-"""The clinic as it is changed in a browser: at once, for everyone, and still so after a restart."""
+"""Changes of the clinic in a browser: they take effect at once, for everyone, and last over a restart."""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.fixtures.application import GENEROUS, Application, made_with_admin, running
-from tests.fixtures.client import Client, Reply, client_at
+from tests.fixtures.client import Client, EventStream, Reply, client_at
 from tests.fixtures.visitors import CLEAN, card, new_nik
 
 
@@ -30,7 +30,7 @@ async def admin(application: Application) -> AsyncIterator[Client]:
 
 
 async def form(client: Client) -> dict[str, Any]:
-    """The clinic as a form shows it and sends it back."""
+    """The clinic as the form shows and sends it."""
     seen = (await client.get("/clinic")).body
     return {
         "name": seen["name"],
@@ -45,7 +45,7 @@ async def save(admin: Client, wanted: dict[str, Any]) -> Reply:
     return await admin.ask("PUT", "/clinic", json=wanted)
 
 
-async def test_anyone_sees_the_clinic(application: Application, admin: Client) -> None:
+async def test_everyone_may_read_the_clinic(application: Application, admin: Client) -> None:
     async with client_at(application) as anyone:
         seen = await anyone.get("/clinic")
     assert seen.status == 200
@@ -65,7 +65,7 @@ async def test_anyone_sees_the_clinic(application: Application, admin: Client) -
     assert [c["open"] for c in (await admin.get("/clinic")).body["counters"]] == [False, False, True]
 
 
-async def test_a_new_service_is_there_at_once_and_after_a_restart(application: Application, admin: Client) -> None:
+async def test_a_new_service_works_at_once_and_after_a_restart(application: Application, admin: Client) -> None:
     wanted = await form(admin)
     wanted["name"] = "Klinik Melati"
     wanted["services"].append({"id": "anak", "name": "Poli Anak", "letter": "C", "opens": "00:00:00"})
@@ -104,7 +104,7 @@ async def test_a_new_service_is_there_at_once_and_after_a_restart(application: A
             assert first.data["board"]["clinic"] == "Klinik Melati"
 
 
-async def test_a_service_that_goes_takes_its_board_along(admin: Client) -> None:
+async def test_removing_a_service_closes_its_board(admin: Client) -> None:
     wanted = await form(admin)
     wanted["services"] = wanted["services"][:1]
     wanted["counters"] = wanted["counters"][:2]
@@ -121,7 +121,7 @@ async def test_a_service_that_goes_takes_its_board_along(admin: Client) -> None:
     assert (refused.status, refused.fields) == (422, ["service"])
 
 
-async def test_what_is_in_use_stays(admin: Client) -> None:
+async def test_a_service_or_counter_in_use_cannot_be_removed(admin: Client) -> None:
     ticket = await admin.queue(await admin.register(new_nik()), service="gigi")
     wanted = await form(admin)
     zoned = await save(admin, {**wanted, "timezone": "Asia/Jayapura"})
@@ -151,19 +151,25 @@ async def test_what_is_in_use_stays(admin: Client) -> None:
         assert first.data["board"]["at"].endswith("+09:00")
 
 
+async def next_notice(board: EventStream) -> str:
+    event = await board.next()
+    assert event is not None
+    return str(event.data["board"]["notice"])
+
+
 async def test_a_notice_shows_on_every_board_at_once(admin: Client) -> None:
     async with admin.events("/events/board/all") as hall, admin.events("/events/board/gigi") as dentist:
-        assert [(await board.next()).data["board"]["notice"] for board in (hall, dentist)] == ["", ""]
+        assert [await next_notice(board) for board in (hall, dentist)] == ["", ""]
         saved = await save(admin, {**await form(admin), "notice": "Poli Gigi libur hari Jumat."})
         assert (saved.status, saved.body["notice"]) == (200, "Poli Gigi libur hari Jumat.")
         for board in (hall, dentist):
-            assert (await board.next()).data["board"]["notice"] == "Poli Gigi libur hari Jumat."
+            assert await next_notice(board) == "Poli Gigi libur hari Jumat."
     async with admin.events("/events/board/gigi") as late:
-        assert (await late.next()).data["board"]["notice"] == "Poli Gigi libur hari Jumat."
+        assert await next_notice(late) == "Poli Gigi libur hari Jumat."
 
 
 @pytest.mark.parametrize("notice", ["x" * 301, "dua\nbaris"])
-async def test_a_notice_that_no_board_can_show(admin: Client, notice: str) -> None:
+async def test_an_invalid_notice_is_refused(admin: Client, notice: str) -> None:
     refused = await save(admin, {**await form(admin), "notice": notice})
     assert (refused.status, refused.fields) == (422, ["notice"])
 
@@ -188,7 +194,7 @@ async def test_every_wrong_field_is_named(admin: Client) -> None:
     assert (await form(admin))["name"] == "Klinik Uji"
 
 
-async def test_closing_the_day_ends_what_waits(admin: Client) -> None:
+async def test_closing_the_day_ends_waiting_tickets(admin: Client) -> None:
     ticket = await admin.queue(await admin.register(new_nik()))
     refused = await admin.post("/queue/close-day")
     assert (refused.status, refused.fields) == (422, ["why"])
@@ -205,7 +211,7 @@ async def test_closing_the_day_ends_what_waits(admin: Client) -> None:
     assert again.body == {"day": None, "ended": 0}
 
 
-async def test_outside_the_hours_patients_are_sent_away_and_staff_still_add(admin: Client) -> None:
+async def test_outside_opening_hours_only_staff_issue_tickets(admin: Client) -> None:
     wanted = await form(admin)
     hour = datetime.now(ZoneInfo(wanted["timezone"])).hour
     wanted["services"][1] |= {"opens": f"{(hour + 2) % 24:02}:00:00", "closes": f"{(hour + 3) % 24:02}:00:00"}

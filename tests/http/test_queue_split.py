@@ -1,4 +1,4 @@
-"""The clinic changed at one gateway of a split application: every other process sees it, without a restart."""
+"""A change of the clinic at one gateway of a split application reaches every other process without a restart."""
 
 import asyncio
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def split(
         assert "Traceback" not in split.log
 
 
-async def test_a_change_at_one_gateway_is_seen_by_all(split: Split) -> None:
+async def test_a_change_of_the_clinic_reaches_every_process(split: Split) -> None:
     async with client_at(split.gateways[0]) as a, client_at(split.gateways[1]) as b:
         await a.ready()
         await b.ready()

@@ -1,4 +1,4 @@
-"""What the clinic is told about its days over the routes: figures by every group, and the same as a table."""
+"""Statistics over HTTP: numbers by every group, and the same as a CSV table."""
 
 import csv
 import io
@@ -36,7 +36,7 @@ async def admin(application: Application) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def figures_of_a_day(admin: Client) -> dict[str, Any]:
-    """The figures after a few visits of every kind, drawn once for the module's application."""
+    """The statistics after a few visits of every kind, made once for the module."""
     told = (await admin.get("/queue/statistics")).body
     if not told["tickets"]:
         for counter, service in (("1", "umum"), ("3", "gigi")):
@@ -62,7 +62,7 @@ async def table(admin: Client, query: str = "") -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(answered.body)))
 
 
-async def test_figures_by_hour_service_counter_and_operator(admin: Client, figures_of_a_day: dict[str, Any]) -> None:
+async def test_statistics_by_hour_service_counter_and_operator(admin: Client, figures_of_a_day: dict[str, Any]) -> None:
     told = figures_of_a_day
     assert told["by_status"]["COMPLETED"] == 2 * SERVED
     assert (told["by_status"]["NO_SHOW"], told["by_status"]["WAITING"]) == (1, 1)
@@ -78,7 +78,7 @@ async def test_figures_by_hour_service_counter_and_operator(admin: Client, figur
                 assert times["count"] == 0 or (times["p50"] >= 0 and times["p90"] >= times["p50"])
 
 
-async def test_the_table_is_the_same_figures(admin: Client, figures_of_a_day: dict[str, Any]) -> None:
+async def test_the_csv_table_matches_the_statistics(admin: Client, figures_of_a_day: dict[str, Any]) -> None:
     told, rows = figures_of_a_day, await table(admin)
     assert list(rows[0]) == list(CSV_HEADER)
     assert len({row["nomor"] for row in rows}) == told["tickets"]
@@ -100,7 +100,7 @@ async def test_the_table_is_the_same_figures(admin: Client, figures_of_a_day: di
     }
 
 
-async def test_of_one_service_and_a_range(admin: Client, figures_of_a_day: dict[str, Any]) -> None:
+async def test_statistics_of_one_service_and_a_range_of_days(admin: Client, figures_of_a_day: dict[str, Any]) -> None:
     day = figures_of_a_day["from"]
     only = (await admin.get(f"/queue/statistics?service=gigi&from={day}&to={day}")).body
     rows = await table(admin, f"?service=gigi&from={day}&to={day}")
@@ -110,7 +110,7 @@ async def test_of_one_service_and_a_range(admin: Client, figures_of_a_day: dict[
     assert named.headers["Content-Disposition"] == f'attachment; filename="statistik-gigi-{day}-{day}.csv"'
 
 
-async def test_what_makes_no_sense(admin: Client) -> None:
+async def test_an_invalid_range_is_refused(admin: Client) -> None:
     for query, field in (
         ("?from=2026-02-02&to=2026-02-01", "to"),
         ("?service=jantung", "service"),
@@ -122,7 +122,7 @@ async def test_what_makes_no_sense(admin: Client) -> None:
         assert (refused.status, refused.fields) == (422, [field]), query
 
 
-def test_a_long_table_comes_in_parts_that_make_up_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_table_is_sent_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     journal, _ = simulated(5, days=2, patients=40)
     first, last = journal.clinic.day(journal.at).replace(day=1), journal.today
 

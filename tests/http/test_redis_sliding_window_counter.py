@@ -1,4 +1,4 @@
-"""Gateways that count together in a Redis count as one alone would, and soon again after it was away."""
+"""Gateways that share a Redis count like one gateway alone, and do so again soon after Redis was away."""
 
 import asyncio
 import time
@@ -11,16 +11,16 @@ from mediq.http.sliding_window_counter import SlidingWindowCounter, WindowCount
 from tests.fixtures.servers import Redis
 
 LENGTH = 10**9
-"""Seconds of a window in which no test meets a turn."""
+"""Seconds of a window, so long that it never ends during a test."""
 
 
 def alike(one: WindowCount | None, other: WindowCount) -> bool:
-    """The same but for the moment that passed between the two."""
+    """Whether two counts are equal, apart from the time between them."""
     assert one is not None
     return (one.allowed, one.left) == (other.allowed, other.left) and abs(one.seconds - other.seconds) < 60
 
 
-async def test_count_as_the_windows_of_one_gateway_do(redis_url: str) -> None:
+async def test_the_redis_counter_counts_like_the_one_in_memory(redis_url: str) -> None:
     now = time.time()
     own, shared = SlidingWindowCounter(LENGTH, lambda: now), RedisSlidingWindowCounter(redis_url, LENGTH)
     async with Client.from_url(redis_url) as redis:
@@ -36,7 +36,7 @@ async def test_count_as_the_windows_of_one_gateway_do(redis_url: str) -> None:
     await shared.close()
 
 
-async def test_are_used_again_when_redis_is_back(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_redis_counter_counts_again_when_redis_is_back(capsys: pytest.CaptureFixture[str]) -> None:
     redis = Redis()
     try:
         await asyncio.to_thread(redis.start)
@@ -55,7 +55,7 @@ async def test_are_used_again_when_redis_is_back(capsys: pytest.CaptureFixture[s
     assert "".join(capsys.readouterr()).count("counted by this gateway alone") == 1
 
 
-async def test_keep_nobody_waiting_while_redis_hangs() -> None:
+async def test_a_hanging_redis_delays_no_caller() -> None:
     redis = Redis()
     try:
         await asyncio.to_thread(redis.start)

@@ -1,4 +1,4 @@
-"""A card that is not certain waits for an operator, who corrects it and registers the patient."""
+"""Review: an uncertain card waits for an operator, who corrects it and registers the patient."""
 
 import io
 from typing import Any
@@ -12,7 +12,7 @@ from tests.fixtures.visitors import new_nik
 
 
 def blurred(seed: int) -> bytes:
-    """A card that can be read, but not with certainty."""
+    """A card that is read without certainty."""
     image = draw(person(seed), seed=seed).resize((640, 404), Image.Resampling.LANCZOS)
     return jpeg(image.filter(ImageFilter.GaussianBlur(1.4)), 60)
 
@@ -28,7 +28,9 @@ async def waiting(admin: Client) -> dict[str, Any]:
     pytest.skip("the reader was certain of every poor picture, or read none")
 
 
-async def test_the_operator_corrects_and_registers(admin: Client, client: Client, waiting: dict[str, Any]) -> None:
+async def test_the_operator_corrects_and_registers_a_card(
+    admin: Client, client: Client, waiting: dict[str, Any]
+) -> None:
     assert (waiting["user_id"], waiting["ticket"]) == (None, None)
     assert not all(waiting["fields"][name]["certain"] for name in ("nik", "nama", "tgl_lahir", "jenis_kelamin"))
     path = f"/ocr/confirm/{waiting['id']}"
@@ -71,7 +73,7 @@ async def test_the_operator_corrects_and_registers(admin: Client, client: Client
     assert (keyless.status, keyless.body["ticket"]["id"]) == (200, done.body["ticket"]["id"])
 
 
-async def test_the_operator_finds_what_waits_and_sees_its_picture(admin: Client, waiting: dict[str, Any]) -> None:
+async def test_the_operator_lists_reviews_with_their_pictures(admin: Client, waiting: dict[str, Any]) -> None:
     async with admin.events("/events/operator") as stream:
         await stream.until("snapshot")
         listed = await admin.get("/ocr/reviews")
@@ -96,7 +98,7 @@ async def test_the_operator_finds_what_waits_and_sees_its_picture(admin: Client,
     assert (gone.status, gone.problem) == (404, "no-image"), "a registered card's picture is erased"
 
 
-async def test_what_does_not_wait_cannot_be_confirmed(admin: Client) -> None:
+async def test_only_a_card_in_review_can_be_confirmed(admin: Client) -> None:
     out = io.BytesIO()
     Image.new("RGB", (900, 700), (120, 120, 20)).save(out, "PNG")
     rejected = await admin.upload(out.getvalue(), wait=30)
@@ -118,7 +120,7 @@ async def test_another_confirmation_of_a_registered_card_is_refused(admin: Clien
     assert (await admin.post(path, {"fields": fields})).status == 200
 
 
-async def test_a_deleted_patient_leaves_no_card_and_nobody_waiting(admin: Client, waiting: dict[str, Any]) -> None:
+async def test_deleting_a_patient_removes_the_card_and_the_ticket(admin: Client, waiting: dict[str, Any]) -> None:
     fields = {"nik": new_nik(), "nama": "SITI YANG PERGI"}
     done = await admin.post(f"/ocr/confirm/{waiting['id']}", {"fields": fields})
     user_id, ticket_id = done.body["user_id"], done.body["ticket"]["id"]
@@ -135,7 +137,7 @@ async def test_a_deleted_patient_leaves_no_card_and_nobody_waiting(admin: Client
     ]
 
 
-async def test_the_priority_is_the_one_that_was_shown_at_the_review(admin: Client) -> None:
+async def test_the_ticket_has_the_priority_shown_at_the_review(admin: Client) -> None:
     asked = await admin.upload(blurred(3), wait=30, priority_reason="hamil", service="gigi")
     assert asked.body["status"] == "NEEDS_REVIEW"
     [review] = [each for each in (await admin.get("/ocr/reviews")).body["data"] if each["id"] == asked.body["id"]]
@@ -145,6 +147,6 @@ async def test_the_priority_is_the_one_that_was_shown_at_the_review(admin: Clien
     assert (done.body["ticket"]["priority"], done.body["ticket"]["service"]) == ("NORMAL", "gigi")
 
 
-async def test_only_patients_draw_numbers(admin: Client) -> None:
+async def test_only_patients_get_tickets(admin: Client) -> None:
     refused = await admin.post("/queue/add", {"user_id": admin.id})
     assert (refused.status, refused.fields) == (422, ["user_id"]), "an administrator without a NIK"

@@ -1,4 +1,4 @@
-"""Everything the gateway serves, called by everyone: who gets through is what the contract says, and nothing else."""
+"""Roles: every route of the gateway, called by every role, allows exactly the roles of the contract."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -95,7 +95,7 @@ CONTRACT = {
     "GET /favicon.ico": ANYONE,
     "GET /static/{path}": ANYONE,
 }
-"""Who may call what, by contract.md; the empty role has not signed in."""
+"""The roles that may call each route, by contract.md; the empty role is not signed in."""
 
 PAGES = pages()
 ROUTES = {f"{route.method} {route.path}": route for route in table(open_registration=False)}
@@ -105,7 +105,7 @@ People = Mapping[str, Client]
 
 @pytest.fixture
 async def kiosk(application: Application, admin: Client) -> Client:
-    """A device, which shows the token in its cookie as everyone else shows theirs."""
+    """A device, whose cookie's token is sent as a bearer like everyone else's."""
     async with browser_at(application) as browser:
         await browser.post("/session", {"email": ADMINISTRATOR[0], "password": ADMINISTRATOR[1]})
         named = await browser.post("/devices", {"nama": "Kiosk pintu depan"})
@@ -116,7 +116,7 @@ async def kiosk(application: Application, admin: Client) -> Client:
 
 @pytest.fixture
 async def people(admin: Client, kiosk: Client) -> People:
-    """One of each role, signed in."""
+    """One signed-in client of each role."""
     mail = "peran@klinik.example"
     if (await admin.get(f"/users?search={mail}")).body["data"]:
         operator = await admin.sign_in(mail, PASSWORD)
@@ -128,11 +128,11 @@ async def people(admin: Client, kiosk: Client) -> People:
     return {"": Client(admin.http), "PASIEN": patient, "OPERATOR": operator, "ADMIN_FASKES": admin, "KIOSK": kiosk}
 
 
-def test_the_contract_speaks_of_every_route() -> None:
+def test_the_expected_roles_cover_every_route() -> None:
     assert routes() == set(CONTRACT)
 
 
-def test_open_registration_opens_the_upload_and_nothing_else() -> None:
+def test_open_registration_opens_only_the_upload() -> None:
     opened = {f"{route.method} {route.path}": route.who for route in table(open_registration=True)}
     assert {name for name, who in opened.items() if who != ROUTES[name].who} == {"POST /ocr/process-ktp"}
     assert opened["POST /ocr/process-ktp"] is None
@@ -174,7 +174,7 @@ async def _call(caller: Client, name: str) -> Reply:
 
 
 def _body(route: Route, caller: Client) -> dict[str, str]:
-    """The patient's own id where the route wants one, and otherwise something that is refused as incomplete."""
+    """A body with the patient's own id where the route needs it, otherwise an incomplete body."""
     if route.own is not None and caller.tokens:
         return {route.own: caller.id}
     return {"nonsense": "x"}
@@ -185,7 +185,7 @@ def _refused_for_another_reason(name: str, reply: Reply) -> bool:
 
 
 class TestAPatient:
-    """Reads and cancels their own ticket, and nobody else's."""
+    """A patient reads and cancels their own ticket only."""
 
     @pytest.fixture
     async def two(self, admin: Client) -> tuple[Client, Client]:
@@ -196,7 +196,7 @@ class TestAPatient:
             patients.append(await admin.sign_in_patient(nik, name))
         return patients[0], patients[1]
 
-    async def test_draws_a_number_for_nobody_else(self, two: tuple[Client, Client]) -> None:
+    async def test_a_patient_gets_no_ticket_for_someone_else(self, two: tuple[Client, Client]) -> None:
         siti, dewi = two
         refused = await siti.post("/queue/add", {"user_id": dewi.id})
         assert (refused.status, refused.problem) == (403, "forbidden")
@@ -205,7 +205,7 @@ class TestAPatient:
         again = await siti.queue(siti.id, service="gigi")
         assert own["id"] == again["id"], "one number a patient and service"
 
-    async def test_reads_only_their_own_ticket(self, two: tuple[Client, Client]) -> None:
+    async def test_a_patient_reads_only_their_own_ticket(self, two: tuple[Client, Client]) -> None:
         siti, dewi = two
         await siti.queue(siti.id, service="gigi")
         assert (await siti.get(f"/queue/status/{siti.id}")).status == 200
@@ -225,13 +225,15 @@ class TestAPatient:
         "wish",
         [{"priority": "URGENT"}, {"priority": "HIGH", "priority_reason": "hamil"}, {"priority_reason": "darurat"}],
     )
-    async def test_gives_themselves_no_priority(self, two: tuple[Client, Client], wish: dict[str, str]) -> None:
+    async def test_a_patient_cannot_choose_their_priority(
+        self, two: tuple[Client, Client], wish: dict[str, str]
+    ) -> None:
         siti, _ = two
         refused = await siti.post("/queue/add", {"user_id": siti.id, **wish})
         assert (refused.status, refused.problem) == (403, "priority-by-staff")
         assert (await siti.get(f"/queue/status/{siti.id}")).status == 404
 
-    async def test_may_step_back(self, two: tuple[Client, Client]) -> None:
+    async def test_a_patient_may_cancel(self, two: tuple[Client, Client]) -> None:
         siti, _ = two
         ticket = await siti.queue(siti.id, priority="LOW", service="gigi")
         assert ticket["priority"] == "LOW"
@@ -239,14 +241,14 @@ class TestAPatient:
 
 
 class TestOpenRegistration:
-    """A clinic where anyone may upload a card, and still nobody gives themselves a priority."""
+    """Open registration: everyone may upload a card, but not choose a priority."""
 
     @pytest.fixture
     def open_application(self, tmp_path: Path) -> Iterator[Application]:
         with running(tmp_path, f'registration = "open"\n{GENEROUS}') as application:
             yield application
 
-    async def test_anyone_may_upload(self, open_application: Application) -> None:
+    async def test_everyone_may_upload_with_open_registration(self, open_application: Application) -> None:
         async with client_at(open_application) as client:
             await client.ready()
             refused = await client.upload(b"no picture")

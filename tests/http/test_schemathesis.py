@@ -1,9 +1,9 @@
-"""The whole API of a real application, asked what its own description allows and what it forbids, by everyone who may ask."""
+"""The whole API of a real application: requests that its description allows and forbids, from every role."""
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias, TypeVar
 
 import pytest
 import requests
@@ -21,38 +21,50 @@ from tests.fixtures.visitors import CLEAN, card, new_nik
 DOCUMENT: dict[str, Any] = json.loads(document(table(open_registration=False)))
 NAME = "SITI UJI"
 STAFF_MAIL = "petugas.uji@klinik.example"
+Case: TypeAlias = schemathesis.Case[Any]
+Test = TypeVar("Test", bound=Callable[..., None])
 ROLES = ("", "PASIEN", "OPERATOR", "ADMIN_FASKES", "KIOSK")
 ENDLESS = "^/events/"
-"""Event streams never end; tests/http/test_events.py reads them, test_roles.py asks who may."""
+"""Event streams never end: `test_openapi_streams.py` and `test_events.py` read them, `test_roles.py` tests who may."""
 
 answers: dict[tuple[str, str], Counter[int]] = {}
-"""How often which status was answered, by operation and role."""
+"""How often each status was answered, by operation and role."""
 
 
-def schema(*, examples: int, boundaries: bool) -> Any:
-    """The description, to make requests of: so many random ones an operation, and those at its boundaries."""
+def each_request(*, examples: int, boundaries: bool) -> Callable[[Test], Test]:
+    """Parametrizes a test with generated requests: `examples` random ones an operation, and those at its boundaries."""
     config = {
         "seed": 1,
         "generation": {"mode": "all", "max-examples": examples, "deterministic": True, "database": "none"},
         "phases": {"coverage": {"enabled": boundaries}},
         "checks": {
-            # What only a person could tell is refused too: no such NIK, a date that no calendar has.
+            # Some values fit the schema and are refused all the same: an unknown NIK, a date that does not exist.
             "positive_data_acceptance": {"expected-statuses": ["2xx", "401", "403", "404", "409", "422"]},
-            # DELETE /queue/add is DELETE /queue/{id}: an address may have more methods than its own line says.
+            # DELETE /queue/add is DELETE /queue/{id}: an address may allow more methods than its own entry lists.
             "allow_header_conformance": {"enabled": False},
         },
     }
     loaded = schemathesis.openapi.from_dict(DOCUMENT, config=SchemathesisConfig.from_dict(config))
-    return loaded.exclude(path_regex=ENDLESS)
+    parametrize: Callable[[Test], Test] = loaded.exclude(path_regex=ENDLESS).parametrize()
+    return parametrize
 
 
-class Asked:
-    """An application of these tests' own, since they leave nothing as it was, and those who ask it."""
+class Callers:
+    """An application of these tests' own, because they change everything, and a caller of each role."""
 
     def __init__(self, application: Application) -> None:
         self.application = application
         self.address = application.address
-        self.secrets = {NAME, STAFF_MAIL, PASSWORD, *ADMIN, "SITI CONTOH", "3201155503900001", "sepuluh huruf"}
+        self.secrets = {
+            NAME,
+            STAFF_MAIL,
+            PASSWORD,
+            *ADMIN,
+            "SITI CONTOH",
+            "3201155503900001",
+            "sepuluh huruf",
+            "sebelas huruf",
+        }
         self._signed_in: dict[str, dict[str, Any]] = {}
         self._staff_made = False
         self._nik = new_nik()
@@ -74,15 +86,15 @@ class Asked:
         return answered.json()
 
     def headers(self, role: str, operation: str = "") -> dict[str, str]:
-        """What shows that someone of this role asks, in a browser if only a browser may."""
+        """The headers of a caller of this role; the operation tells whether only a browser may call."""
         headers = {"Origin": self.address} if operation.endswith(".cookie") else {}
         if role:
             kind = "refresh_token" if operation == "auth.refresh" else "access_token"
             headers["Authorization"] = f"Bearer {self._tokens(role).get(kind, 'none')}"
         return headers
 
-    def place(self, case: schemathesis.Case, role: str) -> None:
-        """Ask about someone, some ticket or some card that exists."""
+    def fill_path(self, case: Case, role: str) -> None:
+        """Put the id of an existing user, ticket or card into the path."""
         for name in case.path_parameters or {}:
             known = {"counter": "1", "nik": self._nik, "user_id": self._patient if role == "PASIEN" else self._other}
             found = known.get(name) or self._known.get(case.path.split("/")[1])
@@ -90,7 +102,7 @@ class Asked:
                 case.path_parameters[name] = found
 
     def forget(self, role: str) -> None:
-        """Sign in anew the next time."""
+        """Make the next request of this role sign in again."""
         self._signed_in.pop(role, None)
 
     def _tokens(self, role: str) -> dict[str, Any]:
@@ -119,53 +131,52 @@ class Asked:
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
-    base = tmp_path_factory.mktemp("asked")
+def callers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callers]:
+    base = tmp_path_factory.mktemp("callers")
     made_with_admin(base)
     with running(base, f'{GENEROUS}\n[log]\nlevel = "debug"') as application:
         with requests.Session() as http:
             while not http.get(f"{application.address}/ready", timeout=HANG).ok:
                 pass
-        yield Asked(application)
+        yield Callers(application)
         assert application.stop() == 0, application.log
 
 
-def ask(case: schemathesis.Case, asked: Asked, role: str) -> None:
-    """Send one request, and hold the answer against the description."""
+def ask(case: Case, callers: Callers, role: str) -> None:
+    """Send one request, and check the response against the description."""
     operation = case.operation.definition.raw["operationId"]
     told = answers.setdefault((operation, role), Counter())
     if case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE and told.total() % 2 == 0:
-        asked.place(case, role)
-    response = case.call_and_validate(base_url=asked.address, headers=asked.headers(role, operation), timeout=HANG)
+        callers.fill_path(case, role)
+    response = case.call_and_validate(base_url=callers.address, headers=callers.headers(role, operation), timeout=HANG)
     told[response.status_code] += 1
     if response.status_code < 300 and (operation.startswith("auth.") or operation.endswith(".cookie")):
-        asked.forget(role)
+        callers.forget(role)
 
 
-# Each names its role as a parameter: only then do the tests of several operations differ by name, without which
-# pytest-xdist takes them for one.
+# The role is a parameter of each test, so that the tests have different names: pytest-xdist would take them for one.
 
 
 @pytest.mark.parametrize("role", ["ADMIN_FASKES"])
-@schema(examples=4, boundaries=True).parametrize()
-def test_as_an_administrator(case: schemathesis.Case, asked: Asked, role: str) -> None:
-    ask(case, asked, role)
+@each_request(examples=4, boundaries=True)
+def test_the_api_answers_an_administrator_as_described(case: Case, callers: Callers, role: str) -> None:
+    ask(case, callers, role)
 
 
 @pytest.mark.parametrize("role", [""])
-@schema(examples=4, boundaries=False).parametrize()
-def test_without_a_token(case: schemathesis.Case, asked: Asked, role: str) -> None:
-    ask(case, asked, role)
+@each_request(examples=4, boundaries=False)
+def test_the_api_answers_without_a_token_as_described(case: Case, callers: Callers, role: str) -> None:
+    ask(case, callers, role)
 
 
 @pytest.mark.parametrize("role", ["PASIEN", "OPERATOR", "KIOSK"])
-@schema(examples=2, boundaries=False).parametrize()
-def test_as_another(case: schemathesis.Case, asked: Asked, role: str) -> None:
-    ask(case, asked, role)
+@each_request(examples=2, boundaries=False)
+def test_the_api_answers_other_roles_as_described(case: Case, callers: Callers, role: str) -> None:
+    ask(case, callers, role)
 
 
-def test_whoever_may_got_through() -> None:
-    """That nothing was found means nothing where everyone was turned away at the door."""
+def test_every_role_got_through_where_it_may() -> None:
+    """The tests above prove nothing about an operation that refused every request with 401 or 403."""
     turned_away = {
         (operation["operationId"], role)
         for of_path in DOCUMENT["paths"].values()
@@ -177,8 +188,8 @@ def test_whoever_may_got_through() -> None:
     assert turned_away == set()
 
 
-def test_the_log_of_it_all_names_nobody(asked: Asked) -> None:
-    log = asked.application.log
-    assert log.count("\n") > sum(counter.total() for counter in answers.values()), "every request has its line"
-    assert sorted(secret for secret in asked.secrets if secret in log) == []
+def test_the_log_holds_no_personal_data(callers: Callers) -> None:
+    log = callers.application.log
+    assert log.count("\n") > sum(counter.total() for counter in answers.values()), "every request has a log entry"
+    assert sorted(secret for secret in callers.secrets if secret in log) == []
     assert "Traceback" not in log

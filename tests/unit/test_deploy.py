@@ -251,11 +251,6 @@ def known_series() -> dict[str, set[str]]:
     assert own
     suffixes = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("_total",), "gauge": ("",)}
     told = [(metric._name, metric._type, metric._labelnames) for metric in own]
-    told += [
-        (family.name, family.type, family._labelnames)
-        for seconds in (metrics.message_seconds, metrics.http_seconds)
-        for family in seconds.collect()
-    ]
     return {
         name + suffix: {*labels, *(["le"] if suffix == "_bucket" else [])}
         for name, kind, labels in told

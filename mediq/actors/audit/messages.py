@@ -18,7 +18,7 @@ class EntryList(msgspec.Struct, frozen=True, kw_only=True):
     """Entries, newest first. `next` is the `before` of the next page, null on the last one."""
 
     data: tuple[AuditEntry, ...]
-    next: CursorText | None
+    next: Annotated[CursorText | None, msgspec.Meta(examples=["1772416512345678.0.128"])]
 
 
 class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):

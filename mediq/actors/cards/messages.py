@@ -14,6 +14,15 @@ from mediq.messages.document import Jpeg
 from mediq.messages.pagination import Page, PageLimit, PageNumber
 from mediq.messages.registry import Done, Event, Request, event, request
 
+_FIELDS_EXAMPLE = {
+    "nama": {
+        "value": "SITI CONTOH",
+        "confidence": 0.998,
+        "certain": True,
+        "box": {"x": 0.31, "y": 0.24, "width": 0.4, "height": 0.06},
+    }
+}
+
 
 class JobStatus(StrEnum):
     """How far a card is."""
@@ -35,21 +44,21 @@ class CardResult(msgspec.Struct, frozen=True, kw_only=True):
     """The fields read from a card, and the registration that followed."""
 
     id: str
-    status: JobStatus
-    is_ktp: bool | None = None
+    status: Annotated[JobStatus, msgspec.Meta(examples=["REGISTERED"])]
+    is_ktp: Annotated[bool | None, msgspec.Meta(examples=[True])] = None
     reason: str | None = None
-    fields: dict[str, Field] = {}
+    fields: Annotated[dict[str, Field], msgspec.Meta(examples=[_FIELDS_EXAMPLE])] = {}
     warnings: tuple[str, ...] = ()
-    user_id: str | None = None
+    user_id: Annotated[str | None, msgspec.Meta(examples=["0d8e6a5c4b3f4a2e9c1d7f6e5b4a3c2d"])] = None
     ticket: TicketView | None = None
-    elapsed_ms: int | None = None
+    elapsed_ms: Annotated[int | None, msgspec.Meta(examples=[640])] = None
 
 
 class CardStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How far a card is."""
 
     id: str
-    status: JobStatus
+    status: Annotated[JobStatus, msgspec.Meta(examples=["PENDING"])]
 
 
 JobId = Annotated[str, msgspec.Meta(max_length=64)]
@@ -92,7 +101,7 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     taken_at: Instant
-    role: Role | None
+    role: Annotated[Role | None, msgspec.Meta(examples=["KIOSK"])]
     service: str | None
     priority: Priority | None
     priority_reason: str | None

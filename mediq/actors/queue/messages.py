@@ -110,7 +110,7 @@ class GetSnapshot(Request[QueueSnapshot], frozen=True, kw_only=True):
 class EventList(msgspec.Struct, frozen=True, kw_only=True):
     """Recorded events in order, without a gap.
 
-    `version` is that of the last event in the log. `trimmed` says that the log no longer reaches back as far as asked.
+    `version` is that of the last event in the log. `trimmed` says that the log no longer reaches back far enough.
     """
 
     version: int

@@ -7,18 +7,21 @@ import msgspec
 from mediq.actors.users.user import User
 from mediq.messages.registry import Done, Event, Request, event, request
 
-Email = Annotated[str, msgspec.Meta(max_length=254, pattern=r"^(?![\s\S]*\s)[^@]+@[^@]+\.[^@.]+$")]
-NewPassword = Annotated[str, msgspec.Meta(min_length=10, max_length=256)]
-Password = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
+Email = Annotated[
+    str,
+    msgspec.Meta(max_length=254, pattern=r"^(?![\s\S]*\s)[^@]+@[^@]+\.[^@.]+$", examples=["petugas@klinik.example"]),
+]
+NewPassword = Annotated[str, msgspec.Meta(min_length=10, max_length=256, examples=["sebelas huruf"])]
+Password = Annotated[str, msgspec.Meta(min_length=1, max_length=256, examples=["sepuluh huruf"])]
+Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=2048, examples=["q3VbX0n9T1yKc7dLw2ZfRg"])]
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     """A signed-in session: send `access_token` as a bearer token for `expires_in` seconds, then refresh."""
 
-    access_token: str
-    refresh_token: str
-    expires_in: int
+    access_token: Annotated[str, msgspec.Meta(examples=["eyJhbGciOiJIUzI1NiJ9.contoh.access"])]
+    refresh_token: Annotated[str, msgspec.Meta(examples=["eyJhbGciOiJIUzI1NiJ9.contoh.refresh"])]
+    expires_in: Annotated[int, msgspec.Meta(examples=[900])]
     user: User
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the scheme's name
 
@@ -41,8 +44,8 @@ class LoginAdmin(Request[Tokens], frozen=True, kw_only=True):
 class LoginUser(Request[Tokens], frozen=True, kw_only=True):
     """Sign a patient in by the data on the card; a clinic may require the date of birth too."""
 
-    nik: Annotated[str, msgspec.Meta(max_length=32)]
-    nama: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    nik: Annotated[str, msgspec.Meta(max_length=32, examples=["3201155503900001"])]
+    nama: Annotated[str, msgspec.Meta(min_length=1, max_length=200, examples=["SITI CONTOH"])]
     tgl_lahir: Annotated[str, msgspec.Meta(max_length=32)] | None = None
 
 
@@ -86,7 +89,7 @@ class SetUp(Request[Tokens], frozen=True, kw_only=True):
     token: Secret
     email: Email
     password: NewPassword
-    nama: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    nama: Annotated[str, msgspec.Meta(min_length=1, max_length=200, examples=["Ibu Sari"])]
 
 
 class SessionState(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,9 +11,9 @@ from mediq.domain.roles import Role
 from mediq.messages.pagination import Page, PageLimit, PageNumber
 from mediq.messages.registry import Done, Request, request
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, examples=["SITI CONTOH"])]
 Text = Annotated[str, msgspec.Meta(max_length=300)]
-NikText = Annotated[str, msgspec.Meta(max_length=32)]
+NikText = Annotated[str, msgspec.Meta(max_length=32, examples=["3201155503900001"])]
 
 
 class Ktp(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +22,7 @@ class Ktp(msgspec.Struct, frozen=True, kw_only=True):
     provinsi: Text | None = None
     kabupaten_kota: Text | None = None
     tempat_lahir: Text | None = None
-    tgl_lahir: Text | None = None
+    tgl_lahir: Annotated[Text | None, msgspec.Meta(examples=["15-03-1990"])] = None
     jenis_kelamin: Text | None = None
     gol_darah: Text | None = None
     alamat: Text | None = None
@@ -41,7 +41,7 @@ class CreateUser(Request[User], Ktp, frozen=True, kw_only=True):
     """Create a user by hand: a patient needs NIK and name, staff need e-mail and password."""
 
     nama: Name
-    nik: NikText | None = None
+    nik: Annotated[NikText | None, msgspec.Meta(examples=["3201155503900001"])] = None
     email: Email | None = None
     password: NewPassword | None = None
     role: Role = Role.PASIEN
@@ -59,7 +59,7 @@ class CreateFromOcr(Request[User], Ktp, frozen=True, kw_only=True):
 class CreateDevice(Request[Tokens], frozen=True, kw_only=True):
     """Sign in a device that patients use alone. The session of the administrator who does it at the device ends."""
 
-    nama: Name
+    nama: Annotated[Name, msgspec.Meta(examples=["Kios pintu masuk"])]
 
 
 class NikKnown(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +118,7 @@ class UpdateRole(Request[User], frozen=True, kw_only=True):
     """Change a user's role; the user's sessions end."""
 
     id: str
-    role: Role
+    role: Annotated[Role, msgspec.Meta(examples=["OPERATOR"])]
 
 
 @request("user.delete", idempotent=True)

@@ -3,7 +3,7 @@
 import unicodedata
 import uuid
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -18,14 +18,14 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     """A patient has a NIK, a member of staff an e-mail address; one person may have both. A device has only a name."""
 
     id: str
-    nik: str | None = None
-    nama: str
+    nik: Annotated[str | None, msgspec.Meta(examples=["3201155503900001"])] = None
+    nama: Annotated[str, msgspec.Meta(examples=["SITI CONTOH"])]
     email: str | None = None
-    role: str
+    role: Annotated[str, msgspec.Meta(examples=["PASIEN"])]
     provinsi: str | None = None
     kabupaten_kota: str | None = None
     tempat_lahir: str | None = None
-    tgl_lahir: str | None = None
+    tgl_lahir: Annotated[str | None, msgspec.Meta(examples=["15-03-1990"])] = None
     jenis_kelamin: str | None = None
     gol_darah: str | None = None
     alamat: str | None = None

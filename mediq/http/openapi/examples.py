@@ -1,130 +1,59 @@
-"""Examples of bodies, made of their schemas and of people who do not exist."""
+"""Examples of JSON bodies, made of their schemas. All people in them are fictitious.
+
+A message declares an example with the type of a field: `Annotated[str, msgspec.Meta(examples=["SITI CONTOH"])]`. For
+other fields the example comes from the table of the queue's fields below, or is made to fit the type.
+"""
 
 from typing import Any, Final
 
-Schema = dict[str, Any]
+from mediq.http.openapi.schemas import Schema, Schemas, name_of
 
-_REF: Final = "#/components/schemas/"
-_SAMPLES: Final[dict[str, Any]] = {
-    # People
-    "nik": "3201155503900001",
-    "nama": "SITI CONTOH",
-    "email": "petugas@klinik.example",
-    "password": "sepuluh huruf",
-    "current_password": "sepuluh huruf",
-    "new_password": "sebelas huruf",
-    "provinsi": "JAWA BARAT",
-    "kabupaten_kota": "KABUPATEN BOGOR",
-    "tempat_lahir": "BOGOR",
-    "tgl_lahir": "15-03-1990",
-    "jenis_kelamin": "PEREMPUAN",
-    "gol_darah": "O",
-    "alamat": "JL. CONTOH NO. 1",
-    "rt_rw": "001/002",
-    "kel_desa": "CONTOHSARI",
-    "kecamatan": "CIBINONG",
-    "agama": "ISLAM",
-    "status_perkawinan": "KAWIN",
-    "pekerjaan": "KARYAWAN SWASTA",
-    "kewarganegaraan": "WNI",
-    "berlaku_hingga": "SEUMUR HIDUP",
-    "User.email": None,
-    "User.role": "PASIEN",
-    "CreateUser.nik": "3201155503900001",
-    "CreateUser.tgl_lahir": "15-03-1990",
-    "CreateDevice.nama": "Kios pintu masuk",
-    "SetUp.nama": "Ibu Sari",
-    "UpdateRole.role": "OPERATOR",
-    # Ids, tokens and times
-    "id": "5b0f2f6c9d1e4f0e8a7c3b2d1f0e9a8b",
+_OF_FORMAT: Final = {"date": "2026-03-02", "date-time": "2026-03-02T08:55:12+07:00"}
+_OF_QUEUE: Final[dict[str, Any]] = {
     "user_id": "0d8e6a5c4b3f4a2e9c1d7f6e5b4a3c2d",
-    "actor": "7c1d0e9f8a7b4c6d5e4f3a2b1c0d9e8f",
+    "id": "5b0f2f6c9d1e4f0e8a7c3b2d1f0e9a8b",
     "token": "q3VbX0n9T1yKc7dLw2ZfRg",
-    "access_token": "eyJhbGciOiJIUzI1NiJ9.contoh.access",
-    "refresh_token": "eyJhbGciOiJIUzI1NiJ9.contoh.refresh",
-    "expires_in": 900,
-    "at": "2026-03-02T09:00:00+07:00",
-    "created_at": "2026-03-02T08:55:12+07:00",
-    "updated_at": "2026-03-02T08:55:12+07:00",
-    "taken_at": "2026-03-02T08:55:10+07:00",
-    "issued_at": "2026-03-02T08:55:12+07:00",
-    "from": "2026-03-02",
-    "to": "2026-03-02",
-    "opens": "07:30:00",
-    "closes": "14:00:00",
-    "request_id": "9f2c51d07ab34e68",
-    # The queue
     "number": "A-012",
-    "last_number": "A-011",
     "service": "umum",
     "counter": "1",
     "counter_name": "Loket 1",
-    "clinic": "Klinik Contoh",
-    "board": "all",
+    "name": "Klinik Contoh",
+    "timezone": "Asia/Jakarta",
+    "letter": "A",
+    "opens": "07:30:00",
+    "closes": "14:00:00",
+    "revision": "5f0c1d2e3a4b5c6d",
+    "notice": "Siapkan e-KTP dan kartu BPJS Anda.",
+    "why": "diminta pasien",
     "status": "WAITING",
     "priority": "NORMAL",
-    "TicketView.counter": None,
-    "StaffTicket.counter": None,
-    "BoardCounter.status": "CALLED",
     "position": 3,
     "people_ahead": 2,
     "low_minutes": 8,
     "high_minutes": 20,
-    "version": 128,
-    "waiting": 3,
-    "open": True,
-    "letter": "A",
-    "timezone": "Asia/Jakarta",
-    "tickets": 42,
-    "limit": 20,
-    "count": 42,
-    "steps": 42,
-    "p50": 7.5,
-    "p90": 18.0,
-    "no_show_rate": 0.05,
+    "TicketView.counter": None,
+    "StaffTicket.counter": None,
+    "BoardCounter.status": "CALLED",
     "Service.id": "umum",
     "Service.name": "Poli Umum",
+    "OfferedService.id": "umum",
+    "OfferedService.name": "Poli Umum",
     "Counter.id": "1",
     "Counter.name": "Loket 1",
-    "ServiceState.id": "umum",
-    "ServiceState.name": "Poli Umum",
-    "BoardService.id": "umum",
-    "BoardService.name": "Poli Umum",
-    "name": "Klinik Contoh",
+    "StaffedCounter.id": "1",
+    "StaffedCounter.name": "Loket 1",
     "Prioritise.priority": "HIGH",
     "Prioritise.priority_reason": "hamil",
     "Transfer.service": "gigi",
-    # Cards
-    "value": "SITI CONTOH",
-    "confidence": 0.998,
-    "certain": True,
-    "is_ktp": True,
-    "elapsed_ms": 640,
-    "role": "OPERATOR",
-    "CardStatus.status": "PENDING",
-    "CardResult.status": "REGISTERED",
-    "x": 0.31,
-    "y": 0.24,
-    "width": 0.4,
-    "height": 0.06,
-    # Operations
-    "Health.version": "0.1.0",
-    "Health.service": "gateway",
-    "DetailedHealth.version": "0.1.0",
-    "Health.status": "up",
-    "DetailedHealth.status": "up",
-    "ComponentHealth.status": "up",
-    "uptime_seconds": 86400.0,
-    "latency_ms": 0.4,
-    "why": "diminta pasien",
-    "action": "queue.call-next",
-    "subject": "5b0f2f6c9d1e4f0e8a7c3b2d1f0e9a8b",
+    "tickets": 42,
+    "steps": 42,
+    "count": 42,
+    "p50": 7.5,
+    "p90": 18.0,
+    "no_show_rate": 0.05,
 }
-"""By the field's name, or by its struct's and its own; only the latter show in a request what need not be sent."""
-
-_KEYS: Final = {
-    "parts": "user",
-    "fields": "nama",
+"""By the field's name, or by its struct's name and its own. Only the latter show an optional field in a request."""
+_KEYS_OF_STATISTICS: Final = {
     "by_status": "COMPLETED",
     "by_priority": "NORMAL",
     "by_day": "2026-03-02",
@@ -133,72 +62,75 @@ _KEYS: Final = {
     "by_counter": "1",
     "by_operator": "7c1d0e9f8a7b4c6d5e4f3a2b1c0d9e8f",
 }
+_PYTHON_TYPES: Final = {"string": str, "integer": int, "number": int | float, "boolean": bool, "null": type(None)}
 
 
-_NAMES: Final = {"string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "null": (type(None),)}
+class Examples:
+    """Makes examples of `schemas`."""
 
+    def __init__(self, schemas: Schemas) -> None:
+        self._schemas = schemas
 
-class Samples:
-    """Makes examples of the schemas among `components`."""
+    def request(self, schema: Schema) -> Any:
+        """A body to send: the required fields, and the optional ones that have an example of their own."""
+        return self._value(schema, "", "", in_request=True)
 
-    def __init__(self, components: dict[str, Schema]) -> None:
-        self._components = components
-
-    def sent(self, schema: Schema) -> Any:
-        """A body as someone may send it: what is required, and what the samples have for this very struct."""
-        return self._of(schema, "", "", sent=True)
-
-    def answered(self, schema: Schema) -> Any:
-        """A body as it is answered, with every field."""
-        return self._of(schema, "", "", sent=False)
+    def response(self, schema: Schema) -> Any:
+        """A body as MediQ answers it, with every field."""
+        return self._value(schema, "", "", in_request=False)
 
     def field(self, owner: str, name: str, schema: Schema) -> Any:
-        """What a struct's field may hold; None if that cannot be told."""
-        return self._of(schema, owner, name, sent=True)
+        """A value for the field `name` of the struct `owner`."""
+        return self._value(schema, owner, name, in_request=True)
 
-    def _of(self, schema: Schema, owner: str, name: str, *, sent: bool) -> Any:
+    def _value(self, schema: Schema, owner: str, name: str, *, in_request: bool) -> Any:
+        if "examples" in schema:
+            return schema["examples"][0]
         for key in (f"{owner}.{name}", name):
-            if key in _SAMPLES and self._fits(_SAMPLES[key], schema):
-                return _SAMPLES[key]
+            if key in _OF_QUEUE and self._fits(_OF_QUEUE[key], schema):
+                return _OF_QUEUE[key]
         if "$ref" in schema:
-            struct = schema["$ref"].removeprefix(_REF)
-            return self._of(self._components[struct], struct, name, sent=sent)
+            return self._value(self._schemas.resolve(schema), name_of(schema), name, in_request=in_request)
         if "anyOf" in schema:
-            told = next((each for each in schema["anyOf"] if "$ref" in each), None)
-            return None if told is None or sent else self._of(told, owner, name, sent=sent)
+            options = [option for option in schema["anyOf"] if "$ref" in option or "examples" in option]
+            return self._value(options[0], owner, name, in_request=in_request) if options and not in_request else None
         if "enum" in schema:
             return schema["enum"][0]
         if "const" in schema:
             return schema["const"]
-        return self._by_type(schema, owner, name, sent=sent)
+        return self._of_type(schema, owner, name, in_request=in_request)
 
-    def _by_type(self, schema: Schema, owner: str, name: str, *, sent: bool) -> Any:
+    def _of_type(self, schema: Schema, owner: str, name: str, *, in_request: bool) -> Any:
         match schema.get("type"):
             case "object" if "properties" in schema:
-                wanted = schema["properties"].items()
-                if sent:
-                    required = schema.get("required", ())
-                    wanted = [(key, of) for key, of in wanted if key in required or f"{owner}.{key}" in _SAMPLES]
-                return {key: self._of(each, owner, key, sent=sent) for key, each in wanted}
+                return {
+                    key: self._value(field, owner, key, in_request=in_request)
+                    for key, field in schema["properties"].items()
+                    if not in_request or key in schema.get("required", ()) or self._shown(owner, key, field)
+                }
             case "object":
                 values = schema.get("additionalProperties")
-                if not values or name not in _KEYS or values.get("$ref") == _REF + owner:  # the last: parts of parts
+                if not values or name not in _KEYS_OF_STATISTICS:
                     return {}
-                return {_KEYS[name]: self._of(values, owner, name, sent=sent)}
+                return {_KEYS_OF_STATISTICS[name]: self._value(values, owner, name, in_request=in_request)}
             case "array":
-                return [self._of(schema["items"], owner, name, sent=sent)] if "$ref" in schema.get("items", {}) else []
+                items = schema.get("items", {})
+                return [self._value(items, owner, name, in_request=in_request)] if "$ref" in items else []
             case "integer" | "number":
                 return schema.get("default", schema.get("minimum", 1))
             case "boolean":
                 return schema.get("default", True)
             case _:
-                return schema.get("default") or "contoh"
+                return _OF_FORMAT.get(schema.get("format", "")) or schema.get("default") or "contoh"
 
-    def _fits(self, sample: Any, schema: Schema) -> bool:
-        if "$ref" in schema:
-            return self._fits(sample, self._components[schema["$ref"].removeprefix(_REF)])
+    def _shown(self, owner: str, name: str, schema: Schema) -> bool:
+        """Whether a request shows this optional field. An example that belongs to its type alone is not enough."""
+        return "examples" in schema or f"{owner}.{name}" in _OF_QUEUE
+
+    def _fits(self, value: Any, schema: Schema) -> bool:
+        schema = self._schemas.resolve(schema)
         if "anyOf" in schema:
-            return any(self._fits(sample, each) for each in schema["anyOf"])
+            return any(self._fits(value, option) for option in schema["anyOf"])
         if "enum" in schema:
-            return sample in schema["enum"]
-        return type(sample) in _NAMES.get(schema.get("type", ""), ())
+            return value in schema["enum"]
+        return "type" in schema and schema["type"] in _PYTHON_TYPES and isinstance(value, _PYTHON_TYPES[schema["type"]])

@@ -1,4 +1,4 @@
-"""What the gateway serves beside the route table: event streams, and what operations need."""
+"""Describes the routes outside the route table: the event streams, and what monitoring needs."""
 
 from collections.abc import Iterator
 from typing import Any, Final, get_args
@@ -6,118 +6,113 @@ from typing import Any, Final, get_args
 import msgspec
 
 from mediq.actors.cards.messages import CardStatusChanged
-from mediq.actors.queue.rules import events, views
+from mediq.actors.queue.rules import events
 from mediq.actors.queue.rules import public_views as public
 from mediq.domain.roles import Role
-from mediq.http.event_feeds import BoardEvent, OperatorList
-from mediq.http.openapi import error_codes as refusals
-from mediq.http.openapi.operation import Operations
+from mediq.http.event_feeds import BoardEvent, OperatorList, OwnTicket
+from mediq.http.openapi import components, error_codes
+from mediq.http.openapi.operation import OperationBuilder, response
+from mediq.http.openapi.schemas import name_of
 from mediq.http.routes import STAFF
 
-_TEXT: Final = {"type": "string"}
-_STREAM_FAULTS: Final = ("unavailable",)
-_TOKEN: Final = ("unauthenticated", "token-invalid", "token-expired", "session-ended", "forbidden", "too-many")
+_SIGNED_IN: Final = ("unauthenticated", "token-invalid", "token-expired", "session-ended", "forbidden", "too-many")
 
 
-class _Gone(msgspec.Struct):
-    """The ticket's day is over."""
+class TicketGone(msgspec.Struct):
+    """The day of the ticket is over. `detail` says so for the patient."""
 
     detail: str
 
 
-class Stream(msgspec.Struct, frozen=True, kw_only=True):
-    """An event stream: `says` is what its events hold, by their names."""
+class DescribedStream(msgspec.Struct, frozen=True, kw_only=True):
+    """An event stream. `events` maps the name of each event to the type of its data.
+
+    `parameter` is the name of the path's parameter and an example. `who` are the roles that may follow the stream, None
+    for anyone. `codes` are its errors; every stream may also answer `unavailable`.
+    """
 
     path: str
     id: str
-    about: str
-    says: dict[str, Any]
+    summary: str
+    events: dict[str, Any]
     parameter: tuple[str, str] | None = None
     who: frozenset[Role] | None = None
     codes: tuple[str, ...] = ()
 
 
 STREAMS: Final = (
-    Stream(
+    DescribedStream(
         path="/events/board/{board}",
         id="events.board",
-        about="A waiting-room board, without personal data: a snapshot first, then what happens as it happens.",
-        says={"snapshot": BoardEvent}
-        | {str(kind.__struct_config__.tag): BoardEvent for kind in get_args(events.Event)},
+        summary="A waiting-room board, without personal data: first a snapshot, then each event of the queue.",
+        events={"snapshot": BoardEvent}
+        | {str(event.__struct_config__.tag): BoardEvent for event in get_args(events.Event)},
         parameter=("board", public.ALL_SERVICES[0]),
         codes=("not-found", "no-board"),
     ),
-    Stream(
+    DescribedStream(
         path="/events/ticket/{token}",
         id="events.ticket",
-        about="A patient's own ticket, behind its unguessable link: how it stands, whenever that changes.",
-        says={"ticket": views.TicketView, "gone": _Gone},
+        summary="A patient's own ticket, behind its unguessable link: its state, whenever that changes.",
+        events={"ticket": OwnTicket, "gone": TicketGone},
         parameter=("token", "q3VbX0n9T1yKc7dLw2ZfRg"),
         codes=("not-found", "no-ticket"),
     ),
-    Stream(
+    DescribedStream(
         path="/events/operator",
         id="events.operator",
-        about="What staff follow: the tickets that are not over, and the cards that come in.",
-        says={"snapshot": OperatorList, "card": CardStatusChanged},
+        summary="What staff follow: the tickets that are not over, changes of the clinic, and the cards that come in.",
+        events={"snapshot": OperatorList, "clinic-changed": public.ClinicView, "card": CardStatusChanged},
         who=STAFF,
-        codes=_TOKEN,
+        codes=_SIGNED_IN,
     ),
 )
-TYPES: Final = (BoardEvent, views.TicketView, _Gone, OperatorList, CardStatusChanged)
-"""What the streams speak of."""
+TYPES: Final = tuple(dict.fromkeys(type_ for stream in STREAMS for type_ in stream.events.values()))
+"""The types of all events."""
 
 
-def operations(made: Operations) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Path, method and operation of everything that is not in the table."""
+def operations(builder: OperationBuilder) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The path and the operation of each route outside the table. All of them are GET."""
     for stream in STREAMS:
-        yield stream.path, "get", _stream(made, stream)
+        yield stream.path, _stream(builder, stream)
     ready = {"type": "object", "properties": {"ready": {"const": True}}, "required": ["ready"]}
-    yield (
-        "/ready",
-        "get",
-        {
-            "operationId": "health.ready",
-            "tags": ["operations"],
-            "summary": "Whether the gateway takes requests: what a load balancer asks.",
-            "security": [],
-            "responses": {"200": made.answer(ready, description="It does.")} | refusals.responses({"unavailable"}),
-        },
-    )
-    yield "/metrics", "get", _file("metrics", "What Prometheus reads.", "text/plain", made)
-    yield "/openapi.json", "get", _file("openapi", "This document.", "application/json", made)
+    readiness = _open_to_all("health.ready", "Whether the gateway takes requests, as a load balancer asks.")
+    readiness["responses"] = {"200": builder.json_response(ready, description="It does.")}
+    readiness["responses"] |= error_codes.responses({"unavailable"})
+    yield "/ready", readiness
+    yield "/metrics", _file("metrics", "Metrics for Prometheus.", "text/plain", components.TEXT)
+    yield "/openapi.json", _file("openapi", "This document.", "application/json", {"type": "object"})
 
 
-def _stream(made: Operations, stream: Stream) -> dict[str, Any]:
-    says = {name: made.schema(of) for name, of in stream.says.items()}
-    listed = "\n".join(f"- `{name}`: {schema['$ref'].rpartition('/')[2]}" for name, schema in says.items())
-    content = {"text/event-stream": {"schema": _TEXT, "x-events": says}}
+def _stream(builder: OperationBuilder, stream: DescribedStream) -> dict[str, Any]:
+    schemas = {name: builder.schema(type_) for name, type_ in stream.events.items()}
+    listed = "\n".join(f"- `{name}`: {name_of(schema)}" for name, schema in schemas.items())
+    content = {"text/event-stream": {"schema": components.TEXT, "x-events": schemas}}
+    success = {"200": response(content, description="Events, until the client or MediQ closes the stream.")}
     operation: dict[str, Any] = {
         "operationId": stream.id,
         "tags": ["events"],
-        "summary": stream.about,
-        "description": f"Events by name, each with JSON as its data and the queue's version as its id:\n\n{listed}",
+        "summary": stream.summary,
+        "description": f"Each event has JSON data and the queue's version as its id. Events by name:\n\n{listed}",
         "security": [] if stream.who is None else [{"bearer": []}, {"cookie": []}],
-        "parameters": [{"$ref": "#/components/parameters/Last-Event-ID"}],
-        "responses": {"200": made.response(content, description="Events, for as long as both sides stay.")}
-        | refusals.responses({*stream.codes, *_STREAM_FAULTS}),
+        "parameters": [components.parameter("Last-Event-ID")],
+        "responses": success | error_codes.responses({*stream.codes, "unavailable"}),
     }
     if stream.parameter is not None:
         name, example = stream.parameter
         schema = {"type": "string", "minLength": 1}
-        parameter = {"name": name, "in": "path", "required": True, "schema": schema, "example": example}
-        operation["parameters"].append(parameter)
+        operation["parameters"].append(
+            {"name": name, "in": "path", "required": True, "schema": schema, "example": example}
+        )
     if stream.who is not None:
         operation["x-roles"] = sorted(stream.who)
     return operation
 
 
-def _file(id_: str, summary: str, media_type: str, made: Operations) -> dict[str, Any]:
-    schema = _TEXT if media_type.startswith("text/") else {"type": "object"}
-    return {
-        "operationId": id_,
-        "tags": ["operations"],
-        "summary": summary,
-        "security": [],
-        "responses": {"200": made.response({media_type: {"schema": schema}}, description=summary)},
-    }
+def _file(id_: str, summary: str, media_type: str, schema: dict[str, str]) -> dict[str, Any]:
+    responses = {"200": response({media_type: {"schema": schema}}, description=summary)}
+    return _open_to_all(id_, summary) | {"responses": responses}
+
+
+def _open_to_all(id_: str, summary: str) -> dict[str, Any]:
+    return {"operationId": id_, "tags": ["operations"], "summary": summary, "security": []}

@@ -1,4 +1,4 @@
-"""One row of the route table as an operation of the document."""
+"""Describes one row of the route table as an operation of the document."""
 
 import inspect
 import re
@@ -6,101 +6,44 @@ from typing import Any, Final
 
 from mediq.actors.cards.messages import CardResult
 from mediq.actors.users.auth_messages import SignedIn
-from mediq.http import cookie
-from mediq.http.idempotency_keys import LIMIT as KEY_LIMIT
-from mediq.http.openapi import error_codes as refusals
-from mediq.http.openapi.examples import Samples, Schema
+from mediq.http.openapi import components, error_codes
+from mediq.http.openapi.examples import Examples
+from mediq.http.openapi.schemas import Schema, Schemas
 from mediq.http.routes import Body, Cookie, Route
 from mediq.messages.registry import spec_of
 
-_TEXT: Final = {"type": "string"}
-_COUNT: Final = {"type": "integer", "minimum": 0}
-_LIMITS: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
-_PATH: Final = re.compile(r"\{(\w+)\}")
+_PATH_PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _UPLOAD: Final = "ktp_image"
-_PICTURES: Final = "image/jpeg, image/png, application/pdf"
-_FORM: Final = {"image_id": _UPLOAD}
-"""What a form calls a field of the message."""
+_UPLOAD_TYPES: Final = "image/jpeg, image/png, application/pdf"
+_FORM_NAMES: Final = {"image_id": _UPLOAD}
+"""What a form calls a field of the message, where the two names differ."""
 _COOKIE: Final = {
-    Cookie.GIVE: "For our own pages: the browser keeps the session in a cookie, and no script is told the tokens.",
-    Cookie.TAKE: "For our own pages: the browser's cookie is taken away.",
+    Cookie.GIVE: "For our own pages: the browser keeps the session in a cookie, and no script sees the tokens.",
+    Cookie.TAKE: "For our own pages: the session cookie is removed from the browser.",
 }
 
 
-class Operations:
-    """Makes operations over the `schemas` of the types that the routes speak of, by their `repr`."""
+class OperationBuilder:
+    """Describes routes in terms of `schemas`, and shows what to send and expect with `examples`."""
 
-    headers: Final = {
-        "X-Request-Id": {"description": "The request's id, as in the log.", "schema": _TEXT},
-        "RateLimit-Limit": {"description": "How many calls the window allows.", "schema": _COUNT},
-        "RateLimit-Remaining": {"description": "How many of them are left.", "schema": _COUNT},
-        "RateLimit-Reset": {"description": "In how many seconds the window ends.", "schema": _COUNT},
-        "Retry-After": {
-            "description": "In how many seconds to ask again.",
-            "schema": {"type": "integer", "minimum": 1},
-        },
-        "WWW-Authenticate": {"description": "That a bearer token is wanted.", "schema": _TEXT},
-        "Location": {"description": "Where the result will be.", "schema": _TEXT},
-        "Preference-Applied": {"description": "How long was waited, at most.", "schema": _TEXT},
-        "Set-Cookie": {"description": "Gives the browser its session's cookie, or takes it away.", "schema": _TEXT},
-        "Content-Disposition": {"description": "The file's name.", "schema": _TEXT},
-    }
-    parameters: Final = {
-        "Idempotency-Key": {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "description": "Makes repeating safe: the same body does nothing again, another is refused.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": KEY_LIMIT},
-            "example": "9b2f6c1e-4d0a-4c57-8f3e-2a1b0c9d8e7f",
-        },
-        "Prefer": {
-            "name": "Prefer",
-            "in": "header",
-            "description": "`wait=10` waits so many seconds, at most 30, for the card's result (RFC 7240).",
-            "schema": _TEXT,
-            "example": "wait=10",
-        },
-        "Last-Event-ID": {
-            "name": "Last-Event-ID",
-            "in": "header",
-            "description": "The id of the last event seen: what was missed comes first.",
-            "schema": _TEXT,
-            "example": "128",
-        },
-    }
-    security: Final = {
-        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An access token."},
-        "refresh": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A refresh token."},
-        "cookie": {
-            "type": "apiKey",
-            "in": "cookie",
-            "name": cookie.NAME,
-            "description": "A browser's session; what changes something must come from one of our own pages.",
-        },
-    }
-
-    def __init__(self, components: dict[str, Schema], schemas: dict[str, Schema], samples: Samples) -> None:
-        self._components = components
+    def __init__(self, schemas: Schemas, examples: Examples) -> None:
         self._schemas = schemas
-        self._samples = samples
+        self._examples = examples
 
-    def schema(self, type_: Any) -> Schema:
-        """The schema of a type."""
-        return self._schemas[repr(type_)]
-
-    def of(self, route: Route) -> dict[str, Any]:
-        """What the document says of a route."""
+    def operation(self, route: Route) -> dict[str, Any]:
+        """The operation of a route."""
         spec = spec_of(route.message)
+        responses = self._success(route, spec.reply) | error_codes.responses(error_codes.codes_of(route))
         operation: dict[str, Any] = {
             "operationId": f"{spec.pattern}.cookie" if route.cookie else spec.pattern,
             "tags": ["operations" if spec.service == "gateway" else route.path.split("/")[1].partition(".")[0]],
-            **described(route.message),
+            **_summary(route.message),
             "security": _security(route),
-            "responses": self._answers(route, spec.reply) | refusals.responses(refusals.codes_of(route)),
+            "responses": responses,
         }
         if parameters := self._parameters(route):
             operation["parameters"] = parameters
-        if route.body in (Body.JSON, Body.CARD) and (body := self._body(route)):
+        if body := self._body(route):
             operation["requestBody"] = body
         if route.cookie is not None:
             operation["description"] = _COOKIE[route.cookie]
@@ -108,113 +51,115 @@ class Operations:
             operation["x-roles"] = sorted(route.who)
         return operation
 
-    def answer(self, schema: Schema, *, headers: tuple[str, ...] = (), description: str = "") -> dict[str, Any]:
-        """A JSON answer with an example."""
-        content = {"application/json": {"schema": schema, "example": self._samples.answered(schema)}}
-        return self.response(content, headers=headers, description=description or self._meaning(schema))
+    def schema(self, type_: Any) -> Schema:
+        """The schema of a type."""
+        return self._schemas.of(type_)
 
-    def response(self, content: dict[str, Any], *, headers: tuple[str, ...] = (), description: str) -> dict[str, Any]:
-        """An answer that is no error."""
-        named = ("X-Request-Id", *headers)
-        return {
-            "description": description,
-            "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in named},
-            "content": content,
-        }
+    def json_response(self, schema: Schema, *headers: str, description: str = "") -> dict[str, Any]:
+        """A JSON response with an example. Without a `description` the schema's own first sentence describes it."""
+        content = {"application/json": {"schema": schema, "example": self._examples.response(schema)}}
+        return response(content, *headers, description=description or self._first_sentence(schema))
 
-    def _answers(self, route: Route, reply: Any) -> dict[str, Any]:
-        headers = _LIMITS if route.cookie is None else (*_LIMITS, "Set-Cookie")
+    def _success(self, route: Route, reply: Any) -> dict[str, Any]:
+        """The responses that are no errors, by status."""
+        headers = (
+            components.RATE_LIMIT_HEADERS if route.cookie is None else (*components.RATE_LIMIT_HEADERS, "Set-Cookie")
+        )
         if route.body is Body.CARD:
-            waited = "The card's result: it was waited for, and came in time."
+            result, accepted = self.schema(CardResult), self.schema(reply)
+            read = "The card's result, which came within the time that the caller wanted to wait."
+            stored = "The picture is stored and will be read."
             return {
-                "200": self.answer(
-                    self.schema(CardResult), headers=(*headers, "Location", "Preference-Applied"), description=waited
-                ),
-                "202": self.answer(
-                    self.schema(reply),
-                    headers=(*headers, "Location"),
-                    description="The picture is stored, and will be read.",
-                ),
+                "200": self.json_response(result, *headers, "Location", "Preference-Applied", description=read),
+                "202": self.json_response(accepted, *headers, "Location", description=stored),
             }
         schema = self.schema(SignedIn if route.cookie is Cookie.GIVE else reply)
-        if (media_type := schema.get("contentMediaType")) is not None:
-            binary = not media_type.startswith("text/")
-            content = {media_type: {"schema": {"type": "string"} | ({"format": "binary"} if binary else {})}}
-            if not binary:
-                headers = (*headers, "Content-Disposition")
-            return {str(route.status): self.response(content, headers=headers, description="The file.")}
-        return {str(route.status): self.answer(schema, headers=headers)}
+        media_type = schema.get("contentMediaType")
+        if media_type is None:
+            return {str(route.status): self.json_response(schema, *headers)}
+        if media_type.startswith("text/"):
+            content, headers = {media_type: {"schema": components.TEXT}}, (*headers, "Content-Disposition")
+        else:
+            content = {media_type: {"schema": components.TEXT | {"format": "binary"}}}
+        return {str(route.status): response(content, *headers, description="The file.")}
 
-    def _meaning(self, schema: Schema) -> str:
-        named = self._components.get(schema.get("$ref", "").rpartition("/")[2], {})
-        return inspect.cleandoc(named.get("description", "")).partition("\n\n")[0] or "Done."
+    def _first_sentence(self, schema: Schema) -> str:
+        described = self._schemas.resolve(schema).get("description", "")
+        return inspect.cleandoc(described).partition("\n\n")[0] or "Done."
 
     def _parameters(self, route: Route) -> list[dict[str, Any]]:
         message = self._message(route)
-        in_path = _PATH.findall(route.path)
-        found = [
+        in_path = _PATH_PARAMETER.findall(route.path)
+        found: list[dict[str, Any]] = [
             {
                 "name": name,
                 "in": "path",
                 "required": True,
                 "schema": {"minLength": 1} | message["properties"][name],
-                "example": self._samples.field(route.message.__name__, name, message["properties"][name]),
+                "example": self._examples.field(route.message.__name__, name, message["properties"][name]),
             }
             for name in in_path
         ]
         if route.body is Body.QUERY:
             required = message.get("required", ())
             found += [
-                {"name": name, "in": "query", "required": name in required, "schema": _sendable(schema)}
+                {"name": name, "in": "query", "required": name in required, "schema": _without_null(schema)}
                 for name, schema in message["properties"].items()
                 if name not in in_path
             ]
         if route.body is Body.CARD:
-            found.append({"$ref": "#/components/parameters/Prefer"})
+            found.append(components.parameter("Prefer"))
         if route.keyed:
-            found.append({"$ref": "#/components/parameters/Idempotency-Key"})
+            found.append(components.parameter("Idempotency-Key"))
         return found
 
     def _body(self, route: Route) -> dict[str, Any]:
-        """What is sent in the body: the message without what its address says."""
+        """The request body: the fields of the message that are not in the path. Empty if there are none."""
+        in_path = _PATH_PARAMETER.findall(route.path)
         message = self._message(route)
-        in_path = _PATH.findall(route.path)
-        form = route.body is Body.CARD
-        properties = {
-            _FORM.get(name, name) if form else name: _sendable(schema) if form else schema
-            for name, schema in message["properties"].items()
-            if name not in in_path
-        }
-        if not properties:
+        properties = {name: schema for name, schema in message["properties"].items() if name not in in_path}
+        required = [name for name in message.get("required", ()) if name not in in_path]
+        if not properties or route.body not in (Body.JSON, Body.CARD):
             return {}
-        required = [_FORM.get(name, name) for name in message.get("required", ()) if name not in in_path]
-        schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-        example = {
-            name: each for name, each in self._samples.sent(self.schema(route.message)).items() if name in properties
-        }
-        if form:
-            properties[_UPLOAD] = {"type": "string", "format": "binary", "description": "A photo or scan of the card."}
-            content = {"schema": schema, "encoding": {_UPLOAD: {"contentType": _PICTURES}}}
+        if route.body is Body.CARD:
+            fields = {_FORM_NAMES.get(name, name): _without_null(schema) for name, schema in properties.items()}
+            fields[_UPLOAD] = {"type": "string", "format": "binary", "description": "A photo or scan of the card."}
+            schema = _object(fields, [_FORM_NAMES.get(name, name) for name in required])
+            content = {"schema": schema, "encoding": {_UPLOAD: {"contentType": _UPLOAD_TYPES}}}
             return {"required": True, "content": {"multipart/form-data": content}}
-        return {"required": bool(required), "content": {"application/json": {"schema": schema, "example": example}}}
+        example = self._examples.request(self.schema(route.message))
+        content = {
+            "schema": _object(properties, required),
+            "example": {name: value for name, value in example.items() if name in properties},
+        }
+        return {"required": bool(required), "content": {"application/json": content}}
 
     def _message(self, route: Route) -> Schema:
-        return self._components[self.schema(route.message)["$ref"].rpartition("/")[2]]
+        return self._schemas.resolve(self.schema(route.message))
 
 
-def described(thing: Any) -> dict[str, str]:
-    """Summary and description of what a docstring says."""
-    summary, _, rest = (inspect.getdoc(thing) or "").partition("\n\n")
+def response(content: dict[str, Any], *headers: str, description: str) -> dict[str, Any]:
+    """A response that is no error, with the names of its headers."""
+    return {"description": description, "headers": components.headers(*headers), "content": content}
+
+
+def _object(properties: dict[str, Schema], required: list[str]) -> Schema:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _summary(message: type) -> dict[str, str]:
+    """Summary and description from the docstring of a message."""
+    summary, _, rest = (inspect.getdoc(message) or "").partition("\n\n")
     summary = " ".join(summary.split())
     return {"summary": summary} | ({"description": rest} if rest else {})
 
 
-def _sendable(schema: Schema) -> Schema:
-    """A schema for where nothing stands for null: in a query or a form it is left out."""
+def _without_null(schema: Schema) -> Schema:
+    """The schema for a query or a form, which cannot say null: a value is left out there instead."""
     if "anyOf" not in schema:
         return schema
-    told = [each for each in schema["anyOf"] if each != {"type": "null"}]
-    return told[0] if len(told) == 1 else {"anyOf": told}
+    options = [option for option in schema["anyOf"] if option != {"type": "null"}]
+    return options[0] if len(options) == 1 else {"anyOf": options}
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:

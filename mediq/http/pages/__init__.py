@@ -1,5 +1,5 @@
 """What people see in a browser: templates, scripts, styles and words, and the routes that serve them."""
 
-from mediq.http.pages.site import Pages
+from mediq.http.pages.web_pages import WebPages
 
-__all__ = ["Pages"]
+__all__ = ["WebPages"]

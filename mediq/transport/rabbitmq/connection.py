@@ -1,41 +1,45 @@
-"""A spell of being connected to RabbitMQ, from a handshake to the loss of anything that was opened since."""
+"""The connection to RabbitMQ: two robust connections of aio-pika, which reconnect by themselves."""
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
-import aio_pika
-from aio_pika.abc import AbstractConnection
+from aio_pika import DeliveryMode, RobustConnection
+from aio_pika.abc import AbstractRobustChannel
 from aio_pika.connection import make_url
+from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
 from aiormq import spec
 from aiormq.channel import Channel
-from aiormq.exceptions import AMQPError, DeliveryError, PublishError
+from yarl import URL
 
 from mediq.messages.errors import Unavailable, Unroutable
 from mediq.observability import logging
+from mediq.transport.rabbitmq.topology import EVENTS, declare_events
 
 HEARTBEAT: Final = 5
-"""Seconds of silence after which either side begins to doubt that the other lives."""
+"""Seconds between heartbeats; a side that misses two is taken for dead."""
 STALL: Final = 2.0
-"""Seconds that a confirm may take before nothing more is sent."""
+"""Seconds without a publisher confirm after which nothing more is sent."""
 CONNECTING: Final = 5.0
+"""Seconds that one attempt to connect, or one declaration, may take."""
 CLOSING: Final = 2.0
+"""Seconds that the broker may take to close a connection or a channel, or to cancel a consumer."""
 
 _log = logging.logger("rabbitmq")
 _numbers = itertools.count(1)
 
 
 class Refused(Exception):
-    """The broker took a message back: its queue is full."""
+    """The broker rejected a message: its queue is full."""
 
 
 @contextmanager
 def broker_errors() -> Iterator[None]:
-    """Whatever goes wrong with a connection is :class:`Unavailable`.
+    """Turn every error of the client library into :class:`Unavailable`.
 
-    The client library ends what waits on a closing connection with a CancelledError, too; that is none of ours.
+    The library also cancels what waits on a closing connection; such a cancellation is not one of the running task.
     """
     try:
         yield
@@ -48,42 +52,37 @@ def broker_errors() -> Iterator[None]:
         raise Unavailable from error
 
 
-class Link:
-    """Two connections: the broker may stop reading from one that publishes when it is short of memory, and what is
-    consumed must be settled all the same. When anything of a link closes, all of it is given up.
+class WatchedConnection:
+    """One robust connection of aio-pika that knows whether it is up.
+
+    aio-pika reconnects and restores channels, queues and consumers. It lets calls wait meanwhile; here they fail at
+    once instead, since callers have deadlines.
     """
 
-    def __init__(self) -> None:
-        self.lost = asyncio.Event()
-        self._connections: list[AbstractConnection] = []
-        self._publishing: Channel
-        self._unconfirmed: dict[int, float] = {}
-        self._released: set[Channel] = set()
+    def __init__(self, address: URL, reconnect_interval: float, on_lost: Callable[[], None] | None = None) -> None:
+        self.up = False
+        self._on_lost = on_lost
         self._scopes: set[asyncio.Timeout] = set()
+        self._connection = RobustConnection(address)
+        self._connection.reconnect_interval = reconnect_interval
+        self._connection.close_callbacks.add(self._lost)
+        self._connection.reconnect_callbacks.add(self._restored)
 
-    async def open(self, url: str) -> None:
-        """Raises Unavailable; close it all the same."""
-        address = make_url(url) if "heartbeat=" in url else make_url(url, heartbeat=HEARTBEAT)
-        with broker_errors():
-            async with asyncio.timeout(2 * CONNECTING):
-                for _ in range(2):
-                    connection = await aio_pika.connect(address, timeout=CONNECTING)
-                    self._connections.append(connection)
-                    connection.close_callbacks.add(self.lose)
-                self._publishing = await self._channel(self._connections[0], confirms=True)
-                self.watch(self._publishing)
+    async def open(self) -> None:
+        """Connect. Raises what aio-pika raises."""
+        await self._connection.connect(timeout=CONNECTING)
+        self.up = True
 
-    def lose(self, *_: object) -> None:
-        """Give up all of it, and end whatever waits for it: the client library may leave that waiting for ever."""
-        if not self.lost.is_set():
-            self.lost.set()
-            for scope in self._scopes:
-                scope.reschedule(0.0)
+    async def channel(self, *, confirms: bool = False) -> AbstractRobustChannel:
+        """Open a channel that aio-pika restores after a reconnection. Raises Unavailable while not connected."""
+        if not self.up:
+            raise Unavailable
+        return await self._connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
 
     @asynccontextmanager
     async def alive(self) -> AsyncIterator[None]:
-        """What is awaited in here ends with Unavailable when the link is lost."""
-        if self.lost.is_set():
+        """Raise Unavailable in the block as soon as the connection is lost: aio-pika might let it wait for ever."""
+        if not self.up:
             raise Unavailable
         with broker_errors():
             async with asyncio.timeout(None) as scope:
@@ -93,72 +92,110 @@ class Link:
                 finally:
                     self._scopes.discard(scope)
 
-    async def channel(self) -> Channel:
-        """A channel to consume on."""
-        return await self._channel(self._connections[1], confirms=False)
+    async def close(self) -> None:
+        """Close the connection and do not reconnect; hang up if the broker does not answer."""
+        self._end()
+        closing = asyncio.ensure_future(self._connection.close())
+        for _ in range(2):
+            await asyncio.wait([closing], timeout=CLOSING)
+            if closing.done():
+                break
+            closing.cancel()
+        if closing.done() and not closing.cancelled() and closing.exception() is not None:
+            _log.debug("connection closed badly", error=repr(closing.exception()))
 
-    @asynccontextmanager
-    async def topology(self, patience: float = CONNECTING) -> AsyncIterator[Channel]:
-        """A channel to declare on for so many seconds: whatever is refused there closes it, and nothing else."""
+    def _lost(self, *_: object) -> None:
+        if self.up:
+            _log.warning("broker lost")
+            self._end()
+            if self._on_lost is not None:
+                self._on_lost()
+
+    def _restored(self, *_: object) -> None:
+        self.up = True
+        _log.info("broker reached again")
+
+    def _end(self) -> None:
+        self.up = False
+        scopes, self._scopes = self._scopes, set()
+        for scope in scopes:
+            scope.reschedule(0.0)
+
+
+class Connection:
+    """Two connections: RabbitMQ stops reading from a connection that publishes when it is short of memory, and
+    acknowledgements must reach it all the same.
+
+    `on_lost` is called when the publishing connection is lost.
+    """
+
+    def __init__(self, url: str, reconnect_interval: float, on_lost: Callable[[], None]) -> None:
+        address = make_url(url) if "heartbeat=" in url else make_url(url, heartbeat=HEARTBEAT)
+        self.publishing = WatchedConnection(address, reconnect_interval, on_lost)
+        self.consuming = WatchedConnection(address, reconnect_interval)
+        self._unconfirmed: dict[int, float] = {}
+        self._channel: AbstractRobustChannel
+
+    async def open(self) -> None:
+        """Connect and declare the exchange of events. Raises Unavailable; `close` must be called even then."""
         with broker_errors():
-            async with asyncio.timeout(patience):
-                channel = await self.channel()
-                try:
-                    yield channel
-                finally:
-                    if not channel.is_closed:
-                        await channel.close(timeout=CLOSING)
-
-    def watch(self, channel: Channel) -> None:
-        """Count the link as lost when this channel closes without having been released."""
-
-        def closed(_: object) -> None:
-            if channel not in self._released:
-                self.lose()
-
-        channel.closing.add_done_callback(closed)
-
-    async def release(self, channel: Channel) -> None:
-        """Close a channel that has served its time."""
-        self._released.add(channel)
-        with suppress(Unavailable), broker_errors():
-            await channel.close(timeout=CLOSING)
+            async with asyncio.timeout(2 * CONNECTING):
+                await self.publishing.open()
+                await self.consuming.open()
+                self._channel = await self.publishing.channel(confirms=True)
+                await declare_events(self._channel)
 
     @property
     def stalled(self) -> bool:
-        """Whether the broker has kept silent for so long that it is no use to send more."""
+        """Whether a confirm is so late that sending more is pointless."""
         oldest = next(iter(self._unconfirmed.values()), None)
         return oldest is not None and asyncio.get_running_loop().time() - oldest > STALL
 
     async def publish(
-        self,
-        key: str,
-        body: bytes,
-        *,
-        exchange: str = "",
-        durable: bool = True,
-        expiration: float | None = None,
-        headers: dict[str, Any] | None = None,
+        self, queue: str, body: bytes, *, expiration: float | None = None, headers: dict[str, Any] | None = None
     ) -> None:
-        """Publish and wait for the confirm; what is `durable` must reach a queue, and its disk. Expires after so many
-        seconds.
+        """Publish a persistent message to a queue and wait for the confirm that it is on disk.
+
+        The message expires after `expiration` seconds.
 
         Raises:
-            Unroutable, Refused, Unavailable: the last also where it is not known whether it arrived.
+            Unroutable: there is no such queue.
+            Refused: the queue is full.
+            Unavailable: not connected, or the connection was lost before the confirm; then the message may be there.
         """
-        number = next(_numbers)
         properties = spec.Basic.Properties(
-            message_id=f"{number:x}",
-            delivery_mode=2 if durable else 1,
-            expiration=None if expiration is None else str(max(0, int(expiration * 1000) + 1)),
+            delivery_mode=DeliveryMode.PERSISTENT,
+            expiration=None if expiration is None else str(max(0, int(expiration * 1000)) + 1),  # 0 expires at once
             headers=headers,
         )
+        await self._publish("", queue, body, properties, mandatory=True)
+
+    async def publish_event(self, topic: str, body: bytes) -> None:
+        """Publish a message to the subscribers of a topic, and wait for the confirm. Raises Refused or Unavailable."""
+        await self._publish(
+            EVENTS, topic, body, spec.Basic.Properties(delivery_mode=DeliveryMode.NOT_PERSISTENT), mandatory=False
+        )
+
+    async def ping(self) -> None:
+        """Publish a message to no queue, and wait for the confirm. Raises Unavailable."""
+        await self._publish(
+            "", "mediq.ping", b"", spec.Basic.Properties(delivery_mode=DeliveryMode.NOT_PERSISTENT), mandatory=False
+        )
+
+    async def _publish(
+        self, exchange: str, key: str, body: bytes, properties: spec.Basic.Properties, *, mandatory: bool
+    ) -> None:
+        number = next(_numbers)
+        properties.message_id = f"{number:x}"
         self._unconfirmed[number] = asyncio.get_running_loop().time()
         try:
-            async with self.alive():
+            async with self.publishing.alive():
+                channel = await self._channel.get_underlay_channel()
+                assert isinstance(channel, Channel)
                 try:
-                    await self._publishing.basic_publish(
-                        body, exchange=exchange, routing_key=key, properties=properties, mandatory=durable, wait=False
+                    # aiormq's publish: aio-pika's also waits for the socket; with its ack that is 10 % CPU an ask.
+                    await channel.basic_publish(
+                        body, exchange=exchange, routing_key=key, properties=properties, mandatory=mandatory, wait=False
                     )
                 except PublishError:
                     raise Unroutable from None
@@ -167,23 +204,27 @@ class Link:
         finally:
             del self._unconfirmed[number]
 
-    async def close(self) -> None:
-        """Say good-bye if the broker listens, and hang up in any case."""
-        self.lose()
-        closing = [asyncio.ensure_future(connection.close()) for connection in self._connections]
-        if closing:
-            _, pending = await asyncio.wait(closing, timeout=CLOSING)
-            for task in pending:
-                task.cancel()
-            if pending:
-                await asyncio.wait(pending, timeout=CLOSING)
-        for task in closing:
-            if task.done() and not task.cancelled() and task.exception() is not None:
-                _log.debug("connection closed badly", error=repr(task.exception()))
+    @asynccontextmanager
+    async def temporary_channel(self) -> AsyncIterator[AbstractRobustChannel]:
+        """A channel for declarations: the broker closes the channel of a declaration that it refuses."""
+        with broker_errors():
+            async with asyncio.timeout(CONNECTING):
+                channel = await self.consuming.channel()
+                try:
+                    yield channel
+                finally:
+                    await close_channel(channel)
 
-    @staticmethod
-    async def _channel(connection: AbstractConnection, *, confirms: bool) -> Channel:
-        channel = await connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
-        underlay = await channel.get_underlay_channel()
-        assert isinstance(underlay, Channel)
-        return underlay
+    async def close(self) -> None:
+        """Close both connections."""
+        await asyncio.gather(self.publishing.close(), self.consuming.close())
+
+
+async def close_channel(channel: AbstractRobustChannel) -> None:
+    """Close a channel for good, whatever its state."""
+    try:
+        with broker_errors():
+            async with asyncio.timeout(CLOSING):
+                await channel.close()
+    except Unavailable as error:
+        _log.debug("channel closed badly", error=repr(error.__cause__))

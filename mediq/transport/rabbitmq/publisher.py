@@ -1,4 +1,4 @@
-"""What waits to be published to one mailbox: in batches, one at a time, so that a busy mailbox costs few confirms."""
+"""Publishes envelopes to one mailbox in batches, one batch at a time, so that a busy mailbox costs few confirms."""
 
 import asyncio
 import math
@@ -13,57 +13,58 @@ from mediq.transport.envelope import Envelope, encode_frame
 from mediq.transport.rabbitmq.connection import Refused
 
 BATCH: Final = 64
-"""Envelopes in a frame at most: what the busiest services take at once, so that none must be spread again; the
-mailbox's bound counts frames."""
+"""Most envelopes in one frame. The busiest services receive as many at once, so a frame need not be split again.
+The capacity of a mailbox counts frames."""
 BATCH_BYTES: Final = 65_536
+"""Most bytes of message bodies in one frame, except for a single larger message."""
 GATHERING: Final = 0.002
-"""Seconds for which a letter waits at most while every turn of the loop brings more."""
+"""Most seconds that an envelope waits while every turn of the loop brings more."""
 PAUSES: Final = (0.005, 0.01, 0.02, 0.05, 0.1)
-"""Seconds between the attempts to get into a full mailbox."""
+"""Seconds between attempts to publish to a full mailbox."""
 
 Publish = Callable[[bytes, float | None], Awaitable[None]]
 
 
-class Outbox:
-    """Letters for one mailbox, in the order in which they came.
+class Publisher:
+    """Publishes to one mailbox, in the order of the calls to `put`.
 
-    `publish` sends a frame that expires after so many seconds, raising Refused or a Fault; `on_empty` is called when
-    nothing waits any more.
+    `publish` sends a frame that expires after the given seconds, and raises Refused or a Fault; `on_empty` is called
+    when nothing is left to publish.
     """
 
     def __init__(self, publish: Publish, clock: Callable[[], float], on_empty: Callable[[], None]) -> None:
         self._publish = publish
         self._clock = clock
         self._on_empty = on_empty
-        self._waiting: deque[_Letter] = deque()
-        self._under_way: list[_Letter] = []
+        self._waiting: deque[_PendingPublish] = deque()
+        self._under_way: list[_PendingPublish] = []
         self._full = False
         self._last = 0
-        """How many letters the frame before had, none after a refusal or a rest."""
+        """Number of envelopes in the frame before; 0 after a refusal, or when there was nothing to publish."""
         self._task: asyncio.Task[None] | None = None
-        self._deadlines = Deadlines(self._turn_away_late)
+        self._deadlines = Deadlines(self._fail_late)
 
     async def put(self, envelope: Envelope, room: float) -> None:
-        """Raises what :meth:`mediq.transport.base.Transport.send` raises."""
-        now = time.monotonic()  # nobody sets it back while they wait
+        """Publish an envelope and return when it is confirmed; see :meth:`mediq.transport.base.Transport.send`."""
+        now = time.monotonic()  # a clock that is never set back
         left = math.inf if envelope.deadline is None else envelope.deadline - self._clock()
         if left <= 0:
-            return  # nobody would be handed it
-        letter = _Letter(envelope, now + left, now + min(room, left))
-        self._waiting.append(letter)
-        self._deadlines.add(letter.patient_until if self._full else letter.deadline)
+            return  # it would never be delivered
+        pending = _PendingPublish(envelope, now + left, now + min(room, left))
+        self._waiting.append(pending)
+        self._deadlines.add(pending.room_until if self._full else pending.deadline)
         if self._task is None:
-            self._task = asyncio.create_task(self._work())  # begins when all of this turn of the loop are in
-        await letter.sent
+            self._task = asyncio.create_task(self._work())  # starts after this turn of the loop, to gather a batch
+        await pending.confirmed
 
     def fail(self) -> None:
-        """Turn away whoever waits: there is no connection. What is under way learns it by itself."""
-        for letter in self._waiting:
-            letter.fail(Unavailable())
+        """The connection is lost: raise Unavailable in everything that waits. A frame already sent fails by itself."""
+        for pending in self._waiting:
+            pending.fail(Unavailable())
         self._waiting.clear()
 
     def close(self) -> None:
-        """Turn away everybody, for good."""
+        """Raise Unavailable in everything that waits or is being published, for good."""
         self.fail()
         if self._task is not None:
             self._task.cancel()
@@ -74,97 +75,95 @@ class Outbox:
             while batch := await self._gather():
                 self._under_way = batch
                 try:
-                    await self._publish(encode_frame([each.envelope for each in batch]), self._patience(batch))
+                    await self._publish(encode_frame([each.envelope for each in batch]), self._expiration(batch))
                 except Refused:
                     self._full = True
                     self._waiting.extendleft(reversed(batch))
                     self._under_way, self._last = [], 0
-                    self._deadlines.add(min(letter.patient_until for letter in self._waiting))
+                    self._deadlines.add(min(pending.room_until for pending in self._waiting))
                     await asyncio.sleep(PAUSES[min(refusals, len(PAUSES) - 1)])
                     refusals += 1
                 except Fault as error:
-                    for letter in batch:
-                        letter.fail(type(error)())
+                    for pending in batch:
+                        pending.fail(type(error)())
                 else:
                     self._full = False
                     refusals = 0
-                    for letter in batch:
-                        letter.succeed()
+                    for pending in batch:
+                        pending.confirm()
                 self._under_way = []
         finally:
-            for letter in self._under_way:
-                letter.fail(Unavailable())
+            for pending in self._under_way:
+                pending.fail(Unavailable())
             self.fail()
             self._deadlines.clear()
             self._task = None
             self._on_empty()
 
-    def _turn_away_late(self, now: float) -> float:
-        """Tell those whose time has come that there was no room, or that nobody knows whether it arrived.
+    def _fail_late(self, now: float) -> float:
+        """Fail what is late: MailboxFull if there was no room, Unavailable if it is unknown whether it arrived.
 
-        What is under way may be let in yet, however long it has waited for room.
+        A frame already sent may still be accepted, however long it has waited for room.
         """
         nearest = math.inf
-        for letters, waits in ((self._under_way, False), (self._waiting, self._full)):
-            for letter in letters:
-                if letter.sent.done():
+        for group, waits in ((self._under_way, False), (self._waiting, self._full)):
+            for pending in group:
+                if pending.confirmed.done():
                     continue
-                if letter.deadline <= now:
-                    letter.fail(MailboxFull(retry_after=1.0) if self._full else Unavailable())
-                elif waits and letter.patient_until <= now:
-                    letter.fail(MailboxFull(retry_after=1.0))
+                if pending.deadline <= now:
+                    pending.fail(MailboxFull(retry_after=1.0) if self._full else Unavailable())
+                elif waits and pending.room_until <= now:
+                    pending.fail(MailboxFull(retry_after=1.0))
                 else:
-                    nearest = min(nearest, letter.patient_until if waits else letter.deadline)
+                    nearest = min(nearest, pending.room_until if waits else pending.deadline)
         return nearest
 
-    async def _gather(self) -> list["_Letter"]:
-        """What travels next, as soon as a turn of the loop brings no more or enough is there; whoever has given up is
-        left out.
+    async def _gather(self) -> list["_PendingPublish"]:
+        """Return the next batch, as soon as a turn of the loop brings no more or the batch is large enough.
 
-        Who is busy comes by letters turn after turn: the first of them going ahead alone would cost as much as all. All
-        of them in one frame would leave either end idle while the other works: two that take turns keep both busy.
+        A busy sender adds envelopes turn after turn; sending the first one alone would cost as much as sending all. But
+        all of them in one frame would leave each side idle while the other works; two frames in turn keep both busy.
         """
         count, until = 0, time.monotonic() + GATHERING
         while count < len(self._waiting) < max(BATCH // 2, self._last) and time.monotonic() < until:
             count = len(self._waiting)
             await asyncio.sleep(0)
-        batch: list[_Letter] = []
+        batch: list[_PendingPublish] = []
         size = 0
         most = min(BATCH, max(BATCH // 2, (len(self._waiting) + self._last) // 2))
         while self._waiting and len(batch) < most:
-            letter = self._waiting[0]
-            size += len(letter.envelope.body)
+            pending = self._waiting[0]
+            size += len(pending.envelope.body)
             if batch and size > BATCH_BYTES:
                 break
             self._waiting.popleft()
-            if not letter.sent.done():
-                batch.append(letter)
+            if not pending.confirmed.done():
+                batch.append(pending)
         self._last = len(batch)
         return batch
 
-    def _patience(self, batch: list["_Letter"]) -> float | None:
-        """Seconds for which anybody still waits for any of them."""
-        latest = max(letter.deadline for letter in batch)
+    def _expiration(self, batch: list["_PendingPublish"]) -> float | None:
+        """Return the seconds until the last deadline of a batch, or None if one has no deadline."""
+        latest = max(pending.deadline for pending in batch)
         return latest - time.monotonic() if latest < math.inf else None
 
 
-class _Letter:
-    """An envelope on its way: `deadline` is when nobody waits for it any more, `patient_until` when its sender has
-    waited long enough for room, both by the clock that nobody sets."""
+class _PendingPublish:
+    """An envelope to publish: its deadline, and the time until which its sender waits for room, both monotonic."""
 
-    __slots__ = ("deadline", "envelope", "patient_until", "sent")
+    __slots__ = ("confirmed", "deadline", "envelope", "room_until")
 
-    def __init__(self, envelope: Envelope, deadline: float, patient_until: float) -> None:
+    def __init__(self, envelope: Envelope, deadline: float, room_until: float) -> None:
         self.envelope = envelope
         self.deadline = deadline
-        self.patient_until = patient_until
-        self.sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.room_until = room_until
+        self.confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def succeed(self) -> None:
-        if not self.sent.done():
-            self.sent.set_result(None)
+    def confirm(self) -> None:
+        if not self.confirmed.done():
+            self.confirmed.set_result(None)
 
     def fail(self, error: Exception) -> None:
-        if not self.sent.done():
-            self.sent.set_exception(error)
-            self.sent.exception()  # counts as seen: who sent it may have given up in this very turn
+        if not self.confirmed.done():
+            self.confirmed.set_exception(error)
+            self.confirmed.exception()  # mark as retrieved: the sender may be cancelled in this turn

@@ -1,39 +1,44 @@
-"""The names and arguments of everything that MediQ declares at RabbitMQ. A change of arguments needs a new name: the
-broker refuses to declare what exists with others.
+"""The names and arguments of everything that MediQ declares at RabbitMQ.
 
-A mailbox `q` is a quorum queue `q`. Beside it stand `q.dead`, where what was given up is kept for a week; `q.again`,
-which is never full, for what was in `q` already and must come again; and, made when first wanted, `q.retry.<ms>`, whose
-messages go to `q.again` after so many milliseconds. A consumer of `q` brings what is in `q.again` into `q` when there
-is room: the broker itself would try only every three minutes.
+Changed arguments need a new name: the broker refuses to declare an existing queue with other arguments.
+
+A mailbox `q` is a quorum queue `q`, with helper queues beside it. `q.dead` keeps dead letters for a week. `q.again`
+has no limit and holds messages that were in `q` before and must be delivered again. `q.retry.<ms>` delays a message by
+that many milliseconds and then moves it to `q.again`; it is declared at first use. A consumer of `q` moves messages
+from `q.again` to `q` when there is room: the broker itself would try only every three minutes.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
-from aiormq.channel import Channel
-from aiormq.exceptions import ChannelPreconditionFailed
+from aio_pika import ExchangeType
+from aio_pika.abc import AbstractRobustChannel, AbstractRobustExchange, AbstractRobustQueue
+from aio_pika.exceptions import ChannelPreconditionFailed
 
 from mediq.messages.errors import Unavailable
 
 EVENTS: Final = "mediq.events"
 """The topic exchange of all events."""
-BURIAL: Final = "mediq.dead"
-"""The exchange to which the broker itself gives up messages."""
+DEAD_LETTERS: Final = "mediq.dead"
+"""The exchange to which the broker itself sends dead letters."""
 
 REASON: Final = "mediq-reason"
-"""Header of a dead letter: why it was given up."""
+"""Header of a dead letter: the reason."""
 RETRIED: Final = "mediq-retried"
-"""Header of a message that waits to come again: its mailbox."""
+"""Header of a message that waits to be delivered again: its mailbox."""
 
 DELIVERIES: Final = 10
-"""So often a message may come back without having been settled: its consumer died of it, or left. Then it is dead."""
-_BROKER_DELIVERIES: Final = 2 * DELIVERIES  # the net below, where no consumer lives long enough to look
-_DEAD_KEPT_MS: Final = 7 * 86_400_000
-_DEAD_CAPACITY: Final = 100_000
+"""Number of times a message may return unsettled, because its consumer died or stopped, before it is a dead letter."""
+_BROKER_DELIVERIES: Final = 2 * DELIVERIES  # for a message that kills every consumer before it counts deliveries
+_DEAD_LETTERS_KEPT_MS: Final = 7 * 86_400_000
+_DEAD_LETTERS_CAPACITY: Final = 100_000
 
 STEPS_MS: Final = (
     *(50, 150, 300, 600, 1_200, 2_500, 5_000, 10_000, 30_000),
     *(60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000),
 )
+"""The delays of the retry queues, in milliseconds."""
 
 
 def dead_name(mailbox: str) -> str:
@@ -49,56 +54,65 @@ def retry_name(mailbox: str, step: int) -> str:
 
 
 def retry_step(delay: float) -> int:
-    """The delay queue for so many seconds: the next longer step in milliseconds, an hour at most."""
+    """Return the retry queue's delay in milliseconds for `delay` seconds: the next longer step, at most an hour."""
     return next((step for step in STEPS_MS if step > delay * 1000), STEPS_MS[-1])
 
 
-async def declare_events(channel: Channel) -> None:
-    await channel.exchange_declare(EVENTS, exchange_type="topic", durable=True)
+async def declare_events(channel: AbstractRobustChannel) -> AbstractRobustExchange:
+    """Declare the topic exchange of events."""
+    return await channel.declare_exchange(EVENTS, ExchangeType.TOPIC, durable=True)
 
 
-async def declare_mailbox(channel: Channel, mailbox: str, capacity: int) -> None:
-    """A shared mailbox for `capacity` messages, and what stands beside it.
+async def declare_mailbox(channel: AbstractRobustChannel, mailbox: str, capacity: int) -> AbstractRobustQueue:
+    """Declare the queue of a shared mailbox for `capacity` messages.
 
     Raises:
-        Unavailable: it exists with other arguments.
+        Unavailable: the queue exists with other arguments.
     """
-    try:
-        await channel.exchange_declare(BURIAL, exchange_type="headers", durable=True)
-        await declare_dead(channel, mailbox)
-        kept: dict[str, Any] = {
-            "x-queue-type": "quorum",
-            "x-dead-letter-exchange": BURIAL,
-            "x-delivery-limit": _BROKER_DELIVERIES,
-        }
-        await channel.queue_declare(again_name(mailbox), durable=True, arguments=kept)
-        bound = {"x-max-length": capacity - 1, "x-overflow": "reject-publish"}  # it refuses when over its length
-        await channel.queue_declare(mailbox, durable=True, arguments=kept | bound)
-    except ChannelPreconditionFailed as error:
-        raise Unavailable(
-            f"The queue {mailbox} exists at the broker with other settings; delete it there once it is empty, "
-            f"or give the mailbox another name: {error}"
-        ) from error
+    bound = {"x-max-length": capacity - 1, "x-overflow": "reject-publish"}  # the queue refuses above its length
+    with _refused(mailbox):
+        return await channel.declare_queue(mailbox, durable=True, arguments=_kept() | bound)
 
 
-async def declare_dead(channel: Channel, mailbox: str) -> None:
-    """What the broker itself gives up comes here if it was delivered too often, and not if it expired. Of what was
-    delayed, the first reason is the end of its delay; that has no expiry, so whatever befell it is worth keeping.
+async def declare_again(channel: AbstractRobustChannel, mailbox: str) -> AbstractRobustQueue:
+    """Declare the queue of messages to be delivered again, and the queue of dead letters.
+
+    Raises:
+        Unavailable: one of them exists with other arguments.
     """
-    name = dead_name(mailbox)
-    await channel.queue_declare(
-        name,
+    with _refused(mailbox):
+        await declare_dead_letters(channel, mailbox)
+        return await channel.declare_queue(again_name(mailbox), durable=True, arguments=_kept())
+
+
+async def declare_dead_letters(channel: AbstractRobustChannel, mailbox: str) -> None:
+    """Declare the queue of a mailbox's dead letters.
+
+    The broker sends a message there that was delivered too often, not one that expired. For a delayed message the
+    first reason is the end of its delay, so it is recognised by its header; it has no expiry of its own.
+    """
+    exchange = await channel.declare_exchange(DEAD_LETTERS, ExchangeType.HEADERS, durable=True)
+    queue = await channel.declare_queue(
+        dead_name(mailbox),
         durable=True,
-        arguments={"x-queue-type": "quorum", "x-message-ttl": _DEAD_KEPT_MS, "x-max-length": _DEAD_CAPACITY},
+        arguments={
+            "x-queue-type": "quorum",
+            "x-message-ttl": _DEAD_LETTERS_KEPT_MS,
+            "x-max-length": _DEAD_LETTERS_CAPACITY,
+        },
     )
     too_often = {"x-first-death-reason": "delivery_limit", "x-first-death-queue": mailbox}
-    await channel.queue_bind(name, BURIAL, arguments={"x-match": "all-with-x", **too_often})
-    await channel.queue_bind(name, BURIAL, arguments={"x-match": "any", RETRIED: mailbox})
+    # aio-pika restores one binding for each routing key, so the keys differ; a headers exchange ignores them.
+    await queue.bind(exchange, "", arguments={"x-match": "all-with-x", **too_often})
+    await queue.bind(exchange, RETRIED, arguments={"x-match": "any", RETRIED: mailbox})
 
 
-async def declare_retry(channel: Channel, mailbox: str, step: int) -> None:
-    """It keeps a message until it is safe elsewhere, for which the broker wants it to refuse when full."""
-    await channel.queue_declare(
+async def declare_retry(channel: AbstractRobustChannel, mailbox: str, step: int) -> None:
+    """Declare the queue that delays a message by `step` milliseconds.
+
+    It keeps a message until the next queue has confirmed it; for that, the broker demands `reject-publish`.
+    """
+    await channel.declare_queue(
         retry_name(mailbox, step),
         durable=True,
         arguments={
@@ -112,13 +126,36 @@ async def declare_retry(channel: Channel, mailbox: str, step: int) -> None:
     )
 
 
-async def declare_private(channel: Channel, mailbox: str, capacity: int) -> None:
-    await channel.queue_declare(
+async def declare_private(channel: AbstractRobustChannel, mailbox: str, capacity: int) -> AbstractRobustQueue:
+    """Declare the queue of a private mailbox; it refuses messages when full."""
+    return await channel.declare_queue(
         mailbox, exclusive=True, arguments={"x-max-length": capacity, "x-overflow": "reject-publish"}
     )
 
 
-async def declare_subscription(channel: Channel, name: str, pattern: str, capacity: int) -> None:
-    """A queue that loses its oldest when it is full."""
-    await channel.queue_declare(name, exclusive=True, arguments={"x-max-length": capacity})
-    await channel.queue_bind(name, EVENTS, routing_key=pattern)
+async def declare_subscription(
+    channel: AbstractRobustChannel, name: str, pattern: str, capacity: int
+) -> AbstractRobustQueue:
+    """Declare the queue of a subscription; it loses its oldest event when full."""
+    queue = await channel.declare_queue(name, exclusive=True, arguments={"x-max-length": capacity})
+    await queue.bind(EVENTS, pattern)
+    return queue
+
+
+def _kept() -> dict[str, Any]:
+    return {
+        "x-queue-type": "quorum",
+        "x-dead-letter-exchange": DEAD_LETTERS,
+        "x-delivery-limit": _BROKER_DELIVERIES,
+    }
+
+
+@contextmanager
+def _refused(mailbox: str) -> Iterator[None]:
+    try:
+        yield
+    except ChannelPreconditionFailed as error:
+        raise Unavailable(
+            f"The queue {mailbox} exists at the broker with other settings; delete it there once it is empty, "
+            f"or give the mailbox another name: {error}"
+        ) from error

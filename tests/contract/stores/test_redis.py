@@ -22,7 +22,7 @@ from mediq.actors.queue.rules.events import Recorded
 from mediq.messages.errors import Fault, StorageFull, Unavailable
 from mediq.stores import redis_server
 from mediq.stores.redis_server import RedisServer, fault_of, warnings_about
-from tests.contract.actors.queue.test_command_processor import add
+from tests.contract.actors.queue.test_command_processor import add, given_now, ids_of
 from tests.fixtures.queue.journal import CLINIC
 from tests.fixtures.servers import Redis
 from tests.fixtures.stores.backends import a_job, create_job, cut_off, unfinished, utc_now
@@ -177,14 +177,14 @@ async def test_a_command_sent_to_a_server_that_was_cut_off_counts_once(own: Redi
     processor = CommandProcessor(log, CLINIC, on_recorded=tell, shared=True)
     await processor.restore()
     run = asyncio.create_task(processor.run())
-    await processor.submit(add("zero"))
+    await processor.submit(add("zero"), given_now(**ids_of("zero")))
     with cut_off(own):
         with pytest.raises(Unavailable):
-            await processor.submit(add("one", "job-1"))
+            await processor.submit(add("one"), given_now(**ids_of("one"), key="job-1"))
         with pytest.raises(Unavailable):
             await processor.fresh()
-    again = msgspec.structs.replace(add("one", "job-1"), ticket_id="t-again", token="k-again")
-    assert (await processor.submit(again))[1].ticket_id == "t-one"
+    again = given_now(**ids_of("again"), key="job-1")
+    assert (await processor.submit(add("one"), again))[1].ticket_id == "t-one"
     assert told == await processor.events(0)
     assert len(told) == 2
     run.cancel()

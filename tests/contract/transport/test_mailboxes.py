@@ -1,4 +1,4 @@
-"""What every transport promises of mailboxes: order, bounds, sharing, refusals, expiry."""
+"""Mailboxes of every transport: order, limits, sharing, refusals, expiry."""
 
 import asyncio
 
@@ -9,16 +9,16 @@ from mediq.messages.errors import MailboxFull, Unavailable, Unroutable
 from mediq.messages.principal import Principal
 from mediq.transport.base import Transport
 from mediq.transport.envelope import Envelope, Kind
-from tests.fixtures.transport.harness import PATIENCE, Backend, consume, letter, named, send_all
+from tests.fixtures.transport.harness import PATIENCE, Backend, consume, make_envelope, named, send_all
 
 
-async def test_messages_come_in_the_order_in_which_they_were_sent(transport: Transport) -> None:
+async def test_messages_arrive_in_the_order_of_their_sends(transport: Transport) -> None:
     inbox = await consume(transport, "box")
     await send_all(transport, "box", named(50))
     assert await inbox.bodies(50) == named(50)
 
 
-async def test_what_was_sent_while_nobody_consumed_is_kept_in_order(backend: Backend, transport: Transport) -> None:
+async def test_messages_sent_without_a_consumer_are_kept_in_order(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
     await inbox.binding.close()
     await send_all(transport, "box", named(5))
@@ -27,7 +27,7 @@ async def test_what_was_sent_while_nobody_consumed_is_kept_in_order(backend: Bac
     assert inbox.size == 0
 
 
-async def test_every_field_of_an_envelope_arrives_as_it_was_sent(backend: Backend, transport: Transport) -> None:
+async def test_every_field_of_an_envelope_arrives_unchanged(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
     sent = Envelope(
         id="id-1",
@@ -48,14 +48,14 @@ async def test_every_field_of_an_envelope_arrives_as_it_was_sent(backend: Backen
 
 async def test_an_envelope_without_extras_arrives_without_extras(transport: Transport) -> None:
     inbox = await consume(transport, "box")
-    sent = letter(b"x")
+    sent = make_envelope(b"x")
     await transport.send("box", sent)
     got = (await inbox.next()).envelope
     assert got == sent
     assert (got.principal, got.deadline, got.idempotency_key, got.headers) == (None, None, None, {})
 
 
-async def test_no_more_than_prefetch_are_out_unsettled(backend: Backend, transport: Transport) -> None:
+async def test_no_more_than_prefetch_deliveries_are_unsettled(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box", prefetch=2)
     await send_all(transport, "box", named(5))
     first, second = await inbox.take(2)
@@ -75,7 +75,7 @@ async def test_every_kind_of_settlement_makes_room_for_the_next(backend: Backend
     inbox = await consume(transport, "box", prefetch=1)
     await send_all(transport, "box", named(4))
     await (await inbox.next()).ack()
-    await (await inbox.next()).dead("given up")
+    await (await inbox.next()).dead_letter("given up")
     await (await inbox.next()).retry(60.0)
     assert await inbox.bodies(1) == [b"3"]
 
@@ -90,9 +90,9 @@ async def test_two_consumers_share_a_mailbox(backend: Backend, transport: Transp
     assert (one.size, two.size) == (0, 0)
 
 
-async def test_a_busy_consumer_does_not_hold_up_a_free_one(backend: Backend, transport: Transport) -> None:
+async def test_a_busy_consumer_does_not_delay_a_free_one(backend: Backend, transport: Transport) -> None:
     busy = await consume(transport, "box", prefetch=1)
-    await transport.send("box", letter(b"long"))
+    await transport.send("box", make_envelope(b"long"))
     await busy.next()
     free = await consume(await backend.transport(), "box", prefetch=1)
     await send_all(transport, "box", named(5))
@@ -102,15 +102,15 @@ async def test_a_busy_consumer_does_not_hold_up_a_free_one(backend: Backend, tra
 async def test_mailboxes_do_not_mix(transport: Transport) -> None:
     left = await consume(transport, "left")
     right = await consume(transport, "right")
-    await transport.send("right", letter("R"))
-    await transport.send("left", letter("L"))
+    await transport.send("right", make_envelope("R"))
+    await transport.send("left", make_envelope("L"))
     assert await left.bodies(1) == [b"L"]
     assert await right.bodies(1) == [b"R"]
 
 
-async def test_a_mailbox_that_never_was_is_unroutable(transport: Transport) -> None:
+async def test_a_missing_mailbox_is_unroutable(transport: Transport) -> None:
     with pytest.raises(Unroutable):
-        await transport.send("nowhere", letter())
+        await transport.send("nowhere", make_envelope())
 
 
 async def test_a_full_mailbox_refuses_by_the_deadline(backend: Backend, transport: Transport) -> None:
@@ -120,7 +120,7 @@ async def test_a_full_mailbox_refuses_by_the_deadline(backend: Backend, transpor
     await send_all(transport, "box", named(3))
     async with asyncio.timeout(PATIENCE):
         with pytest.raises(MailboxFull) as refusal:
-            await transport.send("box", letter("late", deadline=backend.now() + 0.02))
+            await transport.send("box", make_envelope("late", deadline=backend.now() + 0.02))
     assert refusal.value.retry_after is not None
     later = await consume(transport, "box")
     assert await later.bodies(3) == named(3)
@@ -128,32 +128,32 @@ async def test_a_full_mailbox_refuses_by_the_deadline(backend: Backend, transpor
     assert later.size == 0
 
 
-async def test_whether_or_not_they_wait_senders_keep_their_order(transport: Transport) -> None:
+async def test_send_and_send_nowait_keep_their_common_order(transport: Transport) -> None:
     inbox = await consume(transport, "box")
     for number, body in enumerate(named(20)):
-        if number % 3 == 0 or not transport.send_nowait("box", letter(body)):
-            await transport.send("box", letter(body))
+        if number % 3 == 0 or not transport.send_nowait("box", make_envelope(body)):
+            await transport.send("box", make_envelope(body))
     assert await inbox.bodies(20) == named(20)
 
 
-async def test_what_there_is_no_room_for_is_not_sent_without_a_wait(backend: Backend, transport: Transport) -> None:
+async def test_send_nowait_to_a_full_mailbox_sends_nothing(backend: Backend, transport: Transport) -> None:
     await backend.shrink(capacity=3)
     inbox = await consume(transport, "box")
     await inbox.binding.close()
     await send_all(transport, "box", named(3))
-    assert not transport.send_nowait("box", letter("more"))
+    assert not transport.send_nowait("box", make_envelope("more"))
     later = await consume(transport, "box")
     assert await later.bodies(3) == named(3)
     await backend.quiet()
     assert later.size == 0
 
 
-async def test_a_sender_who_waits_gets_in_when_there_is_room(backend: Backend, transport: Transport) -> None:
+async def test_a_waiting_send_succeeds_when_there_is_room(backend: Backend, transport: Transport) -> None:
     await backend.shrink(capacity=3)
     inbox = await consume(transport, "box")
     await inbox.binding.close()
     await send_all(transport, "box", named(3))
-    waiting = asyncio.create_task(transport.send("box", letter("3", deadline=backend.now() + PATIENCE)))
+    waiting = asyncio.create_task(transport.send("box", make_envelope("3", deadline=backend.now() + PATIENCE)))
     await backend.quiet()
     assert not waiting.done()
     later = await consume(transport, "box")
@@ -161,10 +161,10 @@ async def test_a_sender_who_waits_gets_in_when_there_is_room(backend: Backend, t
     assert await later.bodies(4) == named(4)
 
 
-async def test_what_is_out_unsettled_comes_back_into_a_full_mailbox(backend: Backend, transport: Transport) -> None:
+async def test_an_unsettled_message_can_be_requeued_into_a_full_mailbox(backend: Backend, transport: Transport) -> None:
     await backend.shrink(capacity=2)
     inbox = await consume(transport, "box", prefetch=1)
-    await transport.send("box", letter("0"))
+    await transport.send("box", make_envelope("0"))
     held = await inbox.next()
     await send_all(transport, "box", named(2, start=1))
     await inbox.binding.close()
@@ -175,8 +175,8 @@ async def test_what_is_out_unsettled_comes_back_into_a_full_mailbox(backend: Bac
 
 async def test_an_envelope_past_its_deadline_is_not_delivered(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
-    await transport.send("box", letter("late", deadline=backend.now() - 1.0))
-    await transport.send("box", letter("good", deadline=backend.now() + 60.0))
+    await transport.send("box", make_envelope("late", deadline=backend.now() - 1.0))
+    await transport.send("box", make_envelope("good", deadline=backend.now() + 60.0))
     assert await inbox.bodies(1) == [b"good"]
     await backend.quiet()
     assert inbox.size == 0
@@ -186,9 +186,9 @@ async def test_an_envelope_past_its_deadline_is_not_delivered(backend: Backend, 
 async def test_an_envelope_that_expires_while_it_waits_is_not_delivered(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
     await inbox.binding.close()
-    await transport.send("box", letter("short", deadline=backend.now() + 0.1))
-    await transport.send("box", letter("long", deadline=backend.now() + 60.0))
-    await transport.send("box", letter("ever"))
+    await transport.send("box", make_envelope("short", deadline=backend.now() + 0.1))
+    await transport.send("box", make_envelope("long", deadline=backend.now() + 60.0))
+    await transport.send("box", make_envelope("ever"))
     await backend.pass_time(0.2)
     later = await consume(transport, "box")
     assert await later.bodies(2) == [b"long", b"ever"]
@@ -198,7 +198,7 @@ async def test_an_envelope_that_expires_while_it_waits_is_not_delivered(backend:
 async def test_expired_envelopes_take_no_prefetch(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box", prefetch=1)
     await send_all(transport, "box", named(5), deadline=backend.now() - 1.0)
-    await transport.send("box", letter("good"))
+    await transport.send("box", make_envelope("good"))
     assert await inbox.bodies(1) == [b"good"]
 
 
@@ -210,7 +210,7 @@ async def test_a_private_mailbox_needs_no_settlement_and_has_no_prefetch(transpo
 
 async def test_a_private_mailbox_can_be_reached_from_another_transport(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "mine", prefetch=0, private=True)
-    await (await backend.transport()).send("mine", letter("hello"))
+    await (await backend.transport()).send("mine", make_envelope("hello"))
     assert (await inbox.next()).envelope.body == b"hello"
 
 
@@ -220,27 +220,27 @@ async def test_settling_a_private_delivery_does_nothing(backend: Backend, transp
     ack, retry, dead, requeue = await inbox.take(4)
     await ack.ack()
     await retry.retry(0.0)
-    await dead.dead("no")
+    await dead.dead_letter("no")
     await requeue.requeue()
     await backend.quiet()
     assert inbox.size == 0
     assert await backend.dead_letters("mine") == []
 
 
-async def test_a_private_mailbox_ends_with_its_transport(backend: Backend, transport: Transport) -> None:
+async def test_a_private_mailbox_is_deleted_with_its_transport(backend: Backend, transport: Transport) -> None:
     other = await backend.transport()
     await consume(other, "mine", prefetch=0, private=True)
-    await transport.send("mine", letter())
+    await transport.send("mine", make_envelope())
     await other.stop()
     with pytest.raises(Unroutable):
-        await transport.send("mine", letter())
+        await transport.send("mine", make_envelope())
 
 
-async def test_a_mailbox_outlives_its_consumers(backend: Backend, transport: Transport) -> None:
+async def test_a_mailbox_survives_its_consumers(backend: Backend, transport: Transport) -> None:
     other = await backend.transport()
     await consume(other, "box")
     await other.stop()
-    await transport.send("box", letter("kept"))
+    await transport.send("box", make_envelope("kept"))
     assert await (await consume(transport, "box")).bodies(1) == [b"kept"]
 
 
@@ -249,7 +249,7 @@ async def test_before_it_starts_a_transport_refuses(backend: Backend) -> None:
     with pytest.raises(Unavailable):
         await transport.ping()
     with pytest.raises(Unavailable):
-        await transport.send("box", letter())
+        await transport.send("box", make_envelope())
 
 
 async def test_after_it_stopped_a_transport_refuses(backend: Backend, transport: Transport) -> None:
@@ -259,19 +259,19 @@ async def test_after_it_stopped_a_transport_refuses(backend: Backend, transport:
     with pytest.raises(Unavailable):
         await transport.ping()
     with pytest.raises(Unavailable):
-        await transport.send("box", letter())
+        await transport.send("box", make_envelope())
     with pytest.raises(Unavailable):
-        await transport.publish("a.b", letter())
+        await transport.publish("a.b", make_envelope())
     with pytest.raises(Unavailable):
         await consume(transport, "box")
     with pytest.raises(Unavailable):
         await transport.subscribe("a.b", lambda envelope: None)
 
 
-async def test_stopping_twice_does_no_harm(backend: Backend, transport: Transport) -> None:
+async def test_a_transport_can_be_stopped_twice(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
     other = await consume(await backend.transport(), "box", prefetch=0)
-    await transport.send("box", letter("once"))
+    await transport.send("box", make_envelope("once"))
     await inbox.next()
     await transport.stop()
     await transport.stop()
@@ -282,14 +282,12 @@ async def test_stopping_twice_does_no_harm(backend: Backend, transport: Transpor
     assert third.size == 0
 
 
-async def test_a_sender_who_waits_for_room_is_not_left_waiting_by_a_stop(
-    backend: Backend, transport: Transport
-) -> None:
+async def test_a_stop_fails_the_sends_that_wait_for_room(backend: Backend, transport: Transport) -> None:
     await backend.shrink(capacity=1)
     inbox = await consume(await backend.transport(), "box")
     await inbox.binding.close()
-    await transport.send("box", letter())
-    waiting = asyncio.create_task(transport.send("box", letter()))
+    await transport.send("box", make_envelope())
+    waiting = asyncio.create_task(transport.send("box", make_envelope()))
     await backend.quiet()
     await transport.stop()
     async with asyncio.timeout(PATIENCE):

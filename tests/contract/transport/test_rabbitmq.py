@@ -1,4 +1,4 @@
-"""What the transport over RabbitMQ promises beyond the contract: batches, and what it does about a broker's faults."""
+"""The transport over RabbitMQ, beyond the contract of all transports: batches, topology, faults of the broker."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ from mediq.transport.envelope import encode_frame
 from mediq.transport.rabbitmq.topology import DELIVERIES
 from mediq.transport.rabbitmq.transport import RabbitTransport
 from tests.fixtures.servers import RabbitMQ
-from tests.fixtures.transport.harness import PATIENCE, consume, letter, listen, named, send_all
+from tests.fixtures.transport.harness import PATIENCE, consume, listen, make_envelope, named, send_all
 from tests.fixtures.transport.rabbit_harness import RabbitBackend, RecordedTransport
 
 RECOVERY = 40.0
@@ -38,12 +38,10 @@ async def transport(backend: RabbitBackend) -> RecordedTransport:
 # Batches
 
 
-async def test_what_is_sent_in_one_turn_travels_together_and_in_order(
-    backend: RabbitBackend, transport: Transport
-) -> None:
+async def test_messages_sent_in_one_turn_share_a_frame_in_order(backend: RabbitBackend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
     await inbox.binding.close()
-    await asyncio.gather(*(transport.send("box", letter(body)) for body in named(64)))
+    await asyncio.gather(*(transport.send("box", make_envelope(body)) for body in named(64)))
     assert await backend.depth("box") < 10
     assert await (await consume(transport, "box")).bodies(64) == named(64)
 
@@ -54,21 +52,20 @@ async def test_an_envelope_without_a_deadline_keeps_its_batch_from_expiring(
     inbox = await consume(transport, "box")
     await inbox.binding.close()
     await asyncio.gather(
-        transport.send("box", letter("short", deadline=backend.now() + 0.2)), transport.send("box", letter("ever"))
+        transport.send("box", make_envelope("short", deadline=backend.now() + 0.2)),
+        transport.send("box", make_envelope("ever")),
     )
     await backend.pass_time(0.3)
     assert await (await consume(transport, "box")).bodies(1) == [b"ever"]
 
 
-async def test_the_envelopes_of_a_batch_are_settled_each_for_itself(
-    backend: RabbitBackend, transport: Transport
-) -> None:
+async def test_each_envelope_of_a_batch_is_settled_separately(backend: RabbitBackend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
-    await backend.inject("box", encode_frame([letter(body) for body in ("ack", "retry", "dead", "requeue")]))
+    await backend.inject("box", encode_frame([make_envelope(body) for body in ("ack", "retry", "dead", "requeue")]))
     ack, retry, dead, requeue = await inbox.take(4)
     await ack.ack()
     await retry.retry(0.0)
-    await dead.dead("no")
+    await dead.dead_letter("no")
     await requeue.requeue()
     got = await inbox.take(2)
     assert [(d.envelope.body, d.envelope.attempt) for d in got] == [(b"retry", 2), (b"requeue", 1)]
@@ -79,12 +76,12 @@ async def test_the_envelopes_of_a_batch_are_settled_each_for_itself(
     assert await backend.depth("box") == 0
 
 
-async def test_of_a_batch_a_stop_gives_back_only_what_was_not_settled(
+async def test_a_stop_returns_only_the_unsettled_envelopes_of_a_batch(
     backend: RabbitBackend, transport: Transport
 ) -> None:
     dying = await backend.transport()
     inbox = await consume(dying, "box")
-    await backend.inject("box", encode_frame([letter(body) for body in named(5)]))
+    await backend.inject("box", encode_frame([make_envelope(body) for body in named(5)]))
     for delivery in (await inbox.take(5))[1:3]:
         await delivery.ack()
     await dying.stop()
@@ -94,12 +91,12 @@ async def test_of_a_batch_a_stop_gives_back_only_what_was_not_settled(
     assert later.size == 0
 
 
-async def test_a_closing_binding_gives_back_what_of_a_batch_it_has_not_handed_over(
+async def test_a_closed_binding_returns_the_envelopes_that_it_did_not_hand_out(
     backend: RabbitBackend, transport: Transport
 ) -> None:
     inbox = await consume(transport, "box", prefetch=3)
-    await backend.inject("box", encode_frame([letter(body) for body in named(2)]))
-    await backend.inject("box", encode_frame([letter(body) for body in named(3, start=2)]))
+    await backend.inject("box", encode_frame([make_envelope(body) for body in named(2)]))
+    await backend.inject("box", encode_frame([make_envelope(body) for body in named(3, start=2)]))
     held = await inbox.take(3)
     await inbox.binding.close()
     for delivery in held:
@@ -110,19 +107,21 @@ async def test_a_closing_binding_gives_back_what_of_a_batch_it_has_not_handed_ov
     assert (inbox.size, later.size) == (0, 0)
 
 
-async def test_a_batch_beyond_a_consumers_share_is_spread(backend: RabbitBackend, transport: Transport) -> None:
+async def test_a_batch_larger_than_prefetch_is_split_among_consumers(
+    backend: RabbitBackend, transport: Transport
+) -> None:
     slow = await consume(transport, "box", prefetch=1)
-    await backend.inject("box", encode_frame([letter(body) for body in named(6)]))
+    await backend.inject("box", encode_frame([make_envelope(body) for body in named(6)]))
     kept = await slow.next()
     free = await consume(await backend.transport(), "box", prefetch=1)
     assert sorted([kept.envelope.body, *await free.bodies(5)]) == named(6)
     assert slow.size == 0
 
 
-async def test_a_batch_that_came_back_is_taken_apart(backend: RabbitBackend, transport: Transport) -> None:
+async def test_a_returned_batch_is_split(backend: RabbitBackend, transport: Transport) -> None:
     dying = await backend.transport()
     inbox = await consume(dying, "box")
-    await backend.inject("box", encode_frame([letter(body) for body in named(3)]))
+    await backend.inject("box", encode_frame([make_envelope(body) for body in named(3)]))
     await inbox.take(3)
     await dying.stop()
     later = await consume(transport, "box", prefetch=10)
@@ -131,14 +130,14 @@ async def test_a_batch_that_came_back_is_taken_apart(backend: RabbitBackend, tra
     assert await backend.depth("box") == 2
 
 
-async def test_what_kills_its_consumers_again_and_again_is_a_dead_letter(
+async def test_a_message_that_keeps_killing_its_consumers_becomes_a_dead_letter(
     backend: RabbitBackend, transport: Transport
 ) -> None:
     inbox = await consume(transport, "box")
-    await transport.send("box", letter("poison"))
+    await transport.send("box", make_envelope("poison"))
     for _ in range(DELIVERIES):
         await (await inbox.next()).requeue()
-    await transport.send("box", letter("good"))
+    await transport.send("box", make_envelope("good"))
     assert await inbox.bodies(1) == [b"good"]
     (dead,) = await backend.dead_letters("box")
     assert dead.reason == "deliveries"
@@ -146,13 +145,13 @@ async def test_what_kills_its_consumers_again_and_again_is_a_dead_letter(
     assert dead.envelope.body == b"poison"
 
 
-async def test_the_broker_itself_gives_up_what_no_consumer_lives_to_see_and_keeps_it(
+async def test_the_broker_keeps_a_dead_letter_that_no_consumer_lived_to_see(
     backend: RabbitBackend, transport: Transport
 ) -> None:
     await (await consume(transport, "box")).binding.close()
     for body in ("plain", "retried"):
         inbox = await consume(transport, "box")
-        await transport.send("box", letter(body))
+        await transport.send("box", make_envelope(body))
         delivery = await inbox.next()
         if body == "retried":
             await delivery.retry(0.01)
@@ -166,7 +165,7 @@ async def test_the_broker_itself_gives_up_what_no_consumer_lives_to_see_and_keep
 # Topology
 
 
-async def test_a_queue_with_other_arguments_is_refused_by_a_sentence(
+async def test_an_existing_queue_with_other_arguments_is_refused_with_an_explanation(
     backend: RabbitBackend, transport: RecordedTransport
 ) -> None:
     await consume(transport, "box")
@@ -176,12 +175,12 @@ async def test_a_queue_with_other_arguments_is_refused_by_a_sentence(
     await transport.ping()
 
 
-async def test_where_no_broker_is_a_start_fails() -> None:
+async def test_a_start_without_a_broker_fails() -> None:
     with pytest.raises(Unavailable):
         await RabbitTransport("amqp://guest:guest@127.0.0.1:1/").start()
 
 
-async def test_a_wrong_password_fails_a_start(rabbitmq_url: str) -> None:
+async def test_a_start_with_a_wrong_password_fails(rabbitmq_url: str) -> None:
     with pytest.raises(Unavailable):
         await RabbitTransport(rabbitmq_url.replace("guest:guest", "guest:wrong")).start()
 
@@ -189,7 +188,7 @@ async def test_a_wrong_password_fails_a_start(rabbitmq_url: str) -> None:
 # Faults
 
 
-async def test_after_a_lost_connection_everything_is_bound_again(
+async def test_every_binding_is_restored_after_a_lost_connection(
     backend: RabbitBackend, transport: RecordedTransport, rabbitmq: RabbitMQ
 ) -> None:
     inbox = await consume(transport, "box")
@@ -201,28 +200,52 @@ async def test_after_a_lost_connection_everything_is_bound_again(
     host = backend.url.rpartition("/")[2]
     await asyncio.to_thread(rabbitmq.ctl, "close_all_connections", "--vhost", host, "a test")
     for late in others:
-        await late.ack()  # too late
+        await late.ack()  # no effect: the channel is lost
     await until(transport.ping)
     assert await inbox.bodies(2) == [b"1", b"2"]
     other = await backend.transport()
-    await other.send("mine", letter("reply"))
-    await other.publish("a.b", letter("event"))
+    await other.send("mine", make_envelope("reply"))
+    await other.publish("a.b", make_envelope("event"))
     assert (await private.next()).envelope.body == b"reply"
     assert await events.bodies(1) == [b"event"]
 
 
-async def test_a_deleted_queue_is_made_again(backend: RabbitBackend, transport: Transport) -> None:
+async def test_a_deleted_queue_is_declared_again(backend: RabbitBackend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
     await backend.delete("box")
 
     async def arrives() -> None:
-        await transport.send("box", letter("x"))
+        await transport.send("box", make_envelope("x"))
 
     await until(arrives)
     assert await inbox.bodies(1) == [b"x"]
 
 
-async def test_nothing_acknowledged_is_lost_by_a_restart_of_the_broker(
+async def test_a_binding_closed_during_an_outage_is_not_restored(
+    backend: RabbitBackend, transport: RecordedTransport, rabbitmq: RabbitMQ
+) -> None:
+    closed = await consume(transport, "box")
+    events = await listen(transport, "a.*")
+    restart = asyncio.create_task(asyncio.to_thread(rabbitmq.restart))
+    async with asyncio.timeout(RECOVERY):
+        while True:
+            try:
+                await transport.ping()
+            except Unavailable:
+                break
+            await asyncio.sleep(0.01)
+    await closed.binding.close()
+    await events.binding.close()
+    await restart
+    await until(transport.ping)
+    open_one = await consume(await backend.transport(), "box")
+    await send_all(transport, "box", named(5))
+    await transport.publish("a.b", make_envelope("event"))
+    assert await open_one.bodies(5) == named(5)
+    assert (closed.size, events.size) == (0, 0)
+
+
+async def test_a_restart_of_the_broker_loses_no_confirmed_message(
     backend: RabbitBackend, transport: Transport, rabbitmq: RabbitMQ
 ) -> None:
     acks: list[asyncio.Future[None]] = []
@@ -237,7 +260,7 @@ async def test_nothing_acknowledged_is_lost_by_a_restart_of_the_broker(
 
     async def send(body: bytes) -> None:
         async def once() -> None:
-            await transport.send("box", letter(body, deadline=time.time() + 60.0))
+            await transport.send("box", make_envelope(body, deadline=time.time() + 60.0))
 
         await until(once)
         confirmed.add(body)
@@ -266,37 +289,37 @@ async def test_nothing_acknowledged_is_lost_by_a_restart_of_the_broker(
     await asyncio.gather(*acks)
 
 
-async def test_a_broker_cut_off_is_noticed_and_its_return_too(
+async def test_a_broker_that_hangs_is_noticed_and_so_is_its_return(
     backend: RabbitBackend, transport: Transport, rabbitmq: RabbitMQ
 ) -> None:
     inbox = await consume(await backend.transport(), "box")
-    await transport.send("box", letter("before"))
+    await transport.send("box", make_envelope("before"))
     rabbitmq.freeze()
     try:
         begun = time.monotonic()
         with pytest.raises(Unavailable):
-            await transport.send("box", letter("cut off", deadline=backend.now() + 3.0))
+            await transport.send("box", make_envelope("cut off", deadline=backend.now() + 3.0))
         assert time.monotonic() - begun < 3.5
         begun = time.monotonic()
         for _ in range(10):
             with pytest.raises(Unavailable):
-                await transport.send("box", letter("refused", deadline=backend.now() + 3.0))
+                await transport.send("box", make_envelope("refused", deadline=backend.now() + 3.0))
             with pytest.raises(Unavailable):
-                await transport.publish("a.b", letter("refused"))
+                await transport.publish("a.b", make_envelope("refused"))
         with pytest.raises(Unavailable):
             await transport.ping()
-        assert time.monotonic() - begun < 0.5  # it does not wait again for what does not come
+        assert time.monotonic() - begun < 0.5  # it does not wait again for a broker that does not answer
     finally:
         rabbitmq.thaw()
     await until(transport.ping)
-    await transport.send("box", letter("after", deadline=backend.now() + PATIENCE))
+    await transport.send("box", make_envelope("after", deadline=backend.now() + PATIENCE))
     got = await inbox.bodies(2)
-    if got[-1] == b"cut off":  # the sender was told that it does not know
+    if got[-1] == b"cut off":  # its sender could not know whether it arrived
         got[-1:] = await inbox.bodies(1)
     assert got == [b"before", b"after"]
 
 
-async def test_a_stop_ends_although_the_broker_is_cut_off(
+async def test_a_transport_stops_although_the_broker_hangs(
     backend: RabbitBackend, rabbitmq: RabbitMQ, rabbitmq_url: str
 ) -> None:
     transport = RabbitTransport(rabbitmq_url)
@@ -311,7 +334,7 @@ async def test_a_stop_ends_although_the_broker_is_cut_off(
         rabbitmq.thaw()
 
 
-async def test_what_a_killed_process_had_comes_to_another(
+async def test_another_process_receives_the_messages_of_a_killed_one(
     backend: RabbitBackend, transport: Transport, rabbitmq_url: str
 ) -> None:
     inbox = await consume(transport, "box")
@@ -332,15 +355,15 @@ async def test_what_a_killed_process_had_comes_to_another(
     later = await consume(transport, "box")
     assert await later.bodies(10) == named(10)
     await backend.quiet()
-    # Killed right after it acknowledged the last one, it may have taken the acknowledgement along.
+    # Killed right after its last acknowledgement, it may not have sent it.
     assert set(await later.bodies(later.size)) <= {b"done"}
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_nothing_is_lost_whatever_consumers_do_and_whoever_goes(
+async def test_nothing_is_lost_whatever_consumers_and_connections_do(
     backend: RabbitBackend, transport: RecordedTransport, rabbitmq: RabbitMQ, seed: int
 ) -> None:
-    """Bursts of messages, consumers that settle at random, close, stop and come again, connections that are cut."""
+    """Bursts of messages; consumers that settle at random, close, stop and return; connections that are cut."""
     chance = random.Random(seed)
     acknowledged: set[bytes] = set()
     confirmed: set[bytes] = set()
@@ -362,7 +385,7 @@ async def test_nothing_is_lost_whatever_consumers_do_and_whoever_goes(
             case "q":
                 await delivery.requeue()
             case "d":
-                await delivery.dead("chance")
+                await delivery.dead_letter("chance")
 
     async def come_and_go(cuts: int) -> None:
         for _ in range(cuts):
@@ -373,7 +396,7 @@ async def test_nothing_is_lost_whatever_consumers_do_and_whoever_goes(
             await consumer.stop()
 
     async def send(body: bytes) -> None:
-        await until(lambda: transport.send("box", letter(body)))
+        await until(lambda: transport.send("box", make_envelope(body)))
         confirmed.add(body)
 
     await transport.bind("box", take, 5)
@@ -387,7 +410,7 @@ async def test_nothing_is_lost_whatever_consumers_do_and_whoever_goes(
     assert len(confirmed) == 600
 
     async def all_accounted_for() -> None:
-        dead = {letter.envelope.body for letter in await backend.dead_letters("box") if letter.envelope}
+        dead = {each.envelope.body for each in await backend.dead_letters("box") if each.envelope}
         if not confirmed <= acknowledged | dead:
             raise Unavailable
 
@@ -399,27 +422,29 @@ async def test_nothing_is_lost_whatever_consumers_do_and_whoever_goes(
 async def test_a_retry_into_a_full_mailbox_waits_for_room(backend: RabbitBackend, transport: Transport) -> None:
     await backend.shrink(capacity=2)
     inbox = await consume(transport, "box", prefetch=1)
-    await transport.send("box", letter("held"))
+    await transport.send("box", make_envelope("held"))
     held = await inbox.next()
     await send_all(transport, "box", named(2))
     with pytest.raises(MailboxFull):
-        await transport.send("box", letter("refused", deadline=backend.now() + 0.2))
+        await transport.send("box", make_envelope("refused", deadline=backend.now() + 0.2))
     await held.retry(0.0)
     assert sorted(await inbox.bodies(3)) == [b"0", b"1", b"held"]
 
 
-async def test_a_process_that_went_is_unroutable_for_its_replies(backend: RabbitBackend, transport: Transport) -> None:
+async def test_the_reply_mailbox_of_a_stopped_process_is_unroutable(
+    backend: RabbitBackend, transport: Transport
+) -> None:
     other = await backend.transport()
     assert isinstance(other, RabbitTransport)
     await consume(other, "mine", private=True)
-    await transport.send("mine", letter())
+    await transport.send("mine", make_envelope())
     await other.stop()
     with pytest.raises(Unroutable):
-        await transport.send("mine", letter())
+        await transport.send("mine", make_envelope())
 
 
 async def until(works: Callable[[], Awaitable[None]]) -> None:
-    """Try again while it is unavailable."""
+    """Call `works` until it is no longer Unavailable."""
     async with asyncio.timeout(RECOVERY):
         while True:
             try:

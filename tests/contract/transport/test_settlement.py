@@ -1,4 +1,4 @@
-"""What every transport promises of deliveries: at least once, attempts, dead letters, giving back."""
+"""Deliveries of every transport: at least once, attempts, dead letters, requeueing."""
 
 import asyncio
 
@@ -6,22 +6,24 @@ import pytest
 
 from mediq.transport.base import MAX_ATTEMPTS, Delivery, Transport
 from mediq.transport.envelope import encode_frame
-from tests.fixtures.transport.harness import Backend, consume, letter, named, send_all
+from tests.fixtures.transport.harness import Backend, consume, make_envelope, named, send_all
 
 
-async def test_acknowledged_means_forgotten(backend: Backend, transport: Transport) -> None:
+async def test_an_acknowledged_message_is_not_delivered_again(backend: Backend, transport: Transport) -> None:
     other = await backend.transport()
     inbox = await consume(other, "box")
     await send_all(transport, "box", named(3))
     await inbox.bodies(3)
     await other.stop()
     later = await consume(transport, "box")
-    await transport.send("box", letter("next"))
+    await transport.send("box", make_envelope("next"))
     assert await later.bodies(1) == [b"next"]
     assert await backend.dead_letters("box") == []
 
 
-async def test_what_a_dead_consumer_had_not_settled_comes_to_another(backend: Backend, transport: Transport) -> None:
+async def test_another_consumer_receives_what_a_dead_one_had_not_settled(
+    backend: Backend, transport: Transport
+) -> None:
     dying = await backend.transport()
     inbox = await consume(dying, "box")
     await send_all(transport, "box", named(4))
@@ -34,7 +36,7 @@ async def test_what_a_dead_consumer_had_not_settled_comes_to_another(backend: Ba
     assert [d.envelope.attempt for d in again] == [1, 1, 1]
 
 
-async def test_what_comes_back_comes_before_what_was_never_out(backend: Backend, transport: Transport) -> None:
+async def test_a_requeued_message_is_delivered_before_later_ones(backend: Backend, transport: Transport) -> None:
     dying = await backend.transport()
     inbox = await consume(dying, "box", prefetch=3)
     await send_all(transport, "box", named(6))
@@ -43,7 +45,7 @@ async def test_what_comes_back_comes_before_what_was_never_out(backend: Backend,
     assert await (await consume(transport, "box")).bodies(6) == named(6)
 
 
-async def test_a_settlement_after_the_stop_is_too_late_and_does_no_harm(backend: Backend, transport: Transport) -> None:
+async def test_a_settlement_after_the_stop_has_no_effect(backend: Backend, transport: Transport) -> None:
     dying = await backend.transport()
     inbox = await consume(dying, "box")
     await send_all(transport, "box", named(4))
@@ -51,7 +53,7 @@ async def test_a_settlement_after_the_stop_is_too_late_and_does_no_harm(backend:
     await dying.stop()
     await ack.ack()
     await retry.retry(0.0)
-    await dead.dead("too late")
+    await dead.dead_letter("too late")
     await requeue.requeue()
     later = await consume(transport, "box")
     assert await later.bodies(4) == named(4)
@@ -66,7 +68,7 @@ async def test_only_the_first_settlement_counts(
     backend: Backend, transport: Transport, first: str, second: str
 ) -> None:
     inbox = await consume(transport, "box")
-    await transport.send("box", letter("x"))
+    await transport.send("box", make_envelope("x"))
     delivery = await inbox.next()
     await inbox.binding.close()
     for how in (first, second):
@@ -82,7 +84,7 @@ async def test_only_the_first_settlement_counts(
 
 async def test_a_retry_raises_the_attempt_and_nothing_else(transport: Transport) -> None:
     inbox = await consume(transport, "box")
-    sent = letter("x", idempotency_key="k", headers={"request_id": "r"})
+    sent = make_envelope("x", idempotency_key="k", headers={"request_id": "r"})
     await transport.send("box", sent)
     await (await inbox.next()).retry(0.0)
     assert (await inbox.next()).envelope == sent.again()
@@ -90,7 +92,7 @@ async def test_a_retry_raises_the_attempt_and_nothing_else(transport: Transport)
 
 async def test_after_the_last_attempt_a_retry_makes_a_dead_letter(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
-    await transport.send("box", letter("x"))
+    await transport.send("box", make_envelope("x"))
     for attempt in range(1, MAX_ATTEMPTS + 1):
         delivery = await inbox.next()
         assert delivery.envelope.attempt == attempt
@@ -104,19 +106,19 @@ async def test_after_the_last_attempt_a_retry_makes_a_dead_letter(backend: Backe
 
 async def test_a_retry_waits_its_delay(transport: Transport) -> None:
     inbox = await consume(transport, "box")
-    await transport.send("box", letter("slow"))
+    await transport.send("box", make_envelope("slow"))
     loop = asyncio.get_running_loop()
     asked = loop.time()
     await (await inbox.next()).retry(0.05)
-    await transport.send("box", letter("quick"))
+    await transport.send("box", make_envelope("quick"))
     assert await inbox.bodies(2) == [b"quick", b"slow"]
     assert loop.time() - asked >= 0.05
 
 
-async def test_a_retry_comes_although_its_consumer_has_gone(backend: Backend, transport: Transport) -> None:
+async def test_a_retry_is_delivered_after_its_consumer_stopped(backend: Backend, transport: Transport) -> None:
     dying = await backend.transport()
     inbox = await consume(dying, "box")
-    await transport.send("box", letter("x"))
+    await transport.send("box", make_envelope("x"))
     await (await inbox.next()).retry(0.01)
     await dying.stop()
     delivery = await (await consume(transport, "box")).next()
@@ -125,9 +127,9 @@ async def test_a_retry_comes_although_its_consumer_has_gone(backend: Backend, tr
 
 async def test_a_dead_letter_keeps_envelope_bytes_and_reason(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
-    sent = letter("x", headers={"request_id": "r"})
+    sent = make_envelope("x", headers={"request_id": "r"})
     await transport.send("box", sent)
-    await (await inbox.next()).dead("crash: ValueError")
+    await (await inbox.next()).dead_letter("crash: ValueError")
     (dead,) = await backend.dead_letters("box")
     assert (dead.mailbox, dead.reason, dead.envelope, dead.raw) == (
         "box",
@@ -138,12 +140,12 @@ async def test_a_dead_letter_keeps_envelope_bytes_and_reason(backend: Backend, t
 
 
 @pytest.mark.parametrize("raw", [b"", b"\x00", b"not a frame", b"\xc1", b"\x91\x01", b"\x91" * 2000, b"\xff" * 64])
-async def test_what_cannot_be_decoded_is_a_dead_letter_and_holds_up_nothing(
+async def test_an_undecodable_message_becomes_a_dead_letter_and_delays_nothing(
     backend: Backend, transport: Transport, raw: bytes
 ) -> None:
     inbox = await consume(transport, "box", prefetch=1)
     await backend.inject("box", raw)
-    await transport.send("box", letter("good"))
+    await transport.send("box", make_envelope("good"))
     assert await inbox.bodies(1) == [b"good"]
     (dead,) = await backend.dead_letters("box")
     assert (dead.envelope, dead.raw) == (None, raw)
@@ -153,14 +155,14 @@ async def test_what_cannot_be_decoded_is_a_dead_letter_and_holds_up_nothing(
 async def test_a_frame_may_hold_several_envelopes_or_none(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
     await backend.inject("box", encode_frame([]))
-    await backend.inject("box", encode_frame([letter("0"), letter("1")]))
-    await transport.send("box", letter("2"))
+    await backend.inject("box", encode_frame([make_envelope("0"), make_envelope("1")]))
+    await transport.send("box", make_envelope("2"))
     assert await inbox.bodies(3) == named(3)
 
 
 async def test_a_requeue_keeps_the_attempt(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
-    await transport.send("box", letter("x", attempt=2))
+    await transport.send("box", make_envelope("x", attempt=2))
     for _ in range(MAX_ATTEMPTS + 2):
         delivery = await inbox.next()
         assert delivery.envelope.attempt == 2
@@ -178,17 +180,17 @@ async def test_requeued_messages_keep_their_order(backend: Backend, transport: T
     assert await (await consume(transport, "box")).bodies(6) == named(6)
 
 
-async def test_a_closed_binding_takes_nothing_more_but_may_settle(backend: Backend, transport: Transport) -> None:
+async def test_a_closed_binding_receives_nothing_more_but_may_settle(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box", prefetch=10)
     await send_all(transport, "box", named(4))
     ack, retry, dead, requeue = await inbox.take(4)
     await inbox.binding.close()
-    await transport.send("box", letter("new"))
+    await transport.send("box", make_envelope("new"))
     await backend.quiet()
     assert inbox.size == 0
     await ack.ack()
     await retry.retry(0.0)
-    await dead.dead("no")
+    await dead.dead_letter("no")
     await requeue.requeue()
     other = await consume(await backend.transport(), "box")
     got = await other.take(3)
@@ -198,24 +200,24 @@ async def test_a_closed_binding_takes_nothing_more_but_may_settle(backend: Backe
     assert len(await backend.dead_letters("box")) == 1
 
 
-async def test_unsettled_deliveries_of_a_closed_binding_come_back_at_the_stop(
+async def test_unsettled_deliveries_of_a_closed_binding_return_at_the_stop(
     backend: Backend, transport: Transport
 ) -> None:
     dying = await backend.transport()
     inbox = await consume(dying, "box")
-    await transport.send("box", letter("x"))
+    await transport.send("box", make_envelope("x"))
     await inbox.next()
     await inbox.binding.close()
     await dying.stop()
     assert await (await consume(transport, "box")).bodies(1) == [b"x"]
 
 
-async def test_closing_a_binding_twice_does_no_harm(backend: Backend, transport: Transport) -> None:
+async def test_a_binding_can_be_closed_twice(backend: Backend, transport: Transport) -> None:
     inbox = await consume(transport, "box")
     await inbox.binding.close()
     await inbox.binding.close()
     other = await consume(transport, "box")
-    await transport.send("box", letter("x"))
+    await transport.send("box", make_envelope("x"))
     assert await other.bodies(1) == [b"x"]
 
 
@@ -226,6 +228,6 @@ async def settle(delivery: Delivery, how: str) -> None:
         case "retry":
             await delivery.retry(0.0)
         case "dead":
-            await delivery.dead("given up")
+            await delivery.dead_letter("given up")
         case "requeue":
             await delivery.requeue()

@@ -1,4 +1,4 @@
-"""Calls in a window count in full, those of the window before by what is still covered of it."""
+"""The sliding-window counter: this window counts in full, the previous one by the part that is still covered."""
 
 import math
 
@@ -24,14 +24,14 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_so_many_in_a_window_and_no_more(clock: Clock) -> None:
+def test_calls_beyond_the_limit_of_a_window_are_refused(clock: Clock) -> None:
     windows = SlidingWindowCounter(LENGTH, clock)
     found = [windows.count("a", 3) for _ in range(4)]
     assert [(each.allowed, each.left) for each in found] == [(True, 2), (True, 1), (True, 0), (False, 0)]
     assert windows.count("b", 3).left == 2, "each for themselves"
 
 
-def test_looking_counts_nothing(clock: Clock) -> None:
+def test_a_check_without_a_hit_counts_nothing(clock: Clock) -> None:
     windows = SlidingWindowCounter(LENGTH, clock)
     assert windows.count("a", 1, hit=False) == windows.count("a", 1, hit=False)
     assert windows.count("a", 1, hit=False).allowed
@@ -39,7 +39,7 @@ def test_looking_counts_nothing(clock: Clock) -> None:
     assert not windows.count("a", 1, hit=False).allowed
 
 
-def test_the_window_before_fades(clock: Clock) -> None:
+def test_the_previous_window_counts_less_and_less(clock: Clock) -> None:
     windows = SlidingWindowCounter(LENGTH, clock)
     for _ in range(4):
         windows.count("a", 4)
@@ -59,7 +59,7 @@ def test_refused_calls_do_not_count(clock: Clock) -> None:
     assert windows.count("a", 4).left == 1
 
 
-def test_what_is_over_is_forgotten(clock: Clock) -> None:
+def test_old_windows_are_forgotten(clock: Clock) -> None:
     windows = SlidingWindowCounter(LENGTH, clock)
     for number in range(1000):
         windows.count(f"caller {number}", 1)
@@ -74,7 +74,7 @@ def test_what_is_over_is_forgotten(clock: Clock) -> None:
     limit=st.integers(1, 20),
     steps=st.lists(st.tuples(st.floats(0.0, LENGTH), st.integers(1, 30)), min_size=1, max_size=8),
 )
-def test_whoever_waits_as_told_is_let_through(limit: int, steps: list[tuple[float, int]]) -> None:
+def test_a_caller_that_waits_as_told_is_allowed(limit: int, steps: list[tuple[float, int]]) -> None:
     clock = Clock()
     windows = SlidingWindowCounter(LENGTH, clock)
     for seconds, calls in steps:

@@ -118,16 +118,17 @@ async def test_nothing_is_asked_while_the_picture_cannot_be_stored(desk: Desk) -
 
 
 async def test_a_form_with_a_wrong_field_stores_no_picture(desk: Desk) -> None:
-    for texts in ({"priority": "SEGERA"}, {"image_id": "image-0"}):
-        status, _ = await desk.upload(b"picture", **texts)
+    for name, value in (("priority", "SEGERA"), ("image_id", "image-0")):
+        status, _ = await desk.upload(b"picture", None, **{name: value})
         assert status == 422
     assert desk.stored == []
 
 
 async def test_the_fingerprint_follows_the_picture_and_the_texts_not_the_id(desk: Desk) -> None:
     key = {"Idempotency-Key": "once"}
-    for image, texts in ((b"picture", {}), (b"picture", {}), (b"other", {}), (b"picture", {"service": "umum"})):
-        await desk.upload(image, key, **texts)
+    for image in (b"picture", b"picture", b"other"):
+        await desk.upload(image, key)
+    await desk.upload(b"picture", key, service="umum")
     first, repeated, other_picture, other_service = [key for _, key in desk.cards.accepted]
     assert first == repeated
     assert len({first, other_picture, other_service}) == 3

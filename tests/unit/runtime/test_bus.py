@@ -44,11 +44,11 @@ from tests.fixtures.runtime import (
 )
 
 SOON = 0.02
-"""A timeout in real seconds for what never comes."""
+"""A short timeout in real seconds, for replies that never come."""
 
 
 class Calls:
-    """A script that fails in the given ways, one after the other, then echoes; it keeps every context."""
+    """A script that raises the given errors in turn, then echoes; it records every context."""
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
@@ -69,7 +69,7 @@ async def test_an_ask_gets_its_reply(application: Application) -> None:
     assert await application.bus.ask(Echo(text="halo")) == Echoed("halo")
 
 
-async def test_asks_under_way_together_get_each_their_own_reply(application: Application) -> None:
+async def test_concurrent_asks_each_get_their_own_reply(application: Application) -> None:
     gates = {str(n): asyncio.Event() for n in range(5)}
 
     async def script(message: Echo, context: Context) -> Echoed:
@@ -90,7 +90,7 @@ FAULTS = [cls for cls in ERRORS if issubclass(cls, Fault)]
 
 
 @pytest.mark.parametrize("kind", REFUSALS)
-async def test_a_refusal_comes_back_as_what_it_was(application: Application, kind: type[DomainError]) -> None:
+async def test_a_domain_error_reaches_the_asker_unchanged(application: Application, kind: type[DomainError]) -> None:
     refusal = kind("tidak boleh", code="rule-7", errors=[FieldError("nik", "16 angka")], retry_after=12.5)
     await application.employ_script(Calls(refusal))
     with pytest.raises(kind) as caught:
@@ -106,7 +106,7 @@ async def test_a_refusal_comes_back_as_what_it_was(application: Application, kin
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-async def test_a_fault_comes_back_as_what_it_was(application: Application, kind: type[Fault]) -> None:
+async def test_a_fault_reaches_the_asker_unchanged(application: Application, kind: type[Fault]) -> None:
     await application.employ_script(Calls(kind("rusak", retry_after=3.0)))
     with pytest.raises(kind) as caught:
         await application.bus.ask(Echo())
@@ -114,14 +114,14 @@ async def test_a_fault_comes_back_as_what_it_was(application: Application, kind:
     assert (caught.value.detail, caught.value.retry_after) == ("rusak", 3.0)
 
 
-async def test_a_crash_is_told_as_internal_and_without_its_words(application: Application) -> None:
+async def test_a_crash_is_reported_as_internal_without_its_message(application: Application) -> None:
     await application.employ_script(Calls(*[ValueError("NIK 3171012345678901")] * 3))
     with pytest.raises(Internal) as caught:
         await application.bus.ask(Echo())
     assert "3171" not in caught.value.detail
 
 
-async def test_no_answer_in_time_is_expired_and_the_late_reply_does_no_harm(application: Application) -> None:
+async def test_an_ask_without_a_reply_in_time_expires_and_the_late_reply_is_dropped(application: Application) -> None:
     gate, done = asyncio.Event(), asyncio.Event()
 
     async def script(message: Echo, context: Context) -> Echoed:
@@ -133,7 +133,7 @@ async def test_no_answer_in_time_is_expired_and_the_late_reply_does_no_harm(appl
     await application.employ_script(script)
     with pytest.raises(Expired):
         await application.bus.ask(Echo(text="slow"), timeout=SOON)
-    gate.set()  # the clock of the application stands still, so the late reply is carried all the way
+    gate.set()  # the clock of the application stands still, so the late reply is still delivered
     await done.wait()
     await settle()
     assert await application.bus.ask(Echo(text="next")) == Echoed("next")
@@ -174,12 +174,12 @@ async def test_a_cancelled_ask_leaves_nothing_behind(application: Application) -
     gate.set()
 
 
-async def test_an_ask_of_nobody_is_unroutable(application: Application) -> None:
+async def test_an_ask_to_a_missing_mailbox_is_unroutable(application: Application) -> None:
     with pytest.raises(Unroutable):
         await application.bus.ask(Echo())
 
 
-async def test_an_ask_of_a_full_mailbox_says_so_and_not_merely_that_time_is_up(application: Application) -> None:
+async def test_an_ask_to_a_full_mailbox_fails_with_mailbox_full(application: Application) -> None:
     application.broker.capacity = 1
     await (await application.transport.bind("test", lambda delivery: None, 1)).close()
     await application.bus.tell(Echo())
@@ -187,7 +187,7 @@ async def test_an_ask_of_a_full_mailbox_says_so_and_not_merely_that_time_is_up(a
         await application.bus.ask(Echo(), timeout=SOON)
 
 
-async def test_an_ask_waits_for_room_no_longer_than_is_worth_it(
+async def test_an_ask_waits_for_room_for_one_second_at_most(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bus, "_ROOM_SECONDS", SOON)
@@ -201,7 +201,7 @@ async def test_an_ask_waits_for_room_no_longer_than_is_worth_it(
     assert len(application.bus._replies) == 0
 
 
-async def test_an_ask_without_time_left_is_not_run(application: Application) -> None:
+async def test_an_expired_ask_is_not_handled(application: Application) -> None:
     calls = Calls()
     await application.employ_script(calls)
     with acting(Context(deadline=application.clock() - 1.0)), pytest.raises(Expired):
@@ -214,20 +214,20 @@ async def test_an_ask_without_time_left_is_not_run(application: Application) -> 
     "body", [b"", b"\xc1", b"\x91\x01", b"\x81\xa4text\xa1\xff", b"\x82\xa4text\xa1x\xa1y" + b"\x91" * 100_000]
 )
 @pytest.mark.parametrize("kind", [Kind.REPLY, Kind.ERROR])
-async def test_a_reply_that_cannot_be_read_is_internal(application: Application, kind: Kind, body: bytes) -> None:
+async def test_a_reply_that_cannot_be_decoded_is_internal(application: Application, kind: Kind, body: bytes) -> None:
     await answer_raw(application, kind, body)
     with pytest.raises(Internal):
         await application.bus.ask(Echo())
 
 
-async def test_an_error_of_a_kind_unknown_here_is_internal(application: Application) -> None:
+async def test_an_error_of_an_unknown_kind_is_internal(application: Application) -> None:
     body = msgspec.msgpack.encode({"kind": "from-next-year", "code": "x", "detail": "d"})
     await answer_raw(application, Kind.ERROR, body)
     with pytest.raises(Internal, match="d"):
         await application.bus.ask(Echo())
 
 
-async def test_a_nested_ask_gets_the_lesser_of_its_own_time_and_what_is_left(application: Application) -> None:
+async def test_a_nested_ask_gets_the_smaller_of_its_timeout_and_the_time_left(application: Application) -> None:
     inner = Calls()
 
     async def outer(message: Echo, context: Context) -> Echoed:
@@ -244,7 +244,7 @@ async def test_a_nested_ask_gets_the_lesser_of_its_own_time_and_what_is_left(app
     assert [context.deadline for context in inner.contexts] == [began + 4.0, began + 2.0 + 1.0, began + 4.0]
 
 
-async def test_an_ask_has_the_time_of_the_bus_unless_given(application: Application) -> None:
+async def test_an_ask_has_the_timeout_of_the_bus_by_default(application: Application) -> None:
     calls = Calls()
     await application.employ_script(calls)
     await application.bus.ask(Echo())
@@ -268,7 +268,7 @@ async def test_headers_and_principal_are_inherited_through_nested_asks(applicati
     assert context.headers == {"request_id": "r-1", "traceparent": "t"}
 
 
-async def test_a_principal_given_goes_before_that_of_the_context(application: Application) -> None:
+async def test_a_given_principal_overrides_that_of_the_context(application: Application) -> None:
     calls = Calls()
     await application.employ_script(calls)
     siti, budi = Principal("siti", Role.OPERATOR), Principal("budi", Role.PASIEN)
@@ -287,7 +287,7 @@ async def test_an_idempotent_request_is_repeated_under_the_same_key(application:
     assert len({context.key for context in calls.contexts}) == 1
 
 
-async def test_a_keyed_request_is_repeated_under_its_key(application: Application) -> None:
+async def test_a_request_with_an_idempotency_key_is_repeated_under_that_key(application: Application) -> None:
     calls = Calls(Unavailable(), Expired())
     await application.employ_script(calls)
     assert await application.bus.ask(Echo(text="x"), key="job-1:add") == Echoed("x")
@@ -327,7 +327,7 @@ async def test_repetitions_end_at_the_deadline() -> None:
         assert len(calls) == 1
 
 
-async def test_repetitions_wait_ever_longer_and_the_time_that_attempts_take_counts(
+async def test_delays_between_attempts_grow_and_the_time_of_attempts_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with Application(retry=RetryPolicy(attempts=9, initial=1.0, jitter=0.0)) as application:
@@ -342,7 +342,7 @@ async def test_repetitions_wait_ever_longer_and_the_time_that_attempts_take_coun
             raise Unavailable
 
         await application.employ_script(script)
-        monkeypatch.setattr(bus.asyncio, "sleep", sleep)
+        monkeypatch.setattr("mediq.runtime.bus.asyncio.sleep", sleep)
         with pytest.raises(Unavailable):
             await application.bus.ask(Look(), timeout=8.5)
         monkeypatch.undo()
@@ -350,7 +350,7 @@ async def test_repetitions_wait_ever_longer_and_the_time_that_attempts_take_coun
 
 
 @pytest.mark.parametrize("refusal", [NotFound("x"), Invalid("x"), Conflict("x"), BreakerOpen("x")])
-async def test_what_cannot_pass_is_not_asked_again(application: Application, refusal: Exception) -> None:
+async def test_a_permanent_error_is_not_retried(application: Application, refusal: Exception) -> None:
     calls = Calls(refusal)
     await application.employ_script(calls)
     with pytest.raises(type(refusal)):
@@ -358,7 +358,7 @@ async def test_what_cannot_pass_is_not_asked_again(application: Application, ref
     assert len(calls) == 1
 
 
-async def test_a_failing_service_is_no_longer_called_and_the_others_are() -> None:
+async def test_a_failing_service_is_no_longer_called_but_others_are() -> None:
     async with Application(breaker=BreakerPolicy(calls=2, failures=3, rest=60.0)) as application:
         calls = Calls(*[Unavailable("down")] * 10)
         await application.employ_script(calls)
@@ -383,9 +383,7 @@ async def test_every_attempt_of_an_ask_counts_for_the_breaker() -> None:
 
 
 @pytest.mark.parametrize(("left", "state"), [(2.0, State.CLOSED), (3.0, State.OPEN)])
-async def test_an_ask_with_little_time_left_counts_for_the_breaker_only_if_it_had_enough(
-    left: float, state: State
-) -> None:
+async def test_an_expired_ask_counts_for_the_breaker_only_if_it_had_enough_time(left: float, state: State) -> None:
     async with Application(breaker=BreakerPolicy(calls=2, failures=3, rest=60.0)) as application:
         await application.employ_script(Calls(*[Expired("late")] * 9))
         for _ in range(9):
@@ -450,7 +448,7 @@ async def test_a_told_request_is_refused_when_there_is_no_room_in_time() -> None
             await application.bus.tell(Echo())
 
 
-async def test_what_waits_in_a_mailbox_is_told(application: Application) -> None:
+async def test_the_number_of_waiting_messages_is_a_metric(application: Application) -> None:
     def waiting() -> float | None:
         return metrics.registry.get_sample_value("mediq_mailbox_waiting", {"mailbox": "test"})
 
@@ -463,12 +461,12 @@ async def test_what_waits_in_a_mailbox_is_told(application: Application) -> None
     assert waiting() == 0
 
 
-async def test_a_told_request_to_nobody_is_unroutable(application: Application) -> None:
+async def test_a_told_request_to_a_missing_mailbox_is_unroutable(application: Application) -> None:
     with pytest.raises(Unroutable):
         await application.bus.tell(Echo())
 
 
-async def test_what_is_published_reaches_whoever_subscribed(application: Application) -> None:
+async def test_a_published_event_reaches_every_subscriber(application: Application) -> None:
     got: list[Any] = []
     everything: list[Any] = []
     await application.bus.subscribe("test.happened", got.append)
@@ -480,7 +478,7 @@ async def test_what_is_published_reaches_whoever_subscribed(application: Applica
     assert got == everything == [Happened(text="1"), Happened(text="2")]
 
 
-async def test_a_topic_given_goes_before_that_of_the_class(application: Application) -> None:
+async def test_a_given_topic_overrides_that_of_the_event_class(application: Application) -> None:
     topics: list[str] = []
     await application.transport.subscribe("#", lambda envelope: topics.append(envelope.pattern))
     await application.bus.publish(Happened(), topic="test.elsewhere")
@@ -498,7 +496,7 @@ async def test_events_carry_the_headers_of_their_cause(application: Application)
 
 
 @pytest.mark.parametrize("body", [b"", b"\xc1", b"\x81\xa4text\xa1\xff", b"\x81\xa4text\x01"])
-async def test_an_event_that_cannot_be_read_holds_up_nothing(application: Application, body: bytes) -> None:
+async def test_an_event_that_cannot_be_decoded_is_skipped(application: Application, body: bytes) -> None:
     got: list[Any] = []
     await application.bus.subscribe("#", got.append)
     for pattern in ("test.happened", "from.next-year"):
@@ -509,7 +507,7 @@ async def test_an_event_that_cannot_be_read_holds_up_nothing(application: Applic
     assert got == [Happened(text="x")]
 
 
-async def test_a_subscriber_that_raises_gets_the_next_event_all_the_same(application: Application) -> None:
+async def test_a_subscriber_that_raises_still_gets_the_next_event(application: Application) -> None:
     got: list[Any] = []
 
     def on_event(message: Happened) -> None:
@@ -532,7 +530,7 @@ async def test_a_closed_subscription_gets_nothing_more(application: Application)
     assert got == []
 
 
-async def test_two_processes_get_each_their_own_replies(application: Application) -> None:
+async def test_two_processes_each_get_their_own_replies(application: Application) -> None:
     async with Application(broker=application.broker) as second:
         await application.employ(Scripted(application.bus))
         mine, theirs = await asyncio.gather(application.bus.ask(Echo(text="a")), second.bus.ask(Echo(text="b")))
@@ -540,7 +538,7 @@ async def test_two_processes_get_each_their_own_replies(application: Application
 
 
 async def answer_raw(application: Application, kind: Kind, body: bytes, times: int = 1) -> None:
-    """A service that answers every ask with these bytes."""
+    """A service that replies to every ask with these bytes."""
     answers: set[asyncio.Task[None]] = set()
 
     def on_delivery(delivery: Any) -> None:

@@ -1,4 +1,4 @@
-"""Bus, cells and supervisor together, as a process runs them."""
+"""Bus, cells and supervisor together, as in a process."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ from tests.fixtures.runtime import AT_ONCE, Clock, Echo, Echoed, Scripted, settl
 
 
 class Frail(Scripted):
-    """Breaks down beside its messages when told so."""
+    """An actor whose background work fails when told to."""
 
     concurrency = 1
 
@@ -69,7 +69,7 @@ class Gated:
         return Echoed(message.text)
 
 
-async def test_asks_outlive_the_breakdown_of_the_actor_that_handles_them() -> None:
+async def test_asks_survive_a_crash_of_the_actor_that_handles_them() -> None:
     process = Process(script := Gated())
     running = await process.start()
     asks = [asyncio.create_task(process.bus.ask(Echo(text=str(n)))) for n in range(4)]
@@ -86,7 +86,7 @@ async def test_asks_outlive_the_breakdown_of_the_actor_that_handles_them() -> No
     await process.transport.stop()
 
 
-async def test_a_stop_answers_what_was_taken_before_it_ends() -> None:
+async def test_a_stop_finishes_the_messages_that_were_received() -> None:
     process = Process(script := Gated())
     running = await process.start()
     ask = asyncio.create_task(process.bus.ask(Echo(text="x")))
@@ -100,7 +100,7 @@ async def test_a_stop_answers_what_was_taken_before_it_ends() -> None:
     await process.transport.stop()
 
 
-async def test_a_process_that_cannot_be_mended_ends_with_every_ask_answered() -> None:
+async def test_a_supervisor_that_escalates_fails_every_pending_ask() -> None:
     process = Process(script := Gated(), intensity=Intensity(restarts=0))
     running = await process.start()
     ask = asyncio.create_task(process.bus.ask(Echo(text="x")))
@@ -113,12 +113,12 @@ async def test_a_process_that_cannot_be_mended_ends_with_every_ask_answered() ->
     await process.transport.stop()
 
 
-async def test_a_bus_that_is_restarted_gets_its_replies_once() -> None:
+async def test_a_restarted_bus_gets_each_reply_once() -> None:
     script = Gated()
     script.gate.set()
     process = Process(script)
     running = await process.start()
-    await process.bus.stop()  # permanent: it comes back, and the actor with it
+    await process.bus.stop()  # a permanent child: it is restarted, and the actor with it
     await until(lambda: len(process.actors) == 2)
     await settle()
     assert await process.bus.ask(Echo(text="x")) == Echoed("x")

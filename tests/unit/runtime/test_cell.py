@@ -1,4 +1,4 @@
-"""What runs an actor, between a transport and deliveries that note what is done to them."""
+"""The actor cell, between a stub transport and deliveries that record how they were settled."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -50,7 +50,7 @@ BACKOFF = RetryPolicy(initial=0.5, jitter=0.0)
 
 
 class Bench:
-    """One cell over the stub transport, and what was handed to it."""
+    """One cell over the stub transport, and its deliveries."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -84,7 +84,7 @@ class Bench:
 
     @property
     def error(self) -> DomainError | Fault:
-        """The error that was answered, which must be the only answer."""
+        """The error that was replied; it must be the only reply."""
         (answer,) = self.answers
         assert answer.kind is Kind.ERROR
         return from_wire(msgspec.msgpack.decode(answer.body, type=WireError))
@@ -111,7 +111,7 @@ class Three(Scripted):
     concurrency = 3
 
 
-async def test_an_ask_is_answered_and_then_acknowledged(bench: Bench) -> None:
+async def test_an_ask_is_replied_to_and_then_acknowledged(bench: Bench) -> None:
     await bench.follow(echo)
     ask = asked(Echo(text="halo"), headers={"request_id": "r"}, deadline=bench.clock() + 9.0)
     delivery = await bench.handle(ask)
@@ -123,19 +123,19 @@ async def test_an_ask_is_answered_and_then_acknowledged(bench: Bench) -> None:
         Kind.REPLY,
         ask.id,
         ask.deadline,
-        {},  # whoever asked knows on whose behalf
+        {},  # the asker has its own context
         None,
     )
 
 
-async def test_what_was_told_is_acknowledged_without_an_answer(bench: Bench) -> None:
+async def test_a_told_message_is_acknowledged_without_a_reply(bench: Bench) -> None:
     await bench.follow(echo)
     delivery = await bench.handle(told(reply_to="replies"))
     assert delivery.settled == [("ack",)]
     assert bench.answers == []
 
 
-async def test_the_handler_learns_on_whose_behalf_it_runs(bench: Bench) -> None:
+async def test_the_handler_gets_the_context_of_the_request(bench: Bench) -> None:
     seen: list[tuple[Context, Context]] = []
     logged: list[Mapping[str, str]] = []
 
@@ -157,7 +157,7 @@ async def test_the_handler_learns_on_whose_behalf_it_runs(bench: Bench) -> None:
     assert not headers_now()
 
 
-async def test_a_refusal_is_answered_and_acknowledged(bench: Bench) -> None:
+async def test_a_domain_error_is_replied_and_the_message_acknowledged(bench: Bench) -> None:
     async def script(message: Any, context: Context) -> Echoed:
         raise NotFound("tidak ada", code="no-ticket")
 
@@ -168,7 +168,7 @@ async def test_a_refusal_is_answered_and_acknowledged(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("fault", [Unavailable("x"), Internal("x"), StorageFull("x")])
-async def test_a_fault_is_the_asker_s_to_repeat_and_the_cell_s_where_nobody_asked(bench: Bench, fault: Fault) -> None:
+async def test_a_fault_is_replied_to_an_ask_and_retried_for_a_told_message(bench: Bench, fault: Fault) -> None:
     async def script(message: Any, context: Context) -> Echoed:
         raise fault
 
@@ -179,35 +179,35 @@ async def test_a_fault_is_the_asker_s_to_repeat_and_the_cell_s_where_nobody_aske
     assert (await bench.handle(told(attempt=2))).settled == [("retry", 1.0)]
 
 
-async def test_a_crash_is_retried_with_backoff_then_given_up_and_answered(bench: Bench) -> None:
+async def test_a_crash_is_retried_with_backoff_then_dead_lettered_and_replied(bench: Bench) -> None:
     await bench.follow(fail)
     assert MAX_ATTEMPTS == 3
     assert (await bench.handle(asked(attempt=1))).settled == [("retry", 0.5)]
     assert (await bench.handle(asked(attempt=2))).settled == [("retry", 1.0)]
     assert bench.answers == []
-    assert (await bench.handle(asked(attempt=3))).settled == [("dead", "crash: ZeroDivisionError")]
+    assert (await bench.handle(asked(attempt=3))).settled == [("dead_letter", "crash: ZeroDivisionError")]
     assert isinstance(bench.error, Internal)
     assert "3171" not in bench.error.detail
-    assert (await bench.handle(told(attempt=3))).settled == [("dead", "crash: ZeroDivisionError")]
+    assert (await bench.handle(told(attempt=3))).settled == [("dead_letter", "crash: ZeroDivisionError")]
     assert len(bench.answers) == 1
 
 
-@pytest.mark.parametrize(("left", "expected"), [(0.4, "dead"), (0.5, "dead"), (0.6, "retry")])
+@pytest.mark.parametrize(("left", "expected"), [(0.4, "dead_letter"), (0.5, "dead_letter"), (0.6, "retry")])
 async def test_a_crash_is_not_retried_beyond_the_deadline(bench: Bench, left: float, expected: str) -> None:
     await bench.follow(fail)
     delivery = await bench.handle(asked(deadline=bench.clock() + left))
     assert delivery.settled[0][0] == expected
-    assert len(bench.answers) == (1 if expected == "dead" else 0)
+    assert len(bench.answers) == (1 if expected == "dead_letter" else 0)
 
 
-async def test_a_crash_over_a_private_mailbox_is_answered_at_once_for_it_cannot_come_again(bench: Bench) -> None:
+async def test_a_crash_on_a_private_mailbox_is_replied_at_once(bench: Bench) -> None:
     await bench.follow(fail, private=True)
     assert bench.transport.bound == [("test_queue", 2 * Actor.concurrency, True)]
     await bench.handle(asked())
     assert isinstance(bench.error, Internal)
 
 
-async def test_a_handler_that_awaits_something_cancelled_has_crashed(bench: Bench) -> None:
+async def test_a_handler_that_awaits_a_cancelled_future_counts_as_crashed(bench: Bench) -> None:
     async def script(message: Any, context: Context) -> Echoed:
         if message.text == "bad":
             other = asyncio.get_running_loop().create_future()
@@ -217,7 +217,9 @@ async def test_a_handler_that_awaits_something_cancelled_has_crashed(bench: Benc
 
     await bench.follow(script)
     assert (await bench.handle(asked(Echo(text="bad")))).settled == [("retry", 0.5)]
-    assert (await bench.handle(asked(Echo(text="bad"), attempt=3))).settled == [("dead", "crash: CancelledError")]
+    assert (await bench.handle(asked(Echo(text="bad"), attempt=3))).settled == [
+        ("dead_letter", "crash: CancelledError")
+    ]
     assert (await bench.handle(asked())).settled == [("ack",)]
     assert not bench.task.done()
 
@@ -227,12 +229,12 @@ async def test_a_reply_that_cannot_be_encoded_is_a_crash(bench: Bench) -> None:
         return object() if message.text == "bad" else Echoed("")
 
     await bench.follow(script)
-    assert (await bench.handle(asked(Echo(text="bad"), attempt=3))).settled == [("dead", "crash: TypeError")]
+    assert (await bench.handle(asked(Echo(text="bad"), attempt=3))).settled == [("dead_letter", "crash: TypeError")]
     assert isinstance(bench.error, Internal)
     assert (await bench.handle(asked())).settled == [("ack",)]
 
 
-async def test_an_expired_ask_is_not_run(bench: Bench) -> None:
+async def test_an_expired_ask_is_acknowledged_and_not_handled(bench: Bench) -> None:
     async def script(message: Any, context: Context) -> Echoed:
         pytest.fail("it was run")
 
@@ -241,7 +243,7 @@ async def test_an_expired_ask_is_not_run(bench: Bench) -> None:
     assert bench.answers == []
 
 
-async def test_an_ask_that_expires_while_it_waits_for_a_worker_is_not_run(bench: Bench) -> None:
+async def test_an_ask_that_expires_while_it_waits_for_a_worker_is_not_handled(bench: Bench) -> None:
     gate, run = asyncio.Event(), []
 
     async def script(message: Any, context: Context) -> Echoed:
@@ -259,9 +261,9 @@ async def test_an_ask_that_expires_while_it_waits_for_a_worker_is_not_run(bench:
     assert run == ["long"]
 
 
-async def test_an_unknown_pattern_is_malformed_and_dead(bench: Bench) -> None:
+async def test_an_unknown_pattern_is_malformed_and_a_dead_letter(bench: Bench) -> None:
     await bench.follow(echo)
-    assert (await bench.handle(asked(pattern="test.nonsense"))).settled == [("dead", "unknown pattern")]
+    assert (await bench.handle(asked(pattern="test.nonsense"))).settled == [("dead_letter", "unknown pattern")]
     assert bench.error.kind == "malformed"
 
 
@@ -278,23 +280,23 @@ async def test_an_unknown_pattern_is_malformed_and_dead(bench: Bench) -> None:
     ],
     ids=["empty", "reserved", "type", "field", "utf-8", "deep", "deep-key"],
 )
-async def test_a_body_that_cannot_be_read_is_malformed_and_dead_and_the_cell_lives(bench: Bench, body: bytes) -> None:
+async def test_a_body_that_cannot_be_decoded_is_a_dead_letter_and_the_cell_goes_on(bench: Bench, body: bytes) -> None:
     await bench.follow(echo)
     ((how, reason),) = (await bench.handle(asked(body=body))).settled
-    assert how == "dead"
+    assert how == "dead_letter"
     assert reason.startswith("undecodable: ")
     assert bench.error.kind == "malformed"
     assert (await bench.handle(asked())).settled == [("ack",)]
 
 
-async def test_an_answer_to_an_asker_who_has_gone_is_dropped(bench: Bench) -> None:
+async def test_a_reply_to_an_asker_that_stopped_is_dropped(bench: Bench) -> None:
     await bench.follow(echo)
     bench.transport.failure = Unroutable()
     assert (await bench.handle(asked())).settled == [("ack",)]
     assert not bench.task.done()
 
 
-async def test_a_transport_that_breaks_ends_the_cell_and_gives_the_message_back(bench: Bench) -> None:
+async def test_a_failing_transport_ends_the_cell_and_requeues_the_message(bench: Bench) -> None:
     actor = Scripted(NO_BUS)
     await bench.run(actor)
     delivery = StubDelivery(asked())
@@ -306,7 +308,7 @@ async def test_a_transport_that_breaks_ends_the_cell_and_gives_the_message_back(
     assert actor.journal == ["on_start", "on_stop"]
 
 
-async def test_no_more_than_its_concurrency_are_handled_at_once(bench: Bench) -> None:
+async def test_no_more_messages_than_the_concurrency_are_handled_at_once(bench: Bench) -> None:
     gate = asyncio.Event()
     busy, most = 0, 0
 
@@ -345,7 +347,7 @@ async def test_with_a_concurrency_of_one_messages_are_handled_strictly_in_order(
 
 
 class Gated:
-    """A script in which every message waits for a word."""
+    """A script in which every message waits for a gate."""
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
@@ -359,7 +361,7 @@ class Gated:
         return Echoed("")
 
 
-async def test_a_stop_finishes_what_was_taken_and_only_then_gives_the_actor_its_leave(bench: Bench) -> None:
+async def test_a_stop_finishes_received_messages_before_on_stop(bench: Bench) -> None:
     script = Gated()
     actor = OneByOne(NO_BUS, script)
     await bench.run(actor)
@@ -377,7 +379,7 @@ async def test_a_stop_finishes_what_was_taken_and_only_then_gives_the_actor_its_
     assert actor.journal == ["on_start", "on_stop"]
 
 
-async def test_a_cancelled_cell_gives_everything_back_in_order(bench: Bench) -> None:
+async def test_a_cancelled_cell_requeues_everything_in_order(bench: Bench) -> None:
     script = Gated()
     actor = OneByOne(NO_BUS, script)
     await bench.run(actor)
@@ -392,7 +394,7 @@ async def test_a_cancelled_cell_gives_everything_back_in_order(bench: Bench) -> 
     assert actor.journal == ["on_start", "on_stop"]
 
 
-async def test_what_arrives_after_the_stop_is_given_back(bench: Bench) -> None:
+async def test_a_message_that_arrives_after_the_stop_is_requeued(bench: Bench) -> None:
     script = Gated()
     await bench.run(OneByOne(NO_BUS, script))
     first = bench.give(told())
@@ -413,7 +415,7 @@ async def test_stopping_an_idle_cell_ends_it(bench: Bench) -> None:
 
 
 class Sweeping(Scripted):
-    """Works beside its messages until something goes wrong."""
+    """An actor with background work that fails when told to."""
 
     concurrency = 1
 
@@ -429,7 +431,7 @@ class Sweeping(Scripted):
             self.journal.append("run ended")
 
 
-async def test_what_an_actor_does_beside_its_messages_ends_the_cell_when_it_fails(bench: Bench) -> None:
+async def test_a_failure_of_the_background_work_ends_the_cell(bench: Bench) -> None:
     script = Gated()
     actor = Sweeping(NO_BUS, script)
     await bench.run(actor)
@@ -443,7 +445,7 @@ async def test_what_an_actor_does_beside_its_messages_ends_the_cell_when_it_fail
     assert actor.journal == ["on_start", "run ended", "on_stop"]
 
 
-async def test_what_an_actor_does_beside_its_messages_ends_before_it_takes_its_leave(bench: Bench) -> None:
+async def test_the_background_work_ends_before_on_stop(bench: Bench) -> None:
     actor = Sweeping(NO_BUS, echo)
     await bench.run(actor)
     assert (await bench.handle(asked())).settled == [("ack",)]
@@ -452,7 +454,7 @@ async def test_what_an_actor_does_beside_its_messages_ends_before_it_takes_its_l
     assert actor.journal == ["on_start", "run ended", "on_stop"]
 
 
-async def test_an_actor_that_cannot_start_gives_back_what_it_took_and_consumes_nothing(bench: Bench) -> None:
+async def test_an_actor_that_cannot_start_is_stopped_and_consumes_nothing(bench: Bench) -> None:
     class Broken(Scripted):
         async def on_start(self) -> None:
             await super().on_start()
@@ -465,7 +467,7 @@ async def test_an_actor_that_cannot_start_gives_back_what_it_took_and_consumes_n
     assert bench.transport.bound == []
 
 
-async def test_an_actor_whose_mailbox_cannot_be_bound_gives_back_what_it_took(bench: Bench) -> None:
+async def test_an_actor_whose_mailbox_cannot_be_bound_is_stopped(bench: Bench) -> None:
     actor = Scripted(NO_BUS)
     bench.transport.failure = Unavailable("no broker")
     with pytest.raises(Unavailable):
@@ -525,7 +527,7 @@ def test_a_message_without_a_pattern_cannot_be_handled() -> None:
                 return Echoed("")
 
 
-async def test_over_a_real_transport_a_crash_is_tried_three_times_then_buried(application: Application) -> None:
+async def test_over_a_real_transport_a_crash_is_a_dead_letter_after_three_attempts(application: Application) -> None:
     attempts: list[int] = []
 
     async def script(message: Any, context: Context) -> Echoed:
@@ -542,7 +544,7 @@ async def test_over_a_real_transport_a_crash_is_tried_three_times_then_buried(ap
     assert dead.envelope.attempt == 3
 
 
-async def test_over_a_real_transport_a_told_message_outlives_a_passing_fault(application: Application) -> None:
+async def test_over_a_real_transport_a_told_message_survives_a_temporary_fault(application: Application) -> None:
     attempts: list[int] = []
 
     async def script(message: Any, context: Context) -> Echoed:
@@ -558,7 +560,7 @@ async def test_over_a_real_transport_a_told_message_outlives_a_passing_fault(app
     assert not application.broker.dead_letters
 
 
-async def test_over_a_real_transport_an_actor_that_goes_on_telling_itself_lets_others_run(
+async def test_over_a_real_transport_an_actor_that_keeps_sending_to_itself_lets_others_run(
     application: Application,
 ) -> None:
     told = 0
@@ -578,7 +580,7 @@ async def test_over_a_real_transport_an_actor_that_goes_on_telling_itself_lets_o
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
-async def test_over_a_real_transport_what_one_worker_leaves_the_others_take(
+async def test_over_a_real_transport_all_workers_share_the_waiting_messages(
     application: Application, concurrency: int
 ) -> None:
     script = Gated()
@@ -595,7 +597,7 @@ async def test_over_a_real_transport_what_one_worker_leaves_the_others_take(
     assert script.begun == [str(number) for number in range(8)]
 
 
-async def test_over_a_real_transport_what_a_cancelled_cell_had_is_done_by_the_next(application: Application) -> None:
+async def test_over_a_real_transport_the_next_cell_handles_what_a_cancelled_one_had(application: Application) -> None:
     script = Gated()
     cell = ActorCell(OneByOne(application.bus, script), application.transport, "test", clock=application.clock)
     await cell.start()

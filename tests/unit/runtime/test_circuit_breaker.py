@@ -1,4 +1,4 @@
-"""The circuit breaker: every transition, and against a naive model of it."""
+"""The circuit breaker: every transition, and a comparison with a simple model."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from mediq.domain.errors import Conflict, NotFound
 from mediq.messages.errors import BreakerOpen, Expired, Internal, MailboxFull, StorageFull, Unavailable
 from mediq.observability import metrics
-from mediq.runtime.circuit_breaker import Breaker, BreakerPolicy, State
+from mediq.runtime.circuit_breaker import BreakerPolicy, CircuitBreaker, State
 from tests.fixtures.runtime import Clock
 
 POLICY = BreakerPolicy(window=30.0, calls=10, rate=0.5, failures=5, rest=10.0)
@@ -21,11 +21,14 @@ POLICY = BreakerPolicy(window=30.0, calls=10, rate=0.5, failures=5, rest=10.0)
 class Bench:
     def __init__(self, policy: BreakerPolicy = POLICY) -> None:
         self.clock = Clock()
-        self.breaker = Breaker("test", policy, self.clock)
+        self.breaker = CircuitBreaker("test", policy, self.clock)
+
+    def state(self) -> State:
+        return self.breaker.state
 
     @contextmanager
     def calling(self, *, patient: bool = True) -> Iterator[None]:
-        """A call under the breaker, which may raise."""
+        """A call through the breaker, which may raise."""
         probe = self.breaker.enter()
         try:
             yield
@@ -50,7 +53,7 @@ class Bench:
         return self
 
     def half_open(self) -> AbstractContextManager[None]:
-        """Rested, and its probe under way; leave the context to end the probe."""
+        """A breaker after its rest, with its probe in progress; the end of the block ends the probe."""
         self.opened().clock.advance(POLICY.rest)
         probe = self.calling()
         probe.__enter__()
@@ -82,107 +85,107 @@ def bench() -> Bench:
         ("+" * 100 + "-" * 99, State.CLOSED),  # many in a row do not count
     ],
 )
-def test_it_opens_on_the_rate_of_failures_among_enough_calls(bench: Bench, pattern: str, state: State) -> None:
+def test_the_breaker_opens_on_the_failure_rate_among_enough_calls(bench: Bench, pattern: str, state: State) -> None:
     bench.calls(pattern)
-    assert bench.breaker.state is state
+    assert bench.state() is state
     assert bench.gauge == (state is State.OPEN)
 
 
-def test_it_opens_only_after_enough_failures() -> None:
+def test_the_breaker_opens_only_after_enough_failures() -> None:
     bench = Bench(BreakerPolicy(calls=2, rate=0.1, failures=5))
     bench.calls("-" * 4)
-    assert bench.breaker.state is State.CLOSED
+    assert bench.state() is State.CLOSED
     bench.calls("-")
-    assert bench.breaker.state is State.OPEN
+    assert bench.state() is State.OPEN
 
 
-def test_it_opens_on_a_failure_and_never_on_a_success() -> None:
+def test_the_breaker_opens_on_a_failure_and_never_on_a_success() -> None:
     bench = Bench(BreakerPolicy(calls=3, failures=1))
     bench.calls("---")
     bench.calls("+")  # four calls, three of them failures
-    assert bench.breaker.state is State.CLOSED
+    assert bench.state() is State.CLOSED
     bench.calls("-")
-    assert bench.breaker.state is State.OPEN
+    assert bench.state() is State.OPEN
 
 
 @pytest.mark.parametrize(("seconds", "state"), [(30.0, State.OPEN), (30.1, State.CLOSED)])
-def test_what_lies_before_the_window_is_forgotten(bench: Bench, seconds: float, state: State) -> None:
+def test_calls_before_the_window_do_not_count(bench: Bench, seconds: float, state: State) -> None:
     bench.calls("-" * 10)
     bench.clock.advance(seconds)
     bench.calls("-")
-    assert bench.breaker.state is state
+    assert bench.state() is state
 
 
 @pytest.mark.parametrize("fault", [Expired(), Unavailable(), Internal()])
 def test_faults_of_the_service_count(bench: Bench, fault: Exception) -> None:
     for _ in range(11):
         bench.call(fault)
-    assert bench.breaker.state is State.OPEN
+    assert bench.state() is State.OPEN
 
 
 @pytest.mark.parametrize("error", [NotFound("x"), Conflict("x"), StorageFull(), ValueError(), asyncio.CancelledError()])
-def test_refusals_and_what_says_nothing_of_the_service_do_not(bench: Bench, error: BaseException) -> None:
+def test_domain_errors_and_other_exceptions_do_not_count_as_failures(bench: Bench, error: BaseException) -> None:
     for _ in range(50):
         bench.call(error)
-    assert bench.breaker.state is State.CLOSED
+    assert bench.state() is State.CLOSED
 
 
-def test_what_a_service_asks_in_vain_is_no_failure_of_its_own(bench: Bench) -> None:
+def test_a_fault_of_another_service_does_not_count(bench: Bench) -> None:
     for _ in range(20):
         bench.call(Unavailable(service="another"))
-    assert bench.breaker.state is State.CLOSED
+    assert bench.state() is State.CLOSED
     for _ in range(21):
         bench.call(Unavailable(service="test"))
-    assert bench.breaker.state is State.OPEN
+    assert bench.state() is State.OPEN
 
 
-def test_a_full_mailbox_says_nothing_of_a_service_that_works(bench: Bench) -> None:
+def test_a_full_mailbox_does_not_count_as_a_failure(bench: Bench) -> None:
     for _ in range(50):
         bench.call(MailboxFull())
     bench.calls("-" * 10)
-    assert bench.breaker.state is State.CLOSED
+    assert bench.state() is State.CLOSED
     end(bench.half_open(), MailboxFull())
-    assert bench.breaker.state is State.OPEN, "but of one that did not, that it still does not"
+    assert bench.state() is State.OPEN, "a full mailbox fails a probe"
 
 
-def test_running_out_of_little_time_says_nothing_of_the_service(bench: Bench) -> None:
+def test_an_expiry_after_too_little_time_does_not_count(bench: Bench) -> None:
     for _ in range(50):
         with suppress(Expired), bench.calling(patient=False):
             raise Expired
     bench.calls("-" * 10)
-    assert bench.breaker.state is State.CLOSED, "they are no calls at all"
+    assert bench.state() is State.CLOSED, "such calls do not count"
     for _ in range(11):
         with suppress(Unavailable), bench.calling(patient=False):
             raise Unavailable
-    assert bench.breaker.state is State.OPEN, "to be away takes no time"
+    assert bench.state() is State.OPEN, "being unavailable takes no time"
 
 
-def test_an_impatient_probe_that_runs_out_leaves_the_turn_to_the_next(bench: Bench) -> None:
+def test_after_a_probe_with_too_little_time_the_next_call_probes(bench: Bench) -> None:
     bench.opened().clock.advance(POLICY.rest)
     with suppress(Expired), bench.calling(patient=False):
         raise Expired
-    assert bench.breaker.state is State.HALF_OPEN
+    assert bench.state() is State.HALF_OPEN
     bench.calls("+")
-    assert bench.breaker.state is State.CLOSED
+    assert bench.state() is State.CLOSED
 
 
-def test_a_refusal_is_a_success_of_the_service(bench: Bench) -> None:
+def test_a_domain_error_counts_as_a_success(bench: Bench) -> None:
     for _ in range(10):
         bench.call(NotFound("x"))
     bench.calls("-" * 10)
-    assert bench.breaker.state is State.CLOSED
+    assert bench.state() is State.CLOSED
 
 
-def test_what_was_cancelled_is_no_call_at_all(bench: Bench) -> None:
+def test_a_cancelled_call_does_not_count(bench: Bench) -> None:
     for _ in range(10):
         bench.call(asyncio.CancelledError())
     bench.calls("-" * 10)
-    assert bench.breaker.state is State.CLOSED
+    assert bench.state() is State.CLOSED
     bench.calls("-")
-    assert bench.breaker.state is State.OPEN
+    assert bench.state() is State.OPEN
 
 
-def test_while_open_no_call_is_made_and_the_refusal_says_until_when(bench: Bench) -> None:
+def test_an_open_breaker_refuses_calls_and_says_for_how_long(bench: Bench) -> None:
     bench.opened().clock.advance(3.0)
     with pytest.raises(BreakerOpen) as refusal, bench.calling():
         pytest.fail("the call was made")
@@ -191,20 +194,20 @@ def test_while_open_no_call_is_made_and_the_refusal_says_until_when(bench: Bench
     with pytest.raises(BreakerOpen) as refusal, bench.calling():
         pytest.fail("the call was made")
     assert refusal.value.retry_after == 1.0
-    assert bench.breaker.state is State.OPEN
+    assert bench.state() is State.OPEN
 
 
-def test_refusals_do_not_lengthen_the_rest(bench: Bench) -> None:
+def test_refused_calls_do_not_delay_the_next_probe(bench: Bench) -> None:
     bench.opened()
     for _ in range(10):
         with pytest.raises(BreakerOpen), bench.calling():
             pytest.fail("the call was made")
         bench.clock.advance(POLICY.rest / 10)
     bench.calls("+")
-    assert bench.breaker.state is State.CLOSED
+    assert bench.state() is State.CLOSED
 
 
-def test_after_its_rest_exactly_one_probe_gets_in(bench: Bench) -> None:
+def test_after_its_rest_exactly_one_probe_is_let_through(bench: Bench) -> None:
     probe = bench.half_open()
     for _ in range(3):
         with pytest.raises(BreakerOpen) as refusal, bench.calling():
@@ -214,64 +217,64 @@ def test_after_its_rest_exactly_one_probe_gets_in(bench: Bench) -> None:
     probe.__exit__(None, None, None)
 
 
-def test_a_probe_that_succeeds_closes_it_with_a_clean_slate(bench: Bench) -> None:
+def test_a_successful_probe_closes_the_breaker_and_clears_its_history(bench: Bench) -> None:
     bench.half_open().__exit__(None, None, None)
-    assert bench.breaker.state is State.CLOSED
+    assert bench.state() is State.CLOSED
     assert bench.gauge == 0
     bench.calls("-" * 10)
-    assert bench.breaker.state is State.CLOSED
+    assert bench.state() is State.CLOSED
     bench.calls("-")
-    assert bench.breaker.state is State.OPEN
+    assert bench.state() is State.OPEN
 
 
-def test_a_probe_that_is_refused_closes_it(bench: Bench) -> None:
+def test_a_probe_that_gets_a_domain_error_closes_the_breaker(bench: Bench) -> None:
     end(bench.half_open(), NotFound("x"))
-    assert bench.breaker.state is State.CLOSED
+    assert bench.state() is State.CLOSED
 
 
-def test_a_probe_that_fails_opens_it_for_another_rest(bench: Bench) -> None:
+def test_a_failed_probe_opens_the_breaker_for_another_rest(bench: Bench) -> None:
     probe = bench.half_open()
     bench.clock.advance(4.0)  # the rest counts from the end of the probe
     end(probe, Expired())
-    assert bench.breaker.state is State.OPEN
+    assert bench.state() is State.OPEN
     bench.clock.advance(POLICY.rest - 0.1)
     with pytest.raises(BreakerOpen), bench.calling():
         pytest.fail("the call was made")
     bench.clock.advance(0.1)
     bench.calls("+")
-    assert bench.breaker.state is State.CLOSED
+    assert bench.state() is State.CLOSED
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError(), StorageFull()])
-def test_a_probe_that_says_nothing_leaves_the_turn_to_the_next(bench: Bench, error: BaseException) -> None:
+def test_after_a_probe_without_a_result_the_next_call_probes(bench: Bench, error: BaseException) -> None:
     end(bench.half_open(), error)
-    assert bench.breaker.state is State.HALF_OPEN
+    assert bench.state() is State.HALF_OPEN
     with bench.calling():
         with pytest.raises(BreakerOpen), bench.calling():
             pytest.fail("a second probe")
-        assert bench.breaker.state is State.HALF_OPEN
-    assert bench.breaker.state is State.CLOSED
+        assert bench.state() is State.HALF_OPEN
+    assert bench.state() is State.CLOSED
 
 
 @pytest.mark.parametrize("error", [None, Unavailable(), asyncio.CancelledError()])
-def test_a_call_from_before_it_opened_decides_nothing_when_it_ends(bench: Bench, error: BaseException | None) -> None:
+def test_a_call_that_began_before_the_breaker_opened_does_not_count(bench: Bench, error: BaseException | None) -> None:
     early, late = bench.calling(), bench.calling()
     early.__enter__()
     late.__enter__()
     bench.opened()
     end(early, error)
-    assert bench.breaker.state is State.OPEN
+    assert bench.state() is State.OPEN
     bench.clock.advance(POLICY.rest)
     with bench.calling():
         end(late, error)
-        assert bench.breaker.state is State.HALF_OPEN
+        assert bench.state() is State.HALF_OPEN
         with pytest.raises(BreakerOpen), bench.calling():
             pytest.fail("a second probe")
-    assert bench.breaker.state is State.CLOSED
+    assert bench.state() is State.CLOSED
 
 
 def end(call: AbstractContextManager[None], error: BaseException | None) -> None:
-    """End a call that is under way."""
+    """End a call that is in progress."""
     if error is None:
         call.__exit__(None, None, None)
     else:
@@ -279,7 +282,7 @@ def end(call: AbstractContextManager[None], error: BaseException | None) -> None
 
 
 class Model:
-    """The breaker as one would write it down without a thought for speed: everything that ever happened, in a list."""
+    """A slow but simple breaker: it keeps a list of every call."""
 
     def __init__(self, policy: BreakerPolicy) -> None:
         self.policy = policy
@@ -321,7 +324,7 @@ OUTCOMES: dict[str, tuple[bool | None, Callable[[], BaseException | None]]] = {
 
 
 class BreakerAgainstModel(RuleBasedStateMachine):
-    """Any interleaving of calls that begin, end in any way, and time that passes."""
+    """Calls that begin and end in any order and with any result, while time passes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -368,7 +371,7 @@ class BreakerAgainstModel(RuleBasedStateMachine):
 
     @invariant()
     def agrees(self) -> None:
-        state = self.bench.breaker.state
+        state = self.bench.state()
         if self.model.opened_at is None:
             assert state is State.CLOSED
         elif self.model.probe is not None:

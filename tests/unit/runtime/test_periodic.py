@@ -1,4 +1,4 @@
-"""Work that is due again and again."""
+"""Work repeated at an interval."""
 
 import asyncio
 
@@ -9,11 +9,11 @@ from mediq.runtime.periodic import every
 
 
 class Enough(BaseException):
-    """Ends the endless."""
+    """Ends the endless loop."""
 
 
 async def run(*outcomes: BaseException | None) -> tuple[int, list[float]]:
-    """How often the work was done, and the waits between, until the outcomes are used up."""
+    """Run until the outcomes are used up; return how often the work ran, and the waits in between."""
     left = list(outcomes)
     waits: list[float] = []
     done = 0
@@ -34,16 +34,16 @@ async def run(*outcomes: BaseException | None) -> tuple[int, list[float]]:
     return done, waits
 
 
-async def test_work_is_done_at_once_and_after_every_wait() -> None:
+async def test_work_runs_at_once_and_after_every_interval() -> None:
     assert await run(None, None, None) == (3, [7.0] * 3)
 
 
-async def test_a_fault_or_refusal_puts_it_off_to_the_next_time() -> None:
+async def test_a_fault_or_domain_error_waits_for_the_next_interval() -> None:
     assert await run(Unavailable(), Conflict("x"), None) == (3, [7.0] * 3)
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), asyncio.CancelledError()])
-async def test_anything_else_is_raised(error: BaseException) -> None:
+async def test_any_other_error_is_raised(error: BaseException) -> None:
     async def work() -> None:
         raise error
 

@@ -1,4 +1,4 @@
-"""Asking again after a fault that may pass."""
+"""The retry policy: when a request is repeated, and after which delay."""
 
 from typing import Any
 
@@ -18,30 +18,30 @@ from mediq.messages.errors import (
     Unavailable,
     Unroutable,
 )
-from mediq.runtime.retry import RetryPolicy, passing
+from mediq.runtime.retry import RetryPolicy, temporary
 from tests.fixtures.runtime import AT_ONCE
 
 LONG = 3600.0
 
 
-def test_each_wait_is_twice_the_one_before() -> None:
+def test_each_delay_is_twice_the_one_before() -> None:
     policy = RetryPolicy(attempts=4, initial=1.0, jitter=0.0)
     assert [policy.pause(Unavailable(), made=made, left=LONG) for made in (1, 2, 3)] == [1.0, 2.0, 4.0]
 
 
-def test_the_error_is_the_end_of_it_when_the_attempts_are_used_up() -> None:
+def test_there_is_no_retry_after_the_last_attempt() -> None:
     policy = RetryPolicy(attempts=3, initial=0.0)
     assert [policy.pause(Internal(), made=made, left=LONG) for made in (1, 2, 3, 4)] == [0.0, 0.0, None, None]
 
 
 @pytest.mark.parametrize(("left", "pause"), [(-1.0, None), (1.9, None), (2.0, None), (2.1, 2.0)])
-def test_it_is_not_tried_again_when_the_wait_would_reach_the_deadline(left: float, pause: float | None) -> None:
+def test_there_is_no_retry_if_the_delay_reaches_the_deadline(left: float, pause: float | None) -> None:
     policy = RetryPolicy(attempts=9, initial=1.0, jitter=0.0)
     assert policy.pause(Expired(), made=2, left=left) == pause
 
 
 @pytest.mark.parametrize("error", [BreakerOpen(), StorageFull(), MailboxFull()])
-def test_what_does_not_pass_is_the_end_of_it(error: Fault) -> None:
+def test_a_permanent_fault_is_not_retried(error: Fault) -> None:
     assert AT_ONCE.pause(error, made=1, left=LONG) is None
 
 
@@ -60,8 +60,8 @@ def test_what_does_not_pass_is_the_end_of_it(error: Fault) -> None:
         (TimeoutError(), False),
     ],
 )
-def test_which_errors_may_pass(error: Any, passes: bool) -> None:
-    assert passing(error) is passes
+def test_which_errors_are_temporary(error: Any, passes: bool) -> None:
+    assert temporary(error) is passes
 
 
 @settings(deadline=None)
@@ -72,7 +72,7 @@ def test_a_delay_doubles_and_is_jittered_upwards_only(repetition: int, initial: 
     assert base <= delay <= base * (1 + jitter) * (1 + 1e-9)
 
 
-def test_delays_differ_so_that_askers_do_not_come_back_together() -> None:
+def test_delays_differ_so_that_askers_do_not_retry_together() -> None:
     assert len({RetryPolicy().delay(1) for _ in range(20)}) > 1
 
 

@@ -1,4 +1,4 @@
-"""Supervision: order, restarts, strategies, intensity, escalation, and that no child is left behind."""
+"""Supervision: order, restarts, strategies, intensity, escalation; no child is ever left running."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +11,7 @@ from tests.fixtures.runtime import Clock, settle, until
 
 
 class Scripted(Child):
-    """Runs until told how to end."""
+    """A child that runs until told how to end."""
 
     def __init__(self, nursery: "Nursery", name: str) -> None:
         self.nursery = nursery
@@ -56,7 +56,7 @@ class Scripted(Child):
 
 
 class Nursery:
-    """Supervisors and scripted children, with a clock by hand and waits that are noted instead of waited."""
+    """Makes supervisors and scripted children, with a manual clock and recorded instead of real waits."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -103,17 +103,17 @@ class Nursery:
         return self.made[name][-1]
 
     async def replaced(self, name: str, instances: int) -> Scripted:
-        """The newest instance, once there have been so many and it runs."""
+        """The newest instance, once there are `instances` of them and it runs."""
         await until(lambda: len(self.made[name]) == instances and self.now(name).running)
         return self.now(name)
 
     @property
     def running(self) -> list[str]:
-        """The name of every instance that runs, however old, sorted."""
+        """The sorted names of all running instances, old and new."""
         return sorted(child.name for children in self.made.values() for child in children if child.running)
 
     def told(self) -> list[str]:
-        """What was noted since the last time."""
+        """The journal since the last call."""
         journal, self.journal = self.journal, []
         return journal
 
@@ -128,7 +128,7 @@ async def nursery() -> AsyncIterator[Nursery]:
     assert nursery.running == []
 
 
-async def test_children_start_in_order_and_end_in_the_opposite_order(nursery: Nursery) -> None:
+async def test_children_start_in_order_and_stop_in_the_opposite_order(nursery: Nursery) -> None:
     supervisor = nursery.supervisor("a", "b", "c")
     task = await nursery.run(supervisor)
     assert nursery.told() == ["start a", "start b", "start c"]
@@ -146,7 +146,7 @@ async def test_a_supervisor_runs_until_it_is_stopped(nursery: Nursery) -> None:
     await task
 
 
-async def test_a_child_that_cannot_start_at_first_is_not_tried_again_and_all_before_it_end(nursery: Nursery) -> None:
+async def test_a_child_that_fails_its_first_start_stops_all_before_it(nursery: Nursery) -> None:
     nursery.spec("c")
     nursery.start_failures["c"] = [OSError("port taken")]
     with pytest.raises(OSError, match="port taken"):
@@ -156,7 +156,7 @@ async def test_a_child_that_cannot_start_at_first_is_not_tried_again_and_all_bef
     assert nursery.slept == []
 
 
-async def test_a_start_that_is_cancelled_ends_what_it_started(nursery: Nursery) -> None:
+async def test_a_cancelled_start_stops_the_children_that_started(nursery: Nursery) -> None:
     class Slow(Child):
         async def start(self) -> None:
             await asyncio.Event().wait()
@@ -182,7 +182,7 @@ async def test_one_for_one_restarts_the_failed_child_alone(nursery: Nursery) -> 
     assert [len(nursery.made[name]) for name in "abc"] == [1, 2, 1]
 
 
-async def test_rest_for_one_restarts_those_that_were_started_after_it_as_well(nursery: Nursery) -> None:
+async def test_rest_for_one_also_restarts_the_children_after_the_failed_one(nursery: Nursery) -> None:
     supervisor = nursery.supervisor("a", "b", "c", "d", strategy=Strategy.REST_FOR_ONE)
     task = await nursery.run(supervisor)
     nursery.told()
@@ -196,15 +196,18 @@ async def test_rest_for_one_restarts_those_that_were_started_after_it_as_well(nu
     assert nursery.told()[0::2] == ["stop d", "stop c", "stop b", "stop a"]
 
 
-async def test_every_restart_is_a_fresh_instance_that_can_be_found(nursery: Nursery) -> None:
-    supervisor = nursery.supervisor("a", "b")
-    await nursery.run(supervisor)
-    first = supervisor.child("a")
-    nursery.now("a").fail()
+async def test_every_restart_makes_a_new_instance(nursery: Nursery) -> None:
+    await nursery.run(nursery.supervisor("a", "b"))
+    first = nursery.now("a")
+    first.fail()
     second = await nursery.replaced("a", 2)
-    assert supervisor.child("a") is second is not first
-    with pytest.raises(KeyError):
-        supervisor.child("nobody")
+    assert second is not first
+    assert not first.running
+
+
+def test_two_children_of_one_name_are_refused(nursery: Nursery) -> None:
+    with pytest.raises(ValueError, match="two children have the same name"):
+        nursery.supervisor("a", "b", "a")
 
 
 @pytest.mark.parametrize("strategy", Strategy)
@@ -231,7 +234,7 @@ async def test_when_a_child_is_restarted(
             nursery.now("b").fail()
         case "finish":
             nursery.now("b").finish()
-        case "cancel":  # it awaited something that was cancelled; nobody told the child to end
+        case "cancel":  # the child awaited a cancelled future; nothing cancelled the child itself
             nursery.now("b").end.cancel()
     await settle()
     assert len(nursery.made["b"]) == (2 if again else 1)
@@ -251,7 +254,7 @@ async def test_a_temporary_child_is_not_restarted_by_the_failure_of_another(nurs
     assert nursery.running == ["a", "c"]
 
 
-async def test_a_child_that_has_ended_does_not_hold_up_the_others(nursery: Nursery) -> None:
+async def test_a_child_that_has_ended_does_not_delay_the_others(nursery: Nursery) -> None:
     supervisor = nursery.supervisor(nursery.spec("a", Restart.TEMPORARY), "b")
     task = await nursery.run(supervisor)
     nursery.now("a").finish()
@@ -272,18 +275,18 @@ async def test_children_that_fail_together_are_all_restarted(nursery: Nursery) -
     assert nursery.slept == [1.0, 2.0, 3.0]
 
 
-async def test_rest_for_one_counts_failures_together_as_one_where_the_first_takes_the_rest_along(
+async def test_rest_for_one_counts_one_failure_when_the_first_restarts_the_rest(
     nursery: Nursery,
 ) -> None:
     await nursery.run(nursery.supervisor("a", "b", "c", strategy=Strategy.REST_FOR_ONE))
     nursery.now("c").fail()
-    nursery.now("a").fail()  # the failure of c is retrieved, or the loop would complain of it
+    nursery.now("a").fail()  # the failure of c is retrieved, else the loop would report it
     await nursery.replaced("c", 2)
     assert [len(nursery.made[name]) for name in "abc"] == [2, 2, 2]
     assert nursery.slept == [1.0]
 
 
-async def test_restarts_wait_ever_longer_until_the_period_is_over(nursery: Nursery) -> None:
+async def test_restart_delays_grow_until_the_period_is_over(nursery: Nursery) -> None:
     await nursery.run(nursery.supervisor("a", intensity=Intensity(restarts=3, period=30.0)))
     for instances in (2, 3):
         nursery.now("a").fail()
@@ -294,7 +297,7 @@ async def test_restarts_wait_ever_longer_until_the_period_is_over(nursery: Nurse
     assert nursery.slept == [1.0, 2.0, 1.0]
 
 
-async def test_more_restarts_than_the_intensity_allows_are_a_failure_of_the_supervisor(nursery: Nursery) -> None:
+async def test_more_restarts_than_the_intensity_allows_escalate(nursery: Nursery) -> None:
     task = await nursery.run(nursery.supervisor("a", "b", intensity=Intensity(restarts=3, period=30.0)))
     for instances in (2, 3, 4):
         nursery.now("b").fail()
@@ -310,7 +313,7 @@ async def test_more_restarts_than_the_intensity_allows_are_a_failure_of_the_supe
     assert nursery.slept == [1.0, 2.0, 3.0]
 
 
-async def test_the_intensity_is_that_of_all_children_together(nursery: Nursery) -> None:
+async def test_the_intensity_counts_the_restarts_of_all_children_together(nursery: Nursery) -> None:
     task = await nursery.run(nursery.supervisor("a", "b", "c", intensity=Intensity(restarts=2, period=30.0)))
     for name in "ab":
         nursery.now(name).fail()
@@ -321,7 +324,7 @@ async def test_the_intensity_is_that_of_all_children_together(nursery: Nursery) 
 
 
 @pytest.mark.parametrize("strategy", Strategy)
-async def test_a_restart_that_fails_to_start_counts_and_is_tried_again(nursery: Nursery, strategy: Strategy) -> None:
+async def test_a_restart_that_fails_counts_and_is_repeated(nursery: Nursery, strategy: Strategy) -> None:
     await nursery.run(nursery.supervisor("a", "b", strategy=strategy))
     nursery.start_failures["a"] = [OSError("not yet"), OSError("not yet")]
     nursery.now("a").fail()
@@ -343,7 +346,7 @@ async def test_a_restart_that_never_starts_escalates_with_the_reason(nursery: Nu
     assert nursery.running == []
 
 
-async def test_rest_for_one_unwinds_a_restart_that_gets_stuck_half_way(nursery: Nursery) -> None:
+async def test_rest_for_one_stops_the_children_of_a_restart_that_fails_half_way(nursery: Nursery) -> None:
     await nursery.run(nursery.supervisor("a", "b", "c", strategy=Strategy.REST_FOR_ONE))
     nursery.told()
     nursery.start_failures["c"] = [OSError("not yet")]
@@ -378,7 +381,7 @@ async def test_a_child_that_fails_to_stop_is_cancelled_and_the_others_end(nurser
     assert nursery.running == []
 
 
-async def test_a_child_that_fails_while_it_stops_does_not_hold_up_the_others(nursery: Nursery) -> None:
+async def test_a_child_that_fails_while_it_stops_does_not_delay_the_others(nursery: Nursery) -> None:
     supervisor = nursery.supervisor("a", "b")
     task = await nursery.run(supervisor)
     b = nursery.now("b")
@@ -437,7 +440,7 @@ async def test_a_supervisor_cancelled_while_it_escalates_leaves_no_child_behind(
 
 
 def nest(nursery: Nursery, *names: str, **options: Any) -> tuple[ChildSpec, list[Supervisor]]:
-    """A supervisor as a child of another, and its instances."""
+    """A supervisor as the child of another, and its instances."""
     made: list[Supervisor] = []
     shutdown = options.pop("shutdown", 30.0)
 
@@ -450,7 +453,7 @@ def nest(nursery: Nursery, *names: str, **options: Any) -> tuple[ChildSpec, list
     return ChildSpec(name="inner", factory=factory, shutdown=shutdown), made
 
 
-async def test_a_nested_supervisor_starts_and_stops_in_its_place(nursery: Nursery) -> None:
+async def test_a_nested_supervisor_starts_and_stops_in_order_with_its_siblings(nursery: Nursery) -> None:
     inner, _ = nest(nursery, "x", "y")
     supervisor = nursery.supervisor("a", inner, "z")
     task = await nursery.run(supervisor)
@@ -473,7 +476,7 @@ async def test_a_nested_supervisor_that_escalates_is_restarted_whole(nursery: Nu
     assert not task.done()
 
 
-async def test_failures_that_a_nested_supervisor_cannot_mend_reach_the_top(nursery: Nursery) -> None:
+async def test_failures_that_a_nested_supervisor_cannot_handle_reach_the_top(nursery: Nursery) -> None:
     inner, _ = nest(nursery, "x", "y", intensity=Intensity(restarts=0))
     task = await nursery.run(nursery.supervisor("a", inner, intensity=Intensity(restarts=1)))
     nursery.now("x").fail()
@@ -485,7 +488,7 @@ async def test_failures_that_a_nested_supervisor_cannot_mend_reach_the_top(nurse
     assert nursery.running == []
 
 
-async def test_a_nested_supervisor_that_does_not_stop_in_time_takes_its_children_along(nursery: Nursery) -> None:
+async def test_a_nested_supervisor_that_does_not_stop_in_time_is_cancelled_with_its_children(nursery: Nursery) -> None:
     inner, _ = nest(nursery, "x", "y", shutdown=0.02)
     supervisor = nursery.supervisor("a", inner)
     task = await nursery.run(supervisor)
@@ -505,7 +508,7 @@ def test_the_usual_backoff_doubles_and_is_jittered_upwards(restart: int) -> None
     assert len(waits) > 1
 
 
-async def test_children_run_in_tasks_that_bear_their_names(nursery: Nursery) -> None:
+async def test_the_task_of_a_child_has_the_name_of_the_child(nursery: Nursery) -> None:
     await nursery.run(nursery.supervisor("a", "b"))
     names: Callable[[], set[str]] = lambda: {task.get_name() for task in asyncio.all_tasks()}  # noqa: E731
     assert {"a", "b"} <= names()

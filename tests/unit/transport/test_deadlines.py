@@ -1,4 +1,4 @@
-"""One timer for all who wait."""
+"""One timer for many deadlines."""
 
 import asyncio
 import math
@@ -9,16 +9,16 @@ from mediq.transport.deadlines import Deadlines
 
 
 class Room:
-    """Who waits in it, and until when; times are the loop's own."""
+    """The waits and their deadlines, in seconds of the loop's clock."""
 
     def __init__(self) -> None:
         self.waiting: dict[asyncio.Future[None], float] = {}
-        self.looks = 0
+        self.checks = 0
         self.clock = asyncio.get_running_loop().time
-        self.deadlines = Deadlines(self.look, self.clock)
+        self.deadlines = Deadlines(self.check, self.clock)
 
-    def look(self, now: float) -> float:
-        self.looks += 1
+    def check(self, now: float) -> float:
+        self.checks += 1
         for waits, until in self.waiting.items():
             if until <= now and not waits.done():
                 waits.set_result(None)
@@ -32,7 +32,7 @@ class Room:
 
 
 @pytest.mark.parametrize("order", [(0.03, 0.06, 60.0), (60.0, 0.06, 0.03), (0.06, 60.0, 0.03)])
-async def test_each_ends_when_its_time_has_come(order: tuple[float, ...]) -> None:
+async def test_each_wait_ends_at_its_deadline(order: tuple[float, ...]) -> None:
     room = Room()
     waits = {seconds: room.enter(seconds) for seconds in order}
     await waits[0.03]
@@ -41,22 +41,22 @@ async def test_each_ends_when_its_time_has_come(order: tuple[float, ...]) -> Non
     assert not waits[60.0].done()
 
 
-async def test_time_that_is_over_is_over_at_once() -> None:
+async def test_a_deadline_in_the_past_ends_the_wait_at_once() -> None:
     await Room().enter(-1.0)
 
 
-async def test_many_of_the_same_time_are_looked_at_a_few_times_only() -> None:
+async def test_many_equal_deadlines_need_only_a_few_checks() -> None:
     room = Room()
     await asyncio.gather(*(room.enter(0.02 + number * 1e-6) for number in range(1000)))
-    assert room.looks < 10
+    assert room.checks < 10
 
 
-async def test_nobody_is_looked_at_after_all_is_cleared() -> None:
+async def test_there_is_no_check_after_all_waits_are_cleared() -> None:
     room = Room()
     room.enter(0.0)
     room.deadlines.clear()
     await Room().enter(0.02)
-    assert room.looks == 0
+    assert room.checks == 0
     room.enter(0.0)
     await Room().enter(0.02)
-    assert room.looks == 1
+    assert room.checks == 1

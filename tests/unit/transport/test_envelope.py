@@ -1,4 +1,4 @@
-"""The frame on the wire: what goes in comes out, and whatever else comes in is refused by one error."""
+"""Frames: decoding reverses encoding, and all other bytes raise one error."""
 
 import msgspec
 import pytest
@@ -28,7 +28,7 @@ envelopes = st.builds(
 
 @settings(deadline=None)
 @given(st.lists(envelopes, max_size=4))
-def test_a_frame_gives_back_what_was_put_in(batch: list[Envelope]) -> None:
+def test_a_decoded_frame_equals_the_encoded_envelopes(batch: list[Envelope]) -> None:
     assert decode_frame(encode_frame(batch)) == batch
 
 
@@ -69,7 +69,7 @@ def test_any_other_msgpack_is_refused_by_one_error_or_none(value: object) -> Non
 
 def test_a_frame_nested_too_deep_is_refused() -> None:
     frame = bytearray(encode_frame([Envelope(id="1", pattern="p", kind=Kind.TELL, body=b"")]))
-    frame[1] += 1  # one field more than an envelope has, as a later version might send: skipped, not judged
+    frame[1] += 1  # one more field than an envelope has, as a later version might send; it is skipped
     with pytest.raises(Undecodable):
         decode_frame(bytes(frame) + b"\x91" * 100_000 + b"\x00")
 
@@ -86,7 +86,7 @@ def test_an_unknown_kind_is_refused() -> None:
         decode_frame(msgspec.msgpack.encode([["1", "p", 9, b""]]))
 
 
-def test_again_is_the_same_envelope_with_its_attempt_raised() -> None:
+def test_again_returns_the_same_envelope_with_its_attempt_raised() -> None:
     first = Envelope(id="1", pattern="p", kind=Kind.ASK, body=b"", reply_to="r", deadline=1.0, headers={"a": "b"})
     assert first.again() == msgspec.structs.replace(first, attempt=2)
     assert first.again().again().attempt == 3

@@ -66,8 +66,8 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     tickets that may still go on, no-shows included. `finished` holds tickets that are over, of the open and the last
     day. `history` holds the visits of the days before by ISO date, packed because only statistics read them.
     `numbers` holds the last number by ISO date and letter, `active` the ticket of a patient at a service, `hours` the
-    service seconds by service and hour of the day in UTC. `configuration` is the clinic as an administrator has changed it, None while it is as its
-    settings say.
+    service seconds by service and hour of the day in UTC. `configuration` is the clinic as an administrator has
+    changed it, None while the settings hold.
     """
 
     version: int = 0

@@ -117,8 +117,8 @@ def unpack(packed: bytes) -> tuple[Visit, ...]:
 class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A ticket as the queue keeps it; `views` makes the forms that others see.
 
-    `turn` (the arrival, unless a requeue moved it) and then `order` give its place in line. `waiting_since` is the start of
-    the present wait. `steps` are the finished parts of the visit. `version` is that of the last event about the
+    `turn` (the arrival, unless a requeue moved it), then `order` give its place in line. `waiting_since` is the start
+    of the present wait. `steps` are the finished parts of the visit. `version` is that of the last event about the
     ticket: an undo sees by it whether anybody acted in between.
     """
 

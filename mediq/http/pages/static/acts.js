@@ -1,4 +1,4 @@
-// What a counter can do, one act at a time: a key held down, a double click or a slow network never act twice.
+// The acts of a counter, one at a time: a key held down, a double click or a slow network never act twice.
 import { patch, post, remove } from "./api.js";
 import { toast } from "./ui.js";
 import { t } from "./words.js";
@@ -8,11 +8,14 @@ const REST_MS = 350;
 const ASKED = {
   call: ({ counter }) => patch("/queue/call-next", { counter }),
   undo: ({ counter }) => post("/queue/undo", { counter }),
-  // The reason is one of a few fixed words: what stands in an address must say nothing of a patient.
+  // The reason is one of a few fixed words, because an address must not hold a patient's data.
   cancel: ({ ticket, body }) => remove(`/queue/${ticket.id}?why=${encodeURIComponent(body.why)}`),
 };
 
-/** Acts for a counter's page. `done(name, ticket)` hears of each that was answered; `change(acting)` when one begins or ends. */
+/**
+ * Acts for a counter's page. `done(name, ticket)` is called after each act that succeeded, `change(acting)` when one begins
+ * and when it ends.
+ */
 export class Acts {
   constructor({ done, change }) {
     this.done = done;
@@ -24,8 +27,8 @@ export class Acts {
   }
 
   /**
-   * Do it, unless another is under way; resolves to the ticket, or undefined. What goes wrong is said as a toast, or in
-   * `told`. `by` names the key, or "click": the second of two quick presses of the same is no wish of its own.
+   * Perform an act, unless another is under way. Resolves to the ticket, or to undefined. An error is shown as a toast, or
+   * in the element `told`. `by` is the key, or "click": the second of two quick presses of the same key is ignored.
    */
   async act(name, { ticket, counter, body = {}, by, told } = {}) {
     if (this.acting || (by && by === this.last && performance.now() - this.rested < REST_MS)) return undefined;
@@ -43,7 +46,7 @@ export class Acts {
       return answer;
     } catch (error) {
       say(error.message, told);
-      if (error.status === undefined) throw error; // a fault of ours, for the console
+      if (error.status === undefined) throw error; // a defect of this page, for the console
       return undefined;
     } finally {
       this.acting = false;

@@ -1,4 +1,4 @@
-// Asking MediQ: JSON both ways, errors in words, and writes that are safe to repeat.
+// Requests to MediQ: JSON both ways, errors as texts, and writes that are safe to repeat.
 import { has, language, t } from "./words.js";
 
 const TRIES = 3;
@@ -6,7 +6,7 @@ const PAUSE_MS = 700;
 const LONGEST_PAGE = 100;
 const REPEATED = new Set([502, 503, 504]);
 
-/** What went wrong, in words for the person at the page; `fields` maps a field's name to what is wrong with it. */
+/** An error with a text for the person at the page. `fields` maps a field's name to what is wrong with it. */
 export class Problem extends Error {
   constructor(status, code, words, fields = {}) {
     super(words);
@@ -17,8 +17,8 @@ export class Problem extends Error {
 }
 
 /**
- * Ask, and return the parsed answer. A write carries an Idempotency-Key, so what was lost on the way is sent again
- * and happens once. Whoever is not signed in any more is sent to sign in, unless `stay`.
+ * Send a request and return the parsed response. A write carries an Idempotency-Key, so a request that was lost is sent
+ * again and acts once. A user who is no longer signed in is sent to the sign-in page, unless `stay` is set.
  */
 export async function call(method, path, body, { headers = {}, signal, stay = false, tries = TRIES } = {}) {
   const form = body instanceof FormData;
@@ -50,7 +50,7 @@ export const patch = (path, body, options) => call("PATCH", path, body, options)
 export const put = (path, body, options) => call("PUT", path, body, options);
 export const remove = (path, options) => call("DELETE", path, undefined, options);
 
-/** All rows of a list that MediQ gives a page at a time; `query` narrows it down. */
+/** All items of a list that MediQ answers a page at a time. `query` narrows the list down. */
 export async function all(path, query = {}) {
   const rows = [];
   for (let page = 1; ; page += 1) {
@@ -60,7 +60,7 @@ export async function all(path, query = {}) {
   }
 }
 
-/** A key that nobody has used; crypto.randomUUID is missing where a clinic's network has no https. */
+/** A new random key. crypto.randomUUID is missing in a clinic's network without https. */
 function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -72,7 +72,7 @@ async function problem(response) {
   return new Problem(response.status, code, inWords(response.status, code, told), fields);
 }
 
-/** MediQ explains itself in Bahasa Indonesia; another language has words of its own for what is common. */
+/** MediQ's own error texts are in Bahasa Indonesia; other languages have their own texts for common errors. */
 function inWords(status, code, told) {
   if (language !== "id") {
     for (const key of [`problem.${code}`, `problem.${status}`]) if (has(key)) return t(key);

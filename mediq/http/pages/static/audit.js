@@ -1,4 +1,4 @@
-// The audit trail: who did what, when and why; a page at a time, newest first.
+// The page of the audit trail: who did what, when and why, a page at a time, newest first.
 import { all, get } from "./api.js";
 import { at, fill, h } from "./dom.js";
 import { moment } from "./time.js";
@@ -13,7 +13,7 @@ const names = new Map();
 let next = null;
 let asked = 0;
 
-/** What is asked for, as an address has it. */
+/** The chosen filters as a query string. */
 const wanted = () => new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
 
 async function draw({ on = false } = {}) {
@@ -48,7 +48,7 @@ function row(entry) {
 
 const code = (id) => h("code", { title: id }, id.length > SHORT + 2 ? `${id.slice(0, SHORT)}…` : id);
 
-/** The names of those who work here now: the trail itself keeps ids alone. */
+/** The names of the present staff, because the trail holds only ids. */
 async function learnNames() {
   for (const role of ["OPERATOR", "ADMIN_FASKES", "KIOSK"]) {
     for (const person of await all("/users", { role })) {

@@ -1,4 +1,4 @@
-// The waiting room's board: shows every call, says it once, and stays for weeks.
+// The waiting-room board: shows every call, announces it once, and runs for weeks.
 import { Calls } from "./calls.js";
 import { follow, shownIn } from "./live.js";
 import { Voice } from "./voice.js";
@@ -40,7 +40,7 @@ async function announce() {
     show(call);
     draw();
     stage.classList.remove("calling");
-    void stage.offsetWidth; // so that the same number blinks again
+    void stage.offsetWidth; // reading it restarts the animation, so that the same number blinks again
     stage.classList.add("calling");
     said.textContent = t("board.said", { number: call.number, counter: call.counter_name });
     await Promise.all([voice.announce(call.number, call.counter_name), pause(SHOWN_MS)]);
@@ -80,20 +80,20 @@ function draw() {
   at("notice").textContent = calls.board.notice || t("board.notice");
 }
 
-/** Bring a list to `count` rows, made like its template, and write each: rows are used again, never piled up. */
+/** Give a list `count` rows from its template and write each. Existing rows are reused, so a board never grows. */
 function fill(list, count, write) {
   while (list.children.length > count) list.lastElementChild.remove();
   while (list.children.length < count) list.append(at(`${list.id}-row`).content.cloneNode(true));
   [...list.children].forEach(write);
 }
 
-// Clock, as the clinic's own has it: televisions are often wrong about the time, and know nothing of its zone
+// The clinic's clock: a television often has the wrong time, and does not know the clinic's time zone
 
 const clock = new Intl.DateTimeFormat("id", { timeZone: "UTC", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(language, { timeZone: "UTC", weekday: "long", day: "numeric", month: "long", year: "numeric" });
 let ahead = null;
 
-/** Set the clock by the clinic's time, which ends in its distance from UTC, such as +07:00. */
+/** Set the clock by the clinic's time, which ends in its offset from UTC, such as +07:00. */
 function setClock(time) {
   const [, sign, hours, minutes] = time.match(/([+-])(\d\d):(\d\d)$/) || ["", "+", 0, 0];
   const zone = (sign === "-" ? -1 : 1) * (Number(hours) * 60 + Number(minutes)) * 60_000;
@@ -109,7 +109,7 @@ function tick() {
   setTimeout(tick, 1000 - (now % 1000));
 }
 
-// What is kept over a reload: up to where calls were announced, and how often those at the counters were
+// Kept over a reload: the version up to which calls were announced, and how often each number at a counter was
 
 function stored() {
   try {
@@ -123,11 +123,11 @@ function remember(version) {
   try {
     localStorage.setItem(MARK, JSON.stringify({ version, recalls: calls.recalls }));
   } catch {
-    // a browser without a memory announces nothing that it did not see happen
+    // without storage a board announces only the calls that it sees happen
   }
 }
 
-// After an interruption MediQ may be another version: then this page is too
+// After an interruption MediQ may have another version; then the page loads itself again
 
 async function renew() {
   const page = await fetch(location.href, { headers: { Accept: "text/html" } }).then((r) => r.text()).catch(() => "");
@@ -144,7 +144,7 @@ follow(`/events/board/${encodeURIComponent(board)}`, {
     if (state === "live" && lost) renew();
     lost ||= state === "lost";
   },
-  onRefused: () => GONE_MS, // its service was removed, and may be offered again
+  onRefused: () => GONE_MS, // the service was removed, and may come back
 });
 
 for (const gesture of ["pointerdown", "keydown"]) addEventListener(gesture, () => voice.on || voice.wake());

@@ -1,9 +1,9 @@
-// Which calls a board has still to announce, each once and in order. Knows nothing of screen or sound.
+// The calls that a board has still to announce, each once and in order. Independent of screen and sound.
 const REMEMBERED = 64;
 const MOST_WAITING = 30;
 
 export class Calls {
-  /** `mark` is what was announced before the page was loaded: calls up to a `version`, and `recalls`; or null. */
+  /** `mark` says what was announced before the page was loaded (calls up to a `version`, and `recalls`), or is null. */
   constructor(mark) {
     this.mark = mark;
     this.heard = null;
@@ -12,12 +12,12 @@ export class Calls {
     this.done = [];
   }
 
-  /** Take in a frame of the stream, and queue what is new in it. */
+  /** Read an event of the stream, and queue the new calls in it. */
   take(name, { event, board }) {
     if (this.heard === null) {
       this.heard = this.mark && this.mark.version <= board.version ? this.mark.version : board.version;
     }
-    // A queue that was restored from a backup counts from further back.
+    // A queue that was restored from a backup has a lower version.
     if (board.version < this.heard) this.heard = board.version;
     const fresh = name === "snapshot" ? this.missed(board) : heardIn(event, board);
     for (const call of fresh) if (name === "snapshot" || call.version > this.heard) this.add(call);
@@ -26,7 +26,7 @@ export class Calls {
     this.board = board;
   }
 
-  /** Calls made while nobody heard them, whose patients have not come yet. */
+  /** Queue the calls that were made while the board was away and whose patients have not come yet. */
   missed(board) {
     const atCounter = (call) =>
       board.counters.find(
@@ -36,7 +36,7 @@ export class Calls {
       const counter = atCounter(call);
       if (!counter) return [];
       const before = this.board ? this.board.counters.find((each) => each.number === call.number)?.recalls : this.mark?.recalls?.[call.number];
-      const again = counter.recalls > before; // never, where nothing is known of before
+      const again = counter.recalls > before; // false if the board has no record of the number
       if (call.version > this.heard) return [call];
       return again ? [{ ...call, again: counter.recalls }] : [];
     });
@@ -49,13 +49,13 @@ export class Calls {
     this.waiting = [...this.waiting, call].slice(-MOST_WAITING);
   }
 
-  /** A call that was taken back before anyone heard it is not announced. */
+  /** Remove a call that was undone before it was announced. */
   forget(number, board) {
     const stands = (call) => board.calls.some((each) => each.number === number && each.counter === call.counter);
     this.waiting = this.waiting.filter((call) => call.number !== number || stands(call));
   }
 
-  /** How often each number at a counter was called again, as far as that was announced or is about to be. */
+  /** How often each number at a counter was recalled, counting announced and queued calls. */
   get recalls() {
     const announced = ({ number, recalls }) => {
       const coming = this.waiting.filter((call) => call.number === number && call.again);
@@ -70,7 +70,7 @@ export class Calls {
   }
 }
 
-/** The call that an event tells of: its own version, so that a repeated call is another one. */
+/** The call in an event. It carries the event's version, so that a recall is a call of its own. */
 function heardIn(recorded, board) {
   const { type, number, service, counter, recalls } = recorded ? recorded.event : {};
   if (type !== "ticket-called" && type !== "ticket-recalled") return [];

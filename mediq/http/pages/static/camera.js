@@ -1,14 +1,14 @@
-// Pictures of cards: from a camera, or a file made small enough to send.
+// Pictures of cards: from the camera, or from a file that is made small enough to send.
 
 const WANTED = { video: { facingMode: { ideal: "environment" }, width: { ideal: 1920 }, height: { ideal: 1080 } }, audio: false };
 const QUALITY = 0.92;
 const MOST_BYTES = Number(document.documentElement.dataset.uploadMaxSize);
 const LONGEST_SIDE = 3000;
-const LEAST_SIDE = 1000; // of less than that, nothing can be read
+const LEAST_SIDE = 1000; // pixels; a smaller picture cannot be read
 const SHRINK = 0.75;
 const REASONS = { NotAllowedError: "denied", NotFoundError: "missing", OverconstrainedError: "missing", NotReadableError: "busy" };
 
-/** Why there is no camera: "insecure", "denied", "missing" or "busy". */
+/** There is no camera. The reason is "insecure", "denied", "missing" or "busy". */
 export class NoCamera extends Error {
   constructor(reason) {
     super(reason);
@@ -16,7 +16,7 @@ export class NoCamera extends Error {
   }
 }
 
-/** Show the camera in a video element; raises NoCamera. Returns what turns it off. */
+/** Show the camera in a video element. Returns a function that turns it off. Throws NoCamera. */
 export async function startCamera(video) {
   if (!navigator.mediaDevices) throw new NoCamera("insecure");
   let stream;
@@ -35,16 +35,16 @@ export async function startCamera(video) {
   try {
     await video.play();
   } catch {
-    stop(); // such as when the video was taken off the page meanwhile
+    stop(); // for example because the video was removed from the page meanwhile
     throw new NoCamera("busy");
   }
   return stop;
 }
 
-/** What the camera sees now, as a JPEG. */
+/** The present picture of the camera as a JPEG. */
 export const takePicture = (video) => drawn(video, video.videoWidth, video.videoHeight);
 
-/** A picture that can be sent: the file itself, or a smaller copy of one that is too large. */
+/** A picture that can be sent: the file itself, or a smaller copy if the file is too large. */
 export async function sendable(file) {
   if (file.size <= MOST_BYTES || !file.type.startsWith("image/")) return file;
   const image = new Image();
@@ -57,9 +57,9 @@ export async function sendable(file) {
       const smaller = await drawn(image, (image.naturalWidth * side) / longest, (image.naturalHeight * side) / longest);
       if (smaller.size <= MOST_BYTES) return smaller;
     }
-    return file; // MediQ says that it is too large
+    return file; // MediQ answers that the file is too large
   } catch {
-    return file; // MediQ says what is wrong with it
+    return file; // MediQ answers what is wrong with the file
   } finally {
     URL.revokeObjectURL(address);
   }

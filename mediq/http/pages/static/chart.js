@@ -1,4 +1,4 @@
-// Charts as SVG: bars in one or two colours, each with its figure, and the same figures as a table for whoever prefers one.
+// Bar charts as SVG in one or two colours, each with the same figures as a table.
 import { h, newId } from "./dom.js";
 import { t } from "./words.js";
 
@@ -10,8 +10,8 @@ const MOST_LABELS = SIZE.width / 40;
 const MOST_FIGURES = SIZE.width / 32;
 
 /**
- * A figure of upright bars: `rows` are `[label, ...values]` with null where there is nothing, `series` the names of the
- * values, `unit` what they count.
+ * A chart of upright bars. `rows` are `[label, ...values]`, with null for no value; `series` names the values, and `unit`
+ * what they count.
  */
 export function bars(title, rows, series, unit) {
   const id = newId("chart");
@@ -45,7 +45,7 @@ export function bars(title, rows, series, unit) {
   return h("figure", { class: "card stack tight" }, h("figcaption", {}, h("h2", {}, title)), legend, svg, table(title, rows, series));
 }
 
-/** The same as a table, folded away. */
+/** The same figures as a table, closed at first. */
 function table(title, rows, series) {
   return h("details", {}, h("summary", {}, t("report.table")),
     h("div", { class: "scroll" }, h("table", { class: "table" },
@@ -54,7 +54,7 @@ function table(title, rows, series) {
       h("tbody", {}, rows.map(([label, ...values]) => h("tr", {}, h("th", { scope: "row" }, label), values.map((value) => h("td", { class: "n" }, value === null ? "—" : shown(value)))))))));
 }
 
-/** The least round number, with a whole quarter if it is large, that is not below `most`. */
+/** The smallest round number not below `most`; a quarter of a large one is a whole number. */
 function niceTop(most) {
   const scale = 10 ** Math.floor(Math.log10(most));
   const top = [1, 2, 4, 6, 8, 10].map((each) => each * scale).find((each) => each >= most);

@@ -1,45 +1,45 @@
-// The clinic's own page: what it offers and where, changed while it works.
+// The page of the clinic's configuration, which may change while the clinic works.
 import { get, post, put } from "./api.js";
+import { ConfigurationForms, configurationOf, markConfiguration } from "./clinic-configuration.js";
 import { at, dialog, field, h } from "./dom.js";
-import { markPremises, Premises, premisesOf } from "./premises.js";
 import { busy, mark, toast } from "./ui.js";
 import { t } from "./words.js";
 
-const form = at("premises");
+const form = at("configuration");
 const told = document.querySelector("form > [role=alert]");
 let edited = false;
 
 get("/clinic").then((clinic) => {
   let { revision } = clinic;
-  const premises = premisesOf(clinic);
-  const forms = new Premises(premises, () => (edited = true));
+  const configuration = configurationOf(clinic);
+  const forms = new ConfigurationForms(configuration, () => (edited = true));
   forms.about(at("about"));
   forms.services(at("services"));
   forms.counters(at("counters"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    markPremises(form);
+    markConfiguration(form);
     busy(form.querySelector(".primary"), async () => {
       try {
-        ({ revision } = await put("/clinic", { ...premises, revision }));
+        ({ revision } = await put("/clinic", { ...configuration, revision }));
       } catch (error) {
-        markPremises(form, error.fields);
+        markConfiguration(form, error.fields);
         throw error;
       }
       edited = false;
-      toast(t("premises.saved"));
+      toast(t("configuration.saved"));
     }, told);
   });
 }, (error) => (told.textContent = error.message));
 
-/** Why the day is closed before its time; who still waits is sent away with it. */
+/** Ask for the reason to close the day early, which ends the tickets of all who still wait. */
 function askToClose() {
   const problem = h("p", { class: "notice bad", role: "alert" });
   const why = h("input", { name: "why", required: true, maxlength: 200, autocomplete: "off" });
-  const go = h("button", { class: "button danger" }, t("premises.day_close"));
+  const go = h("button", { class: "button danger" }, t("configuration.day_close"));
   const asked = h("form", { class: "stack" },
-    h("p", {}, t("premises.day_sure")),
-    field(t("premises.day_why"), why, { hint: t("premises.day_why_hint") }),
+    h("p", {}, t("configuration.day_sure")),
+    field(t("configuration.day_why"), why, { hint: t("configuration.day_why_hint") }),
     problem, h("div", { class: "row end" }, go));
   asked.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -48,14 +48,14 @@ function askToClose() {
       try {
         const { day, ended } = await post("/queue/close-day", { why: why.value });
         shown.close();
-        toast(day ? t("premises.day_closed", { count: ended }) : t("premises.day_none"));
+        toast(day ? t("configuration.day_closed", { count: ended }) : t("configuration.day_none"));
       } catch (error) {
         mark(asked, error.fields);
         throw error;
       }
     }, problem);
   });
-  const shown = dialog(t("premises.day"), {}, asked);
+  const shown = dialog(t("configuration.day"), {}, asked);
 }
 
 at("close-day").addEventListener("click", askToClose);

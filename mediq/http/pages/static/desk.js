@@ -1,11 +1,11 @@
-// The counter itself: the patient who is here, large, and the few things that can be done next.
+// The counter: its patient in large type, and the acts that are possible next.
 import { at, fill, h } from "./dom.js";
 import { nameOf, patientData, priorityBadge, waited } from "./visit.js";
 import { lasting, minutesSince } from "./time.js";
 import { busy } from "./ui.js";
 import { t } from "./words.js";
 
-/** What each key does where a patient is at the counter, by how far they are. */
+/** The act of each key, by the status of the patient at the counter. */
 export const KEYS = {
   CALLED: { Enter: "start", r: "recall", l: "skip", h: "hold", t: "transfer" },
   IN_PROGRESS: { Enter: "complete", h: "hold", t: "transfer" },
@@ -13,7 +13,7 @@ export const KEYS = {
 const NAMED = { Enter: "Enter", " ": "operator.key_space" };
 
 export class Desk {
-  /** `does(name, by)` is asked to do what a button says; `by` is "click", or "press" for one that a key has pressed. */
+  /** `does(name, by)` performs the act of a button; `by` is "click", or "press" if a key pressed it. */
   constructor({ line, does }) {
     this.line = line;
     this.does = does;
@@ -21,7 +21,7 @@ export class Desk {
     this.acts = "";
   }
 
-  /** Draw how things stand at a counter of `clinic` that takes `services`; `still` while nothing can be done. */
+  /** Draw a counter of `clinic` that takes `services`. With `still` no act is possible. */
   draw(clinic, counter, services, still) {
     const ticket = this.line.at(counter);
     const waiting = this.line.waiting(services);
@@ -48,7 +48,7 @@ export class Desk {
     return [h("p", { class: "big" }, t("operator.idle")), h("p", {}, t("operator.idle_next", { count: waiting }))];
   }
 
-  /** The buttons, made anew only when they are others, so that focus stays where it was. */
+  /** Draw the buttons again only if they differ, so that focus stays where it is. */
   buttons(ticket, waiting, still) {
     const acts = ticket ? Object.entries(KEYS[ticket.status]).map(([key, name]) => [name, key]) : [["call", " "]];
     const wanted = `${ticket ? ticket.id : ""} ${acts.map(([name]) => name)}`;
@@ -78,7 +78,7 @@ export class Desk {
     }, t(`operator.${name}`), label && h("kbd", { "aria-hidden": "true" }, label));
   }
 
-  /** Another patient, or none: whose data were shown are put away. */
+  /** Take over another patient or none, and remove the data of the patient before. */
   arrived(ticket) {
     this.shown = ticket ? ticket.id : null;
     const card = at("patient");

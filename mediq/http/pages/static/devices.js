@@ -1,4 +1,4 @@
-// Devices that patients use alone: which there are, how one is paired, how one is cut off.
+// The page of devices that patients use alone: lists them, pairs this device, revokes one.
 import { all, post, remove } from "./api.js";
 import { at, fill, h } from "./dom.js";
 import { moment } from "./time.js";

@@ -1,19 +1,19 @@
-// The description of the API: find a call by its words, and open what an address points at.
+// The description of the API: searches the operations and types, and opens the one that the address names.
 
 const search = document.querySelector("#search");
 const found = document.querySelector("#found");
-const calls = [...document.querySelectorAll(".call")];
-const texts = new Map(calls.map((call) => [call, call.dataset.find.toLowerCase()]));
+const entries = [...document.querySelectorAll(".operation")];
+const texts = new Map(entries.map((entry) => [entry, entry.dataset.find.toLowerCase()]));
 
 function find() {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   let count = 0;
-  for (const call of calls) {
-    call.hidden = !words.every((word) => texts.get(call).includes(word));
-    if (!call.hidden) count += 1;
+  for (const entry of entries) {
+    entry.hidden = !words.every((word) => texts.get(entry).includes(word));
+    if (!entry.hidden) count += 1;
   }
   for (const section of document.querySelectorAll(".tag, #types")) {
-    section.hidden = !section.querySelector(".call:not([hidden])");
+    section.hidden = !section.querySelector(".operation:not([hidden])");
   }
   found.textContent = words.length ? found.dataset.words.replace("{count}", count) : "";
 }

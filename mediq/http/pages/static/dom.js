@@ -1,7 +1,7 @@
-// Elements made of data: what comes from people or the server only ever becomes text or an attribute, never markup.
+// Makes elements from data. Data from people or the server becomes text or an attribute, never markup.
 import { t } from "./words.js";
 
-/** An element. Attributes that are functions listen to the event of that name; false and null leave one out. */
+/** An element. An attribute that is a function listens to the event of that name; false and null omit an attribute. */
 export function h(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -12,7 +12,7 @@ export function h(name, attributes = {}, ...children) {
   return element;
 }
 
-/** Put these children in place of those that are there. */
+/** Replace the children of an element. */
 export function fill(element, ...children) {
   element.replaceChildren(...present(children));
   return element;
@@ -24,10 +24,10 @@ const present = (children) => children.flat(Infinity).filter((child) => child !=
 
 let made = 0;
 
-/** An id that no other element of the page has. */
+/** An id that is unique on the page. */
 export const newId = (name) => `${name}-${(made += 1)}`;
 
-/** A labelled input, select or textarea with room for a hint and for what is wrong with it. */
+/** A labelled input, select or textarea with a hint and a place for its error. */
 export function field(label, input, { hint } = {}) {
   const id = input.id || (input.id = newId(input.name || "field"));
   const wrong = h("span", { class: "wrong", id: `${id}-wrong` });
@@ -43,12 +43,15 @@ export function select(name, options, chosen) {
   return element;
 }
 
-/** A dialog that goes when it is closed; `large` for one that fills the window. Escape closes it unless `keep` says no. */
-export function dialog(title, { large = false, keep = () => true, onClose = () => {} } = {}, ...content) {
+/**
+ * Open a dialog, which is removed when it is closed. `large` fills the window. Escape and the button close it if
+ * `mayClose()` resolves to true.
+ */
+export function dialog(title, { large = false, mayClose = () => true, onClose = () => {} } = {}, ...content) {
   const id = newId("title");
   const element = h("dialog", { "aria-labelledby": id, class: large ? "sheet" : null });
   let over = false;
-  // At once, and not with the event: what is asked next must not meet a dialog that is shut and still there.
+  // Removed at once and not on the event, because the next dialog may open before that event.
   const end = () => {
     if (over) return;
     over = true;
@@ -56,7 +59,7 @@ export function dialog(title, { large = false, keep = () => true, onClose = () =
     element.remove();
     onClose();
   };
-  const shut = async () => (await keep()) && end();
+  const shut = async () => (await mayClose()) && end();
   const close = h("button", { class: "close", type: "button", "aria-label": t("staff.close"), click: shut }, "×");
   const body = h("div", { class: "stack" }, content);
   element.append(h("div", { class: "dialog-head" }, h("h2", { id }, title), close), body);

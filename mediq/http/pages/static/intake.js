@@ -1,4 +1,4 @@
-// Registering a patient at the counter: by card, by NIK, by hand; and the cards that kiosks could not read for sure.
+// Registers patients at a counter by card, by NIK or by hand, and reviews the cards that kiosks read without certainty.
 import { all, get, post } from "./api.js";
 import { NoCamera, sendable, startCamera, takePicture } from "./camera.js";
 import { at, dialog, field, fill, h } from "./dom.js";
@@ -17,7 +17,7 @@ const WAIT_SECONDS = 20;
 const FROM = { KIOSK: "card.from_kiosk", OPERATOR: "card.from_staff", ADMIN_FASKES: "card.from_staff" };
 
 export class Intake {
-  /** `clinic()` is the clinic as it is now; `issued(ticket)` hears of each ticket. */
+  /** `clinic()` returns the present clinic; `issued(ticket)` is called for each new ticket. */
   constructor({ clinic, issued }) {
     this.clinic = clinic;
     this.issued = issued;
@@ -30,9 +30,9 @@ export class Intake {
     this.counting = 0;
   }
 
-  // The cards that wait
+  // Cards that wait for a review
 
-  /** Show how many cards wait for a look. */
+  /** Show how many cards wait for a review. */
   async count() {
     const { pagination } = await get("/ocr/reviews?limit=1").catch(() => ({ pagination: null }));
     if (pagination === null) return;
@@ -42,7 +42,7 @@ export class Intake {
     at("reviews-count").setAttribute("aria-label", t("card.waiting"));
   }
 
-  /** A card has come further. What several say within a second is looked at once. */
+  /** A card has a new status. Several changes within a second cause one request. */
   moved({ id, status }) {
     if (status === "NEEDS_REVIEW" || (status === "REGISTERED" && this.waiting > 0)) {
       this.counting ||= setTimeout(() => {
@@ -68,15 +68,15 @@ export class Intake {
     const shown = dialog(t("card.waiting"), {}, rows.length ? h("ul", { class: "reviews" }, rows) : h("p", { class: "empty" }, t("card.waiting_none")));
   }
 
-  // The sheet
+  // The dialog
 
-  /** Open the sheet, at `first` or where registering begins; what was wished for a patient before is not for this one. */
+  /** Open the dialog at `first` or at the start. Service and priority of the patient before are cleared. */
   open(first = () => this.choose()) {
     if (this.sheet) return;
     this.chosen = { service: this.chosen.service };
     this.sheet = dialog(t("card.title"), {
       large: true,
-      keep: async () => !this.edited || confirmed(t("card.leave"), { yes: t("card.leave_yes") }),
+      mayClose: async () => !this.edited || confirmed(t("card.leave"), { yes: t("card.leave_yes") }),
       onClose: () => {
         this.left();
         this.sheet = null;
@@ -86,7 +86,7 @@ export class Intake {
     first();
   }
 
-  /** Show something else in the sheet; what was there is left. */
+  /** Show another screen in the dialog, and stop what the screen before was doing. */
   show(...content) {
     this.left();
     if (this.sheet) fill(this.sheet.body, ...content);
@@ -97,7 +97,7 @@ export class Intake {
     this.edited = false;
   }
 
-  /** Where registering begins: which service and priority, then how. */
+  /** The first screen: service and priority, then the way to register. */
   choose(tab = localStorage.getItem(TAB) || TABS[0]) {
     const form = h("form", { class: "stack" }, wishFields(this.clinic(), this.chosen));
     form.addEventListener("change", () => (this.chosen = wishes(form)));
@@ -216,7 +216,7 @@ export class Intake {
     return post("/queue/add", { user_id: userId, ...this.chosen });
   }
 
-  /** The fields of a card with the button that stores them; `store(fields)` resolves to the ticket. */
+  /** A form of card fields with the button that stores them. `store(fields)` resolves to the ticket. */
   form(read, store) {
     const told = h("p", { class: "notice bad", role: "alert" });
     const save = h("button", { class: "button primary large" }, t("card.store"));
@@ -238,9 +238,9 @@ export class Intake {
     return form;
   }
 
-  // A card
+  // Reading a card
 
-  /** Send a picture, wait for what it says, and go on with that. */
+  /** Send a picture, wait for the result, and go on with it. */
   async send(file) {
     const sheet = this.sheet;
     const picture = await sendable(file);
@@ -264,7 +264,7 @@ export class Intake {
     }
   }
 
-  /** Wait until the card has come further, or it is time to ask. */
+  /** Wait until the card's status changes, or until it is time to ask again. */
   further(id) {
     return new Promise((resolve) => {
       this.awaited = { id, done: resolve };
@@ -272,7 +272,7 @@ export class Intake {
     });
   }
 
-  /** Go on with a card that has been read; `wished` is the service and priority that it came with, where it is another's. */
+  /** Go on with a card that was read. `wished` is the service and priority that another device sent with the card. */
   reviewed(card, wished) {
     if (card.status === "REGISTERED") return this.done(card.ticket, card.fields.nama?.value);
     if (card.status !== "NEEDS_REVIEW") return this.failed(reasonWords(card.reason));
@@ -305,7 +305,7 @@ export class Intake {
     again.focus();
   }
 
-  /** The patient has a number; `name` is whose it is, where the card alone has told. */
+  /** Show the patient's number. `name` is the patient's name if only the card told it. */
   done(ticket, name) {
     this.issued(ticket);
     this.count();
@@ -323,5 +323,5 @@ export class Intake {
   }
 }
 
-/** Why a card was not read or registered, in words. */
+/** The reason, as a text, why a card was not read or registered. */
 const reasonWords = (reason) => t(has(`refusal.${reason}`) ? `refusal.${reason}` : "refusal.other");

@@ -1,4 +1,4 @@
-// A kiosk: choose a service, photograph the card, take the number. What a patient left is gone when the next one comes.
+// The kiosk: choose a service, photograph the card, take the number. It keeps nothing of a patient for the next one.
 import { get, post } from "./api.js";
 import { NoCamera, sendable, startCamera, takePicture } from "./camera.js";
 import { print, write } from "./slip.js";
@@ -12,7 +12,7 @@ const LOOK_MS = 30_000;
 const COUNT_FROM = 3;
 const COUNT_MS = 800;
 const WAIT_SECONDS = 20;
-const READ_MS = 60_000; // longer than that nobody waits before a card that is being read
+const READ_MS = 60_000; // the longest wait for the result of a card
 const ASK_MS = 1000;
 const STEPS = { start: "service", scan: "card", reading: "card", failed: "card", done: "ticket", desk: "ticket" };
 
@@ -25,7 +25,7 @@ let zone = document.documentElement.dataset.timezone;
 let shown = "start";
 let service = null;
 let stopCamera = null;
-let visit = 0; // counts the patients, so that what belonged to one who has left is not shown to the next
+let visit = 0; // counts the patients, so that a late result is not shown to the next patient
 let idle = null;
 
 // Screens
@@ -42,13 +42,13 @@ function show(screen) {
   rest();
 }
 
-/** Where a patient begins now. */
+/** The first screen for a patient now. */
 function home() {
   if (clinic === null) return "offline";
   return clinic.services.some((each) => each.open) ? "start" : "closed";
 }
 
-/** Begin anew for the next patient. */
+/** Reset the kiosk for the next patient. */
 function begin() {
   visit += 1;
   service = null;
@@ -58,14 +58,14 @@ function begin() {
   show(home());
 }
 
-/** Whoever walks away leaves a kiosk that begins anew by itself, in the clinic's own language. */
+/** Reset the kiosk, in the clinic's own language, some time after the last touch. */
 function rest() {
   clearTimeout(idle);
   if (IDLE_MS[shown] === undefined) return;
   const mine = (idle = setTimeout(() => left(mine), IDLE_MS[shown]));
 }
 
-/** Nobody has touched anything since `timer` was set; a page that cannot be had now is not asked for. */
+/** Nobody has touched the kiosk since `timer` was set. Without the server the page is not loaded again. */
 async function left(timer) {
   if (language !== HOME_LANGUAGE) await look();
   if (timer !== idle) return;
@@ -74,7 +74,7 @@ async function left(timer) {
   else begin();
 }
 
-// The clinic: what is open now
+// The clinic: the services that are open now
 
 async function look() {
   clinic = await get("/clinic", { stay: true, tries: 1 }).catch(() => null);
@@ -144,7 +144,7 @@ async function shoot() {
   if (mine === visit && shown === "scan") await read(takePicture(at("video")));
 }
 
-/** Send the picture that `taken` resolves to, and go on with what it says: within a minute, or not at all. */
+/** Send the picture that `taken` resolves to and go on with its result, or give up after a minute. */
 async function read(taken) {
   const mine = visit;
   show("reading");
@@ -158,7 +158,7 @@ async function read(taken) {
     const card = await result(await post("/ocr/process-ktp", form, { ...asked, headers: { Prefer: `wait=${WAIT_SECONDS}` } }), asked);
     if (mine === visit) finish(card);
   } catch (error) {
-    if (error.status === 401 || error.status === 403) location.reload(); // not paired any more
+    if (error.status === 401 || error.status === 403) location.reload(); // the device is no longer paired
     else if (mine === visit) fail(error.status ? error.message : t(error instanceof NoCamera ? "kiosk.no_camera" : "kiosk.offline"));
   } finally {
     clearTimeout(timer);

@@ -1,4 +1,4 @@
-// What an operator's page knows of the queue: the tickets that are not over, and how they stand. Nothing of the screen.
+// The queue as the operator's page knows it: the tickets that are not over. Independent of the screen.
 
 const SETTLE_MS = 3000;
 export const AT_COUNTER = ["CALLED", "IN_PROGRESS"];
@@ -10,7 +10,7 @@ export class Line {
     this.settling = new Map();
   }
 
-  /** Take in how things stand, but not behind what this page itself has just been answered. */
+  /** Take over a snapshot, but keep newer answers that this page itself got meanwhile. */
   take({ version, tickets }, now = Date.now()) {
     this.version = version;
     this.tickets = tickets;
@@ -22,7 +22,7 @@ export class Line {
     }
   }
 
-  /** Take in the answer to an act of this page's own. */
+  /** Take over the answer to an act of this page. */
   put(answer, now = Date.now()) {
     const before = this.tickets.find((each) => each.id === answer.id);
     const ticket = { user_id: before?.user_id, ...answer };
@@ -35,12 +35,12 @@ export class Line {
     this.tickets = over(ticket) ? others : [...others, ticket].sort(byArrival);
   }
 
-  /** The ticket that a counter is busy with, or undefined. */
+  /** The ticket that a counter is serving or has called, or undefined. */
   at(counter) {
     return this.tickets.find((each) => each.counter === counter && AT_COUNTER.includes(each.status));
   }
 
-  /** Tickets of one of these statuses, of these services (null for all), whose number holds `search`, oldest first. */
+  /** The tickets with one of these statuses and services (null for all) whose number contains `search`, oldest first. */
   with(statuses, services = null, search = "") {
     const wanted = search.trim().toUpperCase().replace(/^([A-Z])[- ]?0*(?=\d)/, "$1");
     return this.tickets.filter(
@@ -51,7 +51,7 @@ export class Line {
     );
   }
 
-  /** Whether any of them waits whom a counter for these services could call. */
+  /** Whether a counter for these services has a patient to call. */
   waiting(services) {
     return this.with(["WAITING"], services).length;
   }

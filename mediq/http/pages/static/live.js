@@ -1,7 +1,7 @@
-// An event stream that stays: it comes back by itself, says whether it hears the clinic, and goes on where it broke off.
+// An event stream that reconnects by itself, reports whether it is connected, and resumes where it broke off.
 //
-// Read with fetch rather than EventSource, which gives up for good at an error status and, when the network falls
-// silent, does not notice: MediQ sends a comment every 15 seconds, and this listens for those too.
+// It uses fetch, because EventSource gives up for good at an error status and does not notice a silent network. MediQ
+// sends a comment every 15 seconds, and a stream without one counts as lost.
 import { t } from "./words.js";
 
 const SILENCE_MS = 22000;
@@ -10,9 +10,9 @@ const PAUSE_MS = 1000;
 
 /**
  * Follow `url`. `onEvent(name, data, version)` gets every event in order; `onState` gets "joining", "live" or "lost".
- * `onRefused(status)` hears of an answer that trying again does not change; then the stream has ended, unless it says
- * after how many milliseconds to ask once more.
- * Returns what ends it.
+ * `onRefused(status)` is called for a status that a new attempt does not change. The stream then ends, unless
+ * `onRefused` returns the milliseconds after which to try once more.
+ * Returns a function that ends the stream.
  */
 export function follow(url, { onEvent, onState = () => {}, onRefused = () => {} }) {
   let last = null;
@@ -55,7 +55,7 @@ export function follow(url, { onEvent, onState = () => {}, onRefused = () => {} 
         for (const block of blocks) take(block);
       }
     } catch {
-      // whatever broke it, it is tried again
+      // Whatever the cause, the stream tries again.
     } finally {
       clearTimeout(timer);
     }
@@ -82,7 +82,7 @@ export function follow(url, { onEvent, onState = () => {}, onRefused = () => {} 
     }
   }
 
-  // A tab that is put away and taken out again has a stream that only looks alive.
+  // After a tab was hidden and shown again its stream may only look alive.
   addEventListener("online", () => abort.abort());
   addEventListener("pageshow", (event) => event.persisted && abort.abort());
   stay();
@@ -92,7 +92,7 @@ export function follow(url, { onEvent, onState = () => {}, onRefused = () => {} 
   };
 }
 
-/** What shows a stream's state in an element of class `link`. */
+/** A function that shows a stream's state in an element of class `link`. */
 export function shownIn(element) {
   return (state) => {
     element.dataset.state = state;

@@ -1,4 +1,4 @@
-// A counter's page: choose the counter, call, serve, and keep an eye on who waits.
+// The operator's page: choose a counter, call and serve patients, and see who waits.
 import { Acts } from "./acts.js";
 import { get, post } from "./api.js";
 import { Desk, KEYS } from "./desk.js";
@@ -61,7 +61,7 @@ function settle(id) {
   draw();
 }
 
-/** What the page shows of the clinic itself, when it has changed. */
+/** Show the clinic's services and counters after a change. */
 function known() {
   here = clinic.counters.find((each) => each.id === counter);
   if (!here) return chooseCounter();
@@ -87,7 +87,7 @@ at("close").addEventListener("click", () => busy(at("close"), async () => {
 
 // Acts
 
-/** Do what a key or a button means; `by` is the key, or "click". */
+/** Perform the act of a key or a button. `by` is the key, or "click". */
 async function does(name, by) {
   const ticket = line.at(counter);
   if (name === "call") return calls(ticket, by);
@@ -114,7 +114,7 @@ function acted(name, ticket) {
   }
 }
 
-/** For as long as it can be taken back, say what was done, with the button that takes it back. */
+/** Show what was done, with a button to undo it for as long as that is possible. */
 function offerUndo(words) {
   clearTimeout(undoing);
   if (words === null) return void fill(at("undo-place"));
@@ -147,7 +147,7 @@ addEventListener("keydown", (event) => {
   else does(name, key);
 });
 
-/** What a mouse has clicked keeps no focus: the keys stay the counter's. */
+/** Remove focus from a button after a mouse click, so that keys go to the counter. */
 at("desk").addEventListener("click", (event) => {
   if (event.detail > 0 && !event.target.closest("input, select")) document.activeElement.blur();
 }, true);
@@ -160,7 +160,7 @@ at("keys").addEventListener("click", () => {
 at("register").addEventListener("click", () => intake.open());
 at("reviews").addEventListener("click", () => intake.openReviews());
 
-// How things stand
+// The stream
 
 function draw() {
   if (counter === null || clinic === null) return;
@@ -185,7 +185,7 @@ function took(name, message) {
 let losing = 0;
 const link = shownIn(at("link"));
 
-/** A stream that only changes its token comes back within a moment: that is not worth a warning. */
+/** Show the stream's state late, because a stream that only changes its token is back within a moment. */
 function heard(state) {
   clearTimeout(losing);
   const tell = () => {
@@ -212,13 +212,13 @@ async function begin() {
   setInterval(draw, REDRAW_MS);
 }
 
-/** The clinic, asked for until it is told: a counter's computer may be on before MediQ is. */
+/** Fetch the clinic, again and again until it answers, because the computer may be on before MediQ is. */
 async function firstClinic() {
   for (;;) {
     try {
       return await get("/clinic");
     } catch (error) {
-      if (error.status === undefined) throw error; // a fault of ours, for the console
+      if (error.status === undefined) throw error; // a defect of this page, for the console
       heard("lost");
       await new Promise((resolve) => setTimeout(resolve, LOST_MS));
     }

@@ -1,4 +1,4 @@
-// Pairing this device: the administrator's session here ends, and the device's own begins.
+// Pairs this device: the administrator's session in this browser ends, and the device's session begins.
 import { post } from "./api.js";
 import { busy, mark } from "./ui.js";
 

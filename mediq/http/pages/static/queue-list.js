@@ -1,4 +1,4 @@
-// The list beside the counter: who waits, who is set aside, who did not come, who is where.
+// The list beside the counter: patients who wait, are on hold, did not come, or are at a counter.
 import { at, fill, h } from "./dom.js";
 import { AT_COUNTER } from "./line.js";
 import { nameOf, priorityBadge, waitBadge } from "./visit.js";
@@ -12,7 +12,7 @@ const ALL = " all";
 const SHOWN = 200;
 
 export class QueueList {
-  /** `open(ticket)` shows a ticket; `act(name, more)` does something with one. */
+  /** `open(ticket)` shows a ticket; `act(name, more)` performs an act on one. */
   constructor({ line, open, act }) {
     this.line = line;
     this.open = open;
@@ -31,7 +31,7 @@ export class QueueList {
     at("tabs").addEventListener("keydown", (event) => this.moved(event));
   }
 
-  /** The clinic as it is now, and the services of this counter. */
+  /** Take over the present clinic and the services of this counter. */
   know(clinic, mine) {
     [this.clinic, this.mine] = [clinic, mine];
     const chosen = at("filter").value || MINE;
@@ -54,7 +54,7 @@ export class QueueList {
       tab.lastChild.textContent = this.line.with(TABS[tab.dataset.tab], this.services()).length;
     }
     at("list").setAttribute("aria-labelledby", `tab-${this.tab}`);
-    // Whoever looks for a number means that number, wherever it stands.
+    // A search finds a number in every tab.
     const search = at("search").value;
     const statuses = search ? Object.values(TABS).flat() : TABS[this.tab];
     const found = this.line.with(statuses, search ? null : this.services(), search).slice(0, SHOWN);
@@ -63,7 +63,7 @@ export class QueueList {
     this.place(found.map((each) => this.row(each)));
   }
 
-  /** Put these rows in the list, moving none that is where it belongs: it may have focus, or be about to be clicked. */
+  /** Put these rows in the list. A row in its place is not moved, because it may have focus or be about to be clicked. */
   place(rows) {
     let next = this.list.firstElementChild;
     for (const row of rows) {
@@ -83,7 +83,7 @@ export class QueueList {
       t(`operator.tab_${name}`), h("span", { class: "count" }, "0"));
   }
 
-  /** The row of a ticket: the one that is there already, written anew. */
+  /** The row of a ticket. An existing row is reused and written again. */
   row(ticket) {
     let made = this.rows.get(ticket.id);
     if (!made || made.status !== ticket.status) {
@@ -114,7 +114,7 @@ export class QueueList {
     this.draw();
   }
 
-  /** Arrow keys go from tab to tab. */
+  /** Move between tabs with the arrow keys. */
   moved(event) {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;

@@ -1,4 +1,4 @@
-// How the clinic has done: figures and charts for a range of days, and the table behind them to take away.
+// The report of a range of days: figures, charts, and the table behind them as a download.
 import { get } from "./api.js";
 import { bars, shown } from "./chart.js";
 import { at, fill, h } from "./dom.js";
@@ -12,7 +12,7 @@ const zone = document.documentElement.dataset.timezone;
 let clinic = null;
 let asked = 0;
 
-/** The clinic's date so many days ago, as YYYY-MM-DD. */
+/** The clinic's date `days` days ago, as YYYY-MM-DD. */
 const day = (ago) => new Intl.DateTimeFormat("sv", { timeZone: zone }).format(Date.now() - ago * 86_400_000);
 const dayName = (date) => new Intl.DateTimeFormat(language, { day: "numeric", month: "short", timeZone: "UTC" }).format(new Date(`${date}T00:00:00Z`));
 
@@ -54,7 +54,7 @@ function show(found) {
     figure(t("report.serving"), minutes(found.service), t("report.median")));
   if (found.tickets === 0) return void fill(at("report"), figures, h("p", { class: "empty card" }, t("report.none")));
   const both = [t("report.p50"), t("report.p90")];
-  const hours = Object.entries(found.by_hour).sort(byName); // an object puts "10" before "09"
+  const hours = Object.entries(found.by_hour).sort(byName); // sorted, because an object puts "10" before "09"
   const spread = (name, groups) => groups.map(([label, group]) => [label, group[name].p50, group[name].p90]);
   const days = Object.entries(found.by_day).map(([date, group]) => [dayName(date), group.steps]);
   fill(at("report"), figures, h("div", { class: "charts" },
@@ -70,7 +70,7 @@ const byName = ([one], [other]) => one.localeCompare(other, language, { numeric:
 const minutes = (spread) => (spread.p50 === null ? "—" : shown(spread.p50));
 const figure = (name, value, hint) => h("div", { class: "card" }, h("dt", { class: "muted" }, name), h("dd", { class: "number" }, value), hint && h("dd", { class: "muted small" }, hint));
 
-/** Waiting and service times of some groups, with the median and the longest tenth drawn as bars beside the figures. */
+/** Waiting and service times of groups, with bars for the median and the 90th percentile beside the figures. */
 function table(title, groups, names) {
   const most = Math.max(1, ...groups.flatMap(([, group]) => [group.waiting.p90 || 0, group.service.p90 || 0]));
   const cell = (value, tone) => h("td", { class: "n" }, value === null ? "—" : h("span", { class: "meter" }, meter(value / most, tone), h("span", { class: "figure" }, shown(value))));

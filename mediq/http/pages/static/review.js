@@ -1,4 +1,4 @@
-// A card's fields beside its photo: what the reader was unsure of is marked, everything can be corrected.
+// A card's fields beside its photo. Uncertain fields are marked, and all can be corrected.
 import { field, fill, h, select } from "./dom.js";
 import { reasons } from "./visit.js";
 import { t } from "./words.js";
@@ -11,7 +11,7 @@ const LISTED = { agama: KINDS, status_perkawinan: STATUSES };
 const MARGIN = 0.35;
 const LOUPE = { width: 720, height: 150 };
 
-/** Which service and priority a ticket gets; its values are read with `wishes`. */
+/** Inputs for a ticket's service and priority; `wishes` reads their values. */
 export function wishFields(clinic, chosen = {}) {
   const services = clinic.services.map((each) => [each.id, each.name]);
   const wanted = services.some(([id]) => id === chosen.service) ? chosen.service : services[0]?.[0];
@@ -20,19 +20,19 @@ export function wishFields(clinic, chosen = {}) {
     h("div", { class: "field" }, h("span", { class: "label" }, t("card.priority")), reasons(chosen.priority_reason || "", chosen.priority)));
 }
 
-/** The service and priority that a form's `wishFields` say. */
+/** The service and priority in a form's `wishFields`. */
 export function wishes(form) {
   const { value, dataset } = form.querySelector("[name=priority_reason]:checked");
   return { service: new FormData(form).get("service"), priority_reason: value || null, priority: dataset.priority || null };
 }
 
-/** The fields of a card as inputs, filled in with what was read, if anything was. */
+/** Inputs for the fields of a card, filled in with the values that were read. */
 export function cardFields(read = {}) {
   const input = (name) => {
     const value = read[name]?.value || "";
     if (name === "jenis_kelamin") {
       const kinds = [["", ""], ["LAKI-LAKI", t("card.male")], ["PEREMPUAN", t("card.female")]];
-      if (kinds.every(([kind]) => kind !== value)) kinds.push([value, value]); // as foreigners' cards have it
+      if (kinds.every(([kind]) => kind !== value)) kinds.push([value, value]); // cards of foreigners have other values
       return select(name, kinds, value);
     }
     const required = name === "nik" || name === "nama";
@@ -57,13 +57,13 @@ export function cardFields(read = {}) {
   );
 }
 
-/** What stands in the fields, as MediQ takes it: what is empty is left out. */
+/** The values of the fields for MediQ, without the empty ones. */
 export function fieldValues(form) {
   const values = Object.fromEntries(new FormData(form));
   return Object.fromEntries([...FIRST, ...OTHER].map((name) => [name, (values[name] || "").trim()]).filter(([, value]) => value));
 }
 
-/** Say in the form, once a field that was read is emptied, that this erases nothing of a patient who is known. */
+/** Show a notice, once a field is emptied, that this erases nothing from the record of a known patient. */
 export function keptNotice(form, read) {
   const notice = h("p", { class: "notice warn", role: "status", hidden: true });
   form.lastChild.before(notice);
@@ -74,13 +74,13 @@ export function keptNotice(form, read) {
   });
 }
 
-/** The errors of a Problem under the names that the fields have here. */
+/** The errors of a problem under the names of the fields here. */
 export const fieldErrors = (error) =>
   Object.fromEntries(Object.entries(error.fields || {}).map(([name, words]) => [name.replace(/^fields\./, ""), words]));
 
 /**
- * The photo of a card: the place of the field that has focus is framed on it and shown larger beneath, so that what is
- * printed and what is stored can be compared with one look.
+ * The photo of a card. The field with focus is framed on the photo and enlarged below it, so that the print and the value
+ * can be compared at a glance.
  */
 export function photo(cardId, read, form) {
   const image = h("img", { src: `/ocr/image/${cardId}`, alt: t("card.photo") });
@@ -103,7 +103,7 @@ export function photo(cardId, read, form) {
   return figure;
 }
 
-/** Put an element over a box of the picture that it lies on. */
+/** Lay an element over a box of the picture below it. */
 export function placed(element, box) {
   element.style.left = `${box.x * 100}%`;
   element.style.top = `${box.y * 100}%`;
@@ -112,7 +112,7 @@ export function placed(element, box) {
   return element;
 }
 
-/** Draw the part of the image around `box` as large as the canvas allows. */
+/** Draw the part of the image around `box`, as large as the canvas allows. */
 function magnify(canvas, image, box) {
   const [wide, high] = [image.naturalWidth, image.naturalHeight];
   const height = box.height * high * (1 + 2 * MARGIN);
@@ -124,5 +124,5 @@ function magnify(canvas, image, box) {
   brush.drawImage(image, left, top, canvas.width / scale, canvas.height / scale, 0, 0, canvas.width, canvas.height);
 }
 
-/** Put focus on the first field that wants a look. */
+/** Focus the first field that needs a review. */
 export const focusDoubt = (form) => (form.querySelector(".unsure input, .unsure select") || form.querySelector("input"))?.focus();

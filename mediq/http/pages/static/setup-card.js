@@ -1,4 +1,4 @@
-// A card on trial: read like any other, shown with what was read, and cleared away again.
+// The test card of the set-up: registered like any other, shown with its fields, and removed again.
 import { get, post, remove } from "./api.js";
 import { sendable } from "./camera.js";
 import { fill, h } from "./dom.js";
@@ -10,7 +10,7 @@ const WAIT_SECONDS = 30;
 const SHOWN = ["nik", "nama", "tempat_lahir", "tgl_lahir", "jenis_kelamin", "alamat", "rt_rw", "kel_desa", "kecamatan", "kabupaten_kota", "provinsi"];
 const { specimen } = document.documentElement.dataset;
 
-/** What tries a card: the specimen or one's own. */
+/** The step that tests a card: the specimen or one's own. */
 export function testCard() {
   const specimenShown = h("img", { class: "specimen", src: specimen, alt: "", width: 1000, height: 631 });
   const told = h("p", { class: "notice bad", role: "alert" });
@@ -33,7 +33,7 @@ export function testCard() {
   return h("div", { class: "stack" }, specimenShown, h("div", { class: "row drop-place" }, read, input, own), told, found);
 }
 
-/** Read the card in `file`, clear away what came of it, and tell of it as elements. */
+/** Read the card in `file`, remove its ticket and patient, and return elements that show the result. */
 async function tryCard(file) {
   const { at: began } = await get("/clinic");
   const body = new FormData();
@@ -56,7 +56,7 @@ async function tryCard(file) {
   ];
 }
 
-/** Take the number back, and the patient too, if this card is what gave the one and made the other; says so. */
+/** Cancel the number and delete the patient if this card created them. Returns elements that say so. */
 async function clear({ ticket, user_id: userId }, began) {
   const words = { number: ticket.number };
   if (Date.parse(ticket.issued_at) < Date.parse(began)) return t("setup.card_waits", words);

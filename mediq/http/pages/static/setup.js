@@ -1,16 +1,15 @@
-// Setting MediQ up, step by step. What is typed is kept in this browser until it is stored, so that going back, a reload
-// or another day loses nothing but a password; what somebody else has changed meanwhile holds, whatever was typed here.
-// The link's token stands behind the #, which browsers send to nobody.
+// Sets MediQ up, step by step. The browser keeps what was typed, except a password, until it is stored. If somebody else
+// changes the clinic meanwhile, their changes win. The token stands after the # of the link, which browsers do not send.
 import { get, post, put } from "./api.js";
+import { ConfigurationForms, configurationOf, markConfiguration } from "./clinic-configuration.js";
 import { at, field, fill, h } from "./dom.js";
-import { markPremises, Premises, premisesOf } from "./premises.js";
 import { testCard } from "./setup-card.js";
 import { busy, mark } from "./ui.js";
 import { t } from "./words.js";
 
 const DRAFT = "mediq.setup";
-const TOKEN = "mediq.setup.token"; // for as long as the tab is open: another language's page has another address
-const STEP = "mediq.setup.step"; // and so is where one stands
+const TOKEN = "mediq.setup.token"; // kept as long as the tab is open, because the page in another language has another address
+const STEP = "mediq.setup.step"; // the present step is kept as well
 const STEPS = ["account", "clinic", "services", "counters", "card", "done"];
 const GONE = ["setup-token-unknown", "already-set-up"];
 const { role } = document.documentElement.dataset;
@@ -20,7 +19,7 @@ let step = sessionStorage.getItem(STEP);
 
 const keep = () => localStorage.setItem(DRAFT, JSON.stringify(draft));
 
-/** Show a step, and let the browser's own way back lead to the one before. */
+/** Show a step, and make the browser's back button lead to the step before. */
 function go(to, { remember = true } = {}) {
   step = to;
   sessionStorage.setItem(STEP, step);
@@ -39,7 +38,7 @@ function draw() {
   at("step").querySelector("h2").focus();
 }
 
-/** What every step has: where it stands, its title and why it is asked. */
+/** The head of a step: its number, its title and its purpose. */
 function head(step) {
   return h("div", { class: "stack tight" },
     h("p", { class: "muted small" }, t("setup.step", { step: STEPS.indexOf(step) + 1, steps: STEPS.length })),
@@ -96,7 +95,7 @@ function account() {
   if (!token) closed("setup.no_token");
 }
 
-/** There is nothing to be done here without another link, or without signing in. */
+/** Show that the set-up needs another link, or a user who is signed in. */
 function closed(words) {
   fill(at("step"), head("account"), h("p", { class: "notice warn", role: "alert" }, t(words)),
     h("div", { class: "row" }, h("a", { class: "button primary", href: "/signin?next=/setup" }, t("setup.signin"))));
@@ -104,19 +103,19 @@ function closed(words) {
 
 // The clinic
 
-/** The clinic as it was left here, unless it was changed since. */
+/** Begin with the draft in this browser, unless the clinic was changed since. */
 async function begin() {
   const clinic = await get("/clinic");
-  if (!draft.premises || draft.revision !== clinic.revision) holds(clinic);
+  if (!draft.configuration || draft.revision !== clinic.revision) holds(clinic);
 }
 
-/** What MediQ has: nothing of it needs to be kept here. */
+/** Begin with the clinic as MediQ has it, without a draft. */
 function holds(clinic) {
-  draft = { premises: premisesOf(clinic), revision: clinic.revision };
+  draft = { configuration: configurationOf(clinic), revision: clinic.revision };
   localStorage.removeItem(DRAFT);
 }
 
-/** A step that asks a part of the clinic; `next` gets on with what was filled in. */
+/** A step with one part of the clinic's configuration. `next` continues with what was filled in. */
 function part(step, before, next) {
   const place = h("div", { class: "stack" });
   const problem = told();
@@ -127,20 +126,20 @@ function part(step, before, next) {
     busy(on, () => next(form), problem);
   });
   fill(at("step"), head(step), form);
-  const forms = new Premises(draft.premises, keep);
+  const forms = new ConfigurationForms(draft.configuration, keep);
   if (step === "clinic") forms.about(place);
   else forms[step](place);
 }
 
-/** Store the clinic; what is wrong with it is said where it was asked. */
+/** Store the clinic. Errors are shown in the step that asked for the value. */
 async function store() {
   try {
-    holds(await put("/clinic", { ...draft.premises, revision: draft.revision }));
+    holds(await put("/clinic", { ...draft.configuration, revision: draft.revision }));
   } catch (error) {
     const [first = ""] = Object.keys(error.fields || {});
     const wrong = first.startsWith("services") && !first.endsWith(".id") ? "services" : /^(name|timezone)/.test(first) ? "clinic" : "counters";
     if (wrong !== step) go(wrong);
-    markPremises(at("step"), error.fields);
+    markConfiguration(at("step"), error.fields);
     at("step").querySelector("[role=alert]").textContent = error.message;
     return;
   }
@@ -173,8 +172,8 @@ const SHOWN = {
 
 addEventListener("popstate", ({ state }) => {
   if (state?.step) go(state.step, { remember: false });
-  else if (role !== "ADMIN_FASKES" && !draft.premises) draw();
-  else history.forward(); // the account is made: there is no way back to that
+  else if (role !== "ADMIN_FASKES" && !draft.configuration) draw();
+  else history.forward(); // the account exists, so its step is over
 });
 
 if (role === "ADMIN_FASKES") {

@@ -1,4 +1,4 @@
-// Signing in: MediQ sets the one cookie, and the page goes where its visitor wanted to go.
+// Signs a user in: MediQ sets its cookie, and the browser goes to the page that the visitor wanted.
 import { post } from "./api.js";
 import { busy, mark } from "./ui.js";
 import { t } from "./words.js";
@@ -32,7 +32,7 @@ show.addEventListener("click", () => {
   show.textContent = t(shown ? "signin.hide" : "signin.show");
 });
 
-/** Where the visitor was going, if that is a page of this very site. */
+/** The page that the visitor wanted, if it belongs to this site. */
 function wanted() {
   const next = new URLSearchParams(location.search).get("next") || "";
   if (!/^\/(?!\/|signin)/.test(next) || next.includes("\\")) return "";

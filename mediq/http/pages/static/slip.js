@@ -1,7 +1,7 @@
-// A ticket on paper: the page holds its text, the printer's own paper says how wide it is.
+// Prints a ticket. The page holds its text; the printer's paper gives the width.
 const part = (name) => document.querySelector(`[data-slip=${name}]`);
 
-/** Write the slip of a ticket; with `qr` it carries the way to the ticket's own page. */
+/** Write the slip of a ticket. With `qr` it shows a QR code for the ticket's page. */
 export function write({ number, service, at, token, qr }) {
   part("number").textContent = number;
   part("service").textContent = service;
@@ -12,7 +12,7 @@ export function write({ number, service, at, token, qr }) {
   else picture.removeAttribute("src");
 }
 
-/** Print it, once its picture is there. */
+/** Print the slip once its picture is loaded. */
 export async function print() {
   const picture = part("qr");
   if (!picture.hidden) await picture.decode().catch(() => {});

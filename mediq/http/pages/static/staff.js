@@ -1,4 +1,4 @@
-// What every page of the staff has: the account and its password, and the way out.
+// The parts of every staff page: the account with its password, and signing out.
 import { get, patch, post, remove } from "./api.js";
 import { at, dialog, field, h } from "./dom.js";
 import { busy, mark, toast } from "./ui.js";
@@ -35,7 +35,7 @@ at("account").addEventListener("click", () =>
   }),
 );
 
-/** The form that changes the password of whoever is signed in; their other sessions end. It fires `done`. */
+/** The form that changes the user's own password, which ends the user's other sessions. It fires `done`. */
 function passwordForm(email) {
   const input = (name, kind) =>
     h("input", { name, type: "password", autocomplete: kind, required: true, maxlength: 256, minlength: kind === "new-password" ? 10 : 1 });
@@ -44,7 +44,7 @@ function passwordForm(email) {
   const form = h(
     "form",
     { class: "stack" },
-    // for password managers, which ask whose password it is
+    // for password managers, which need the user's name
     h("input", { type: "text", autocomplete: "username", value: email, hidden: true, "aria-hidden": "true", tabindex: -1 }),
     field(t("staff.password_now"), input("current_password", "current-password")),
     field(t("staff.password_new"), input("new_password", "new-password"), { hint: t("staff.password_hint") }),

@@ -1,4 +1,4 @@
-// A patient's own ticket, as it is now.
+// The patient's page: the patient's own ticket, live.
 import { follow, shownIn } from "./live.js";
 import { print, write } from "./slip.js";
 import { language, t } from "./words.js";

@@ -1,17 +1,17 @@
-// Time as the clinic's own clock has it: the clocks of counters' computers are often wrong.
+// The clinic's time, because the clock of a counter's computer is often wrong.
 import { language, t } from "./words.js";
 
 let ahead = 0;
 
-/** Set the page's clock by what the clinic's says now. */
+/** Set the page's clock by the clinic's present time. */
 export const setClock = (at) => (ahead = Date.parse(at) - Date.now());
 
 export const now = () => Date.now() + ahead;
 
-/** Whole minutes since a moment, none before it. */
+/** Whole minutes since a moment, 0 before it. */
 export const minutesSince = (moment) => Math.max(0, Math.floor((now() - Date.parse(moment)) / 60_000));
 
-/** A length of time in words. */
+/** A duration as a text. */
 export function lasting(minutes) {
   if (minutes < 60) return t("operator.minutes", { count: minutes });
   return t("operator.hours", { hours: Math.floor(minutes / 60), minutes: minutes % 60 });

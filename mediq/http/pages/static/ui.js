@@ -1,9 +1,9 @@
-// Small things that several pages do: toasts, questions, a button that is busy, fields that are wrong.
+// Shared parts of the pages: toasts, questions, busy buttons, errors at fields.
 import { t } from "./words.js";
 
 const TOAST_MS = 6000;
 
-/** Say what happened; with `action` ({ label, run }) there is a button beside it, such as to undo. */
+/** Show a message. `action` ({ label, run }) adds a button, for example to undo. */
 export function toast(words, { bad = false, action } = {}) {
   const shown = document.createElement("div");
   shown.className = bad ? "toast bad" : "toast";
@@ -24,7 +24,7 @@ export function toast(words, { bad = false, action } = {}) {
   setTimeout(() => shown.remove(), TOAST_MS);
 }
 
-/** Run `work` while `button` is busy; what goes wrong is said in `told`, or as a toast. */
+/** Run `work` while `button` is busy. An error is shown in `told`, or as a toast. */
 export async function busy(button, work, told) {
   if (button.getAttribute("aria-busy") === "true") return undefined;
   button.setAttribute("aria-busy", "true");
@@ -35,14 +35,14 @@ export async function busy(button, work, told) {
     const words = error.name === "AbortError" ? "" : error.message;
     if (told) told.textContent = words;
     else if (words) toast(words, { bad: true });
-    if (error.status === undefined && error.name !== "AbortError") throw error; // a fault of ours, for the console
+    if (error.status === undefined && error.name !== "AbortError") throw error; // a defect of this page, for the console
     return undefined;
   } finally {
     button.removeAttribute("aria-busy");
   }
 }
 
-/** Mark a form's fields by what a Problem says of them, beside each; clears what was marked before. */
+/** Show a problem's errors beside the fields of a form, in place of the errors before. */
 export function mark(form, fields = {}) {
   for (const input of form.querySelectorAll("[name]")) {
     const wrong = input.closest(".field")?.querySelector(".wrong");
@@ -53,7 +53,7 @@ export function mark(form, fields = {}) {
   form.querySelector("[aria-invalid=true]")?.focus();
 }
 
-/** Ask before what cannot be taken back; resolves to whether it was meant. */
+/** Ask before an act that cannot be undone. Resolves to true if the user confirms. */
 export function confirmed(question, { yes = t("common.yes"), danger = true } = {}) {
   const dialog = document.createElement("dialog");
   const text = document.createElement("p");

@@ -1,4 +1,4 @@
-// People: staff with their roles and passwords, patients with their record.
+// The page of users: staff with their roles and passwords, patients with their record.
 import { get, patch, post, remove } from "./api.js";
 import { at, dialog, field, fill, h, select } from "./dom.js";
 import { moment } from "./time.js";
@@ -50,7 +50,7 @@ function show({ data, pagination }) {
       pagination.pages > 1 && h("div", { class: "row push" }, turn("before", page - 1, page > 1), t("people.pages", { page, pages: pagination.pages }), turn("after", page + 1, page < pagination.pages))));
 }
 
-/** What can be done with one person. */
+/** The dialog for one person. */
 function manage(person) {
   const problem = h("p", { class: "notice bad", role: "alert" });
   const name = person.nama;
@@ -86,7 +86,7 @@ function manage(person) {
     person.id !== me.id && h("div", { class: "row end" }, gone));
 }
 
-/** A small form with a button of its own; `work` raises what is wrong with its fields. */
+/** A small form with its own button. `work` throws the errors of its fields. */
 function form(fields, button, problem, work) {
   const made = h("form", { class: "stack tight" }, fields, h("div", { class: "row" }, button));
   made.addEventListener("submit", (event) => {

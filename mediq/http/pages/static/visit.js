@@ -1,4 +1,4 @@
-// One patient's number: how it is shown, whose it is, and what can be done with it beyond a counter's few keys.
+// One patient's ticket: how it is shown, its patient, and the acts beyond a counter's few keys.
 import { get } from "./api.js";
 import { dialog, field, fill, h, select } from "./dom.js";
 import { print, write } from "./slip.js";
@@ -6,7 +6,7 @@ import { clock, lasting, minutesSince, now } from "./time.js";
 import { busy } from "./ui.js";
 import { t } from "./words.js";
 
-/** The reasons for being called sooner, and the priority that each gives. */
+/** The reasons for a higher priority, and the priority that each gives. */
 export const REASONS = { hamil: "HIGH", disabilitas: "HIGH", lansia: "HIGH", darurat: "URGENT" };
 const RANK = ["LOW", "NORMAL", "HIGH", "URGENT"];
 const TONES = { URGENT: "bad", HIGH: "info", LOW: "" };
@@ -20,16 +20,16 @@ const MAY = {
   IN_PROGRESS: ["cancel"],
 };
 
-/** A badge for the priority, with its reason; none for a normal one. */
+/** A badge for the priority with its reason, or none for normal priority. */
 export function priorityBadge({ priority, priority_reason: reason }) {
   if (priority === "NORMAL") return null;
   return h("span", { class: `badge ${TONES[priority]}` }, t(REASONS[reason] ? `line.${reason}` : `line.${priority}`));
 }
 
-/** Whole minutes from a patient's arrival to the call, or to now. */
+/** Whole minutes from the patient's arrival to the call, or until now. */
 export const waited = (ticket) => minutesSince(ticket.issued_at) - (ticket.called_at ? minutesSince(ticket.called_at) : 0);
 
-/** How long a patient waits or waited, coloured where that is long: a warning from half of the clinic's limit on. */
+/** How long a patient waits or waited. From half of the clinic's limit on, the colour warns. */
 export function waitBadge(ticket) {
   const limit = Number(document.documentElement.dataset.maxWait);
   const minutes = waited(ticket);
@@ -39,7 +39,7 @@ export function waitBadge(ticket) {
 
 export const nameOf = (clinic, service) => clinic.services.find((each) => each.id === service)?.name || service;
 
-/** A patient's name and what identifies them; MediQ notes in the audit trail who looked. */
+/** A patient's name and identity. MediQ notes in the audit trail who looked. */
 export async function patientData(userId) {
   const person = await get(`/users/${userId}`);
   const rows = SHOWN.filter((name) => person[name]).flatMap((name) => [
@@ -56,7 +56,7 @@ function age(born) {
   return t("operator.age", { years: today.getFullYear() - year - (passed ? 0 : 1) });
 }
 
-/** Print a number's slip, with the way to the patient's own page where phones can reach this house. */
+/** Print a ticket's slip, with a QR code for the patient's page if phones can reach MediQ. */
 export async function printSlip(ticket, clinic) {
   const qr = await fetch(`/t/${ticket.token}/qr.svg`).then((response) => response.ok, () => false);
   const at = t("line.issued", { time: clock(ticket.issued_at) });
@@ -64,7 +64,7 @@ export async function printSlip(ticket, clinic) {
   await print();
 }
 
-/** A dialog about one number. `act(name, more)` does what a button says and resolves to the ticket, or undefined. */
+/** A dialog about one ticket. `act(name, more)` performs the act of a button and resolves to the ticket, or undefined. */
 export function openVisit(ticket, { clinic, act }) {
   const told = h("p", { class: "notice bad", role: "alert" });
   const person = h("div", { class: "stack" });
@@ -96,7 +96,7 @@ export function openVisit(ticket, { clinic, act }) {
   );
 }
 
-/** Where to send a patient on to. */
+/** Ask for the service to transfer a patient to. */
 export function askTransfer(ticket, { clinic, act }) {
   const told = h("p", { class: "notice bad", role: "alert" });
   const choices = clinic.services.filter((each) => each.id !== ticket.service).map((each, place) => {
@@ -109,7 +109,7 @@ export function askTransfer(ticket, { clinic, act }) {
   const shown = dialog(t("operator.transfer_title", { number: ticket.number }), {}, choices.length ? choices : none, told);
 }
 
-/** Which priority a patient has from now on; one that is lowered takes a reason, for the audit trail. */
+/** Ask for the new priority. Lowering it takes a reason, for the audit trail. */
 export function askPriority(ticket, { act }) {
   const told = h("p", { class: "notice bad", role: "alert" });
   const why = field(t("operator.priority_why"), h("input", { name: "why", maxlength: 200, autocomplete: "off" }));
@@ -132,7 +132,7 @@ export function askPriority(ticket, { act }) {
   const shown = dialog(t("operator.priority_title", { number: ticket.number }), {}, form);
 }
 
-/** Why a number is withdrawn. */
+/** Ask why a ticket is cancelled. */
 export function askCancel(ticket, { act }) {
   const told = h("p", { class: "notice bad", role: "alert" });
   const why = select("why", LEFT.map((name) => [t(`operator.cancel_${name}`), t(`operator.cancel_${name}`)]));
@@ -146,8 +146,8 @@ export function askCancel(ticket, { act }) {
 }
 
 /**
- * Radio buttons for the reason of a priority, `chosen` among them; the first is for none. A `priority` that was given for
- * another reason than these, or for none, is one more choice.
+ * Radio buttons for the reason of a priority, with `chosen` selected; the first is for no priority. A `priority` that has
+ * another reason, or none, is one more choice.
  */
 export function reasons(chosen = "", priority = null) {
   const other = REASONS[chosen] === undefined && Boolean(chosen || (priority && priority !== "NORMAL"));

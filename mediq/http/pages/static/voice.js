@@ -1,4 +1,4 @@
-// The board's voice: a chime, then short recordings one after the other. Needs no internet and no voice of the browser's.
+// The board's voice: a chime, then short recordings one after the other. It needs no internet and no speech of the browser.
 
 const PAUSE = { word: 0.02, letter: 0.12, sentence: 0.36 };
 const CHIME = [
@@ -8,7 +8,7 @@ const CHIME = [
 const CHIME_SECONDS = 1;
 const QUIET = 0.01;
 
-/** The clips that say a whole number; one over 999 is said digit by digit. */
+/** The recordings of a whole number. A number over 999 is said digit by digit. */
 export function numberClips(number) {
   if (number > 999) return [...String(number)];
   if (number === 0) return ["0"];
@@ -19,20 +19,20 @@ export function numberClips(number) {
   return parts.map((part, place) => (place < parts.length - 1 ? `${part}-` : `${part}`));
 }
 
-/** The clips that say a ticket's number: its letter, then the number. */
+/** The recordings of a ticket's number: its letter, then the number. */
 export function ticketClips(ticket) {
   const [, letter, number] = ticket.match(/^([A-Z])-(\d+)$/);
   return { letter: letter.toLowerCase(), number: numberClips(Number(number)) };
 }
 
-/** The clips that say a counter's name; one with a word that was never recorded is said to be on the screen. */
+/** The recordings of a counter's name. A name with an unknown word is announced as shown on the screen. */
 export function counterClips(name, recorded) {
   const words = name.toLowerCase().match(/[a-z]+|\d+/g) || [];
   const clips = words.flatMap((word) => (/\d/.test(word) ? numberClips(Number(word)) : [word]));
   return clips.length > 0 && clips.every((clip) => recorded.has(clip)) ? clips : ["di-layar"];
 }
 
-/** What is said for one call: clips with the seconds of silence after each. */
+/** The announcement of one call: recordings, each with the seconds of silence after it. */
 export function sentence(ticket, counter, recorded) {
   const { letter, number } = ticketClips(ticket);
   const said = (clips, last) =>
@@ -47,7 +47,7 @@ export function sentence(ticket, counter, recorded) {
 }
 
 export class Voice {
-  /** `base` is the folder of a language's recordings; `onChange` hears whether there is sound now. */
+  /** `base` is the folder of a language's recordings; `onChange` is called when the sound starts or stops. */
   constructor(base, onChange) {
     this.base = base;
     this.onChange = onChange;
@@ -59,18 +59,18 @@ export class Voice {
     return this.context !== null && this.context.state === "running";
   }
 
-  /** Start sound; a browser allows it after a tap, or where it was told to without one. */
+  /** Start the sound. A browser allows it after a tap, or if it was started with that permission. */
   async wake() {
     if (this.context === null) {
       this.context = new (window.AudioContext || window.webkitAudioContext)();
       this.context.addEventListener("statechange", () => this.onChange(this.on));
     }
-    // Without a tap this promise may wait for one for ever.
+    // Without a tap this promise may never settle.
     this.context.resume().then(() => this.load()).catch(() => {});
     this.onChange(this.on);
   }
 
-  /** Fetch the recordings that are not here yet; without the server, those that are there must do. */
+  /** Fetch the missing recordings. Without the server the voice uses those that it has. */
   async load() {
     await Promise.all([...(await this.index())].map((clip) => this.clip(clip)));
   }
@@ -80,17 +80,17 @@ export class Voice {
     return this.once("index.json", async (response) => new Set(await response.json()));
   }
 
-  /** A recording, and where in it there is something to hear. */
+  /** A recording with the bounds of its audible part. */
   clip(name) {
     return this.once(`${name}.mp3`, async (response) => {
       const data = await response.arrayBuffer();
-      // the old form with callbacks, for browsers that know no other
+      // The old form with callbacks, for browsers without promises here.
       const buffer = await new Promise((resolve, reject) => this.context.decodeAudioData(data, resolve, reject));
       return { buffer, ...heard(buffer) };
     });
   }
 
-  /** Fetch and read a file once, however many ask; what failed is fetched again when it is next asked for. */
+  /** Fetch and decode a file once for all callers. A failed file is fetched again at the next call. */
   once(name, read) {
     if (!this.files.has(name)) {
       const reading = fetch(`${this.base}/${name}`).then((response) => {
@@ -103,7 +103,7 @@ export class Voice {
     return this.files.get(name);
   }
 
-  /** Chime, then call the ticket to the counter; returns when it has been said. Without sound it returns at once. */
+  /** Play the chime and the announcement. Resolves when they are over, without sound at once. */
   async announce(ticket, counter) {
     if (!this.on) return;
     const { context } = this;
@@ -122,14 +122,14 @@ export class Voice {
         at += seconds + said[place].pause;
       }
     } catch {
-      // the chime was heard, and the screen says the rest
+      // The chime was heard, and the screen shows the rest.
     }
     const left = Math.max(0, at - context.currentTime);
     await new Promise((resolve) => setTimeout(resolve, left * 1000));
   }
 }
 
-/** Where in a recording there is something to hear: what encoders and people leave at both ends is cut. */
+/** The audible part of a recording, without the silence at both ends. */
 function heard(buffer) {
   const samples = buffer.getChannelData(0);
   let [first, end] = [0, samples.length];

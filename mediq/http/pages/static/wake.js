@@ -1,4 +1,4 @@
-/** Keep the screen on for as long as the page is shown, where the browser can. */
+/** Keep the screen on while the page is shown, if the browser supports it. */
 export function stayAwake() {
   if (!("wakeLock" in navigator)) return;
   const lock = () => {

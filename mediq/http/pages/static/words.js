@@ -1,4 +1,4 @@
-// The page's words, in its language; with values set in for the names in braces.
+// The page's texts in its language. Values replace the names in braces.
 const words = JSON.parse(document.getElementById("words").textContent);
 
 export const language = document.documentElement.lang;

@@ -1,4 +1,4 @@
-"""How letters for one mailbox are gathered, sent and turned away, without a broker."""
+"""How envelopes for one mailbox are batched, published and failed, tested without a broker."""
 
 import asyncio
 import math
@@ -8,13 +8,13 @@ import pytest
 
 from mediq.messages.errors import MailboxFull, Unavailable, Unroutable
 from mediq.transport.envelope import Envelope, Kind, decode_frame, new_id
-from mediq.transport.rabbitmq import publisher as rabbitmq_outbox
+from mediq.transport.rabbitmq import publisher as publisher_module
 from mediq.transport.rabbitmq.connection import Refused
-from mediq.transport.rabbitmq.publisher import BATCH, BATCH_BYTES, Outbox
+from mediq.transport.rabbitmq.publisher import BATCH, BATCH_BYTES, Publisher
 
 
 class Broker:
-    """Notes what is published; every publish waits for its verdict, which is a success while the broker is open."""
+    """Records what is published. Each publish waits for its verdict, which is success while the broker is open."""
 
     def __init__(self) -> None:
         self.frames: list[list[bytes]] = []
@@ -23,7 +23,7 @@ class Broker:
         self.under_way: asyncio.Queue[asyncio.Future[None]] = asyncio.Queue()
         self.emptied = 0
         self.set_back = 0.0
-        self.outbox = Outbox(self.publish, lambda: time.time() - self.set_back, self.empty)
+        self.publisher = Publisher(self.publish, lambda: time.time() - self.set_back, self.empty)
 
     async def publish(self, frame: bytes, expiration: float | None) -> None:
         self.frames.append([envelope.body for envelope in decode_frame(frame)])
@@ -41,7 +41,7 @@ class Broker:
     def send(self, *bodies: str, deadline: float | None = None, room: float = math.inf) -> list[asyncio.Task[None]]:
         return [
             asyncio.create_task(
-                self.outbox.put(
+                self.publisher.put(
                     Envelope(id=new_id(), pattern="p", kind=Kind.TELL, body=body.encode(), deadline=deadline),
                     room,
                 )
@@ -55,17 +55,17 @@ async def broker() -> Broker:
     return Broker()
 
 
-async def test_one_letter_goes_alone_and_at_once(broker: Broker) -> None:
+async def test_a_single_envelope_is_published_at_once(broker: Broker) -> None:
     await asyncio.gather(*broker.send("a"))
     assert (broker.frames, broker.emptied) == ([[b"a"]], 1)
 
 
-async def test_letters_of_one_turn_travel_together(broker: Broker) -> None:
+async def test_envelopes_of_one_turn_share_a_frame(broker: Broker) -> None:
     await asyncio.gather(*broker.send("a", "b", "c"))
     assert broker.frames == [[b"a", b"b", b"c"]]
 
 
-async def test_letters_that_come_turn_after_turn_travel_together(broker: Broker) -> None:
+async def test_envelopes_that_come_turn_after_turn_share_a_frame(broker: Broker) -> None:
     sending = []
     for name in "abcde":
         sending += broker.send(name)
@@ -74,7 +74,7 @@ async def test_letters_that_come_turn_after_turn_travel_together(broker: Broker)
     assert broker.frames == [[b"a", b"b", b"c", b"d", b"e"]]
 
 
-async def test_what_comes_while_one_frame_is_under_way_gathers(broker: Broker) -> None:
+async def test_envelopes_gather_while_a_frame_is_being_published(broker: Broker) -> None:
     broker.open = False
     first = broker.send("a")
     verdict = await broker.under_way.get()
@@ -86,15 +86,15 @@ async def test_what_comes_while_one_frame_is_under_way_gathers(broker: Broker) -
     assert broker.frames == [[b"a"], [b"b", b"c"]]
 
 
-async def test_a_batch_is_bounded_in_number(broker: Broker) -> None:
+async def test_a_batch_has_at_most_64_envelopes(broker: Broker) -> None:
     await asyncio.gather(*broker.send(*(str(n) for n in range(2 * BATCH + 1))))
     assert [len(frame) for frame in broker.frames] == [BATCH, BATCH, 1]
     assert [int(body) for frame in broker.frames for body in frame] == list(range(2 * BATCH + 1))
 
 
 @pytest.mark.parametrize("under_way", [BATCH, BATCH + 20, 2 * BATCH])
-async def test_what_is_under_way_takes_turns_in_two_frames(broker: Broker, under_way: int) -> None:
-    """So that one end reads while the other writes, for as long as whoever was answered asks anew."""
+async def test_many_concurrent_asks_take_turns_in_two_frames(broker: Broker, under_way: int) -> None:
+    """Then one side reads while the other writes."""
 
     async def ask_again_and_again() -> None:
         for _ in range(5):
@@ -104,13 +104,13 @@ async def test_what_is_under_way_takes_turns_in_two_frames(broker: Broker, under
     assert {len(frame) for frame in broker.frames} == {under_way // 2}
 
 
-async def test_a_batch_is_bounded_in_bytes_unless_it_is_one_letter(broker: Broker) -> None:
+async def test_a_batch_is_limited_in_bytes_except_for_a_single_envelope(broker: Broker) -> None:
     big = "x" * (BATCH_BYTES + 1)
     await asyncio.gather(*broker.send("a", big, "b"))
     assert [len(frame) for frame in broker.frames] == [1, 1, 1]
 
 
-async def test_a_frame_expires_with_the_last_of_its_letters(broker: Broker) -> None:
+async def test_a_frame_expires_with_its_last_envelope(broker: Broker) -> None:
     now = time.time()
     await asyncio.gather(*broker.send("a", deadline=now + 5.0), *broker.send("b", deadline=now + 9.0))
     await asyncio.gather(*broker.send("a", deadline=now + 5.0), *broker.send("b"))
@@ -119,7 +119,7 @@ async def test_a_frame_expires_with_the_last_of_its_letters(broker: Broker) -> N
     assert second is None
 
 
-async def test_refused_letters_try_again_in_their_order(broker: Broker) -> None:
+async def test_refused_envelopes_are_published_again_in_order(broker: Broker) -> None:
     broker.open = False
     first = broker.send("a", "b")
     verdict = await broker.under_way.get()
@@ -131,7 +131,7 @@ async def test_refused_letters_try_again_in_their_order(broker: Broker) -> None:
     assert broker.frames == [[b"a", b"b"], [b"a", b"b", b"c"]]
 
 
-async def test_who_found_no_room_by_the_deadline_is_told_so_and_left_out(broker: Broker) -> None:
+async def test_an_envelope_without_room_by_its_deadline_fails_and_is_left_out(broker: Broker) -> None:
     broker.open = False
     (short,) = broker.send("short", deadline=time.time() + 0.2)
     (long,) = broker.send("long")
@@ -145,7 +145,7 @@ async def test_who_found_no_room_by_the_deadline_is_told_so_and_left_out(broker:
     assert broker.frames[-1] == [b"long"]
 
 
-async def test_a_clock_that_is_set_back_keeps_nobody_waiting(broker: Broker) -> None:
+async def test_a_clock_that_is_set_back_delays_no_deadline(broker: Broker) -> None:
     broker.open = False
     (sending,) = broker.send("a", deadline=time.time() + 0.1)
     verdict = await broker.under_way.get()
@@ -155,7 +155,7 @@ async def test_a_clock_that_is_set_back_keeps_nobody_waiting(broker: Broker) -> 
     verdict.set_result(None)
 
 
-async def test_an_error_that_nobody_foresaw_leaves_nobody_waiting(broker: Broker) -> None:
+async def test_an_unexpected_error_fails_every_pending_publish(broker: Broker) -> None:
     broker.open = False
     sent = broker.send(*map(str, range(BATCH + 6)))
     (await broker.under_way.get()).set_exception(KeyError("a client library's own"))
@@ -163,12 +163,12 @@ async def test_an_error_that_nobody_foresaw_leaves_nobody_waiting(broker: Broker
     assert {type(outcome) for outcome in outcomes} == {Unavailable}
 
 
-async def test_a_letter_waits_for_others_no_longer_than_a_moment(
+async def test_an_envelope_waits_for_others_only_for_the_gathering_time(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moments = iter(range(1000))
-    monkeypatch.setattr(rabbitmq_outbox, "GATHERING", 3.0)
-    monkeypatch.setattr(rabbitmq_outbox.time, "monotonic", lambda: float(next(moments)))
+    monkeypatch.setattr(publisher_module, "GATHERING", 3.0)
+    monkeypatch.setattr("mediq.transport.rabbitmq.publisher.time.monotonic", lambda: float(next(moments)))
     sent = []
     while not broker.frames:
         sent += broker.send("x")
@@ -178,7 +178,7 @@ async def test_a_letter_waits_for_others_no_longer_than_a_moment(
     await asyncio.gather(*sent)
 
 
-async def test_who_waits_for_room_waits_no_longer_than_they_said(broker: Broker) -> None:
+async def test_a_send_waits_for_room_only_for_its_own_time(broker: Broker) -> None:
     broker.open = False
     (hasty,) = broker.send("hasty", deadline=time.time() + 60.0, room=0.05)
     (patient,) = broker.send("patient", deadline=time.time() + 60.0)
@@ -194,7 +194,7 @@ async def test_who_waits_for_room_waits_no_longer_than_they_said(broker: Broker)
     await patient
 
 
-async def test_a_slow_confirm_is_no_want_of_room(broker: Broker) -> None:
+async def test_a_slow_confirm_is_not_a_full_mailbox(broker: Broker) -> None:
     broker.open = False
     (sending,) = broker.send("a", deadline=time.time() + 60.0, room=0.02)
     (behind,) = broker.send("b", deadline=time.time() + 0.1, room=0.02)
@@ -209,7 +209,7 @@ async def test_a_slow_confirm_is_no_want_of_room(broker: Broker) -> None:
     assert not isinstance(error.value, MailboxFull)
 
 
-async def test_who_waits_for_a_confirm_beyond_the_deadline_cannot_know(broker: Broker) -> None:
+async def test_a_confirm_after_the_deadline_is_unavailable(broker: Broker) -> None:
     broker.open = False
     (sending,) = broker.send("a", deadline=time.time() + 0.05)
     verdict = await broker.under_way.get()
@@ -219,7 +219,7 @@ async def test_who_waits_for_a_confirm_beyond_the_deadline_cannot_know(broker: B
     verdict.set_result(None)
 
 
-async def test_everybody_is_told_at_a_deadline_of_their_own(broker: Broker) -> None:
+async def test_each_pending_publish_fails_at_its_own_deadline(broker: Broker) -> None:
     broker.open = False
     now = time.time()
     told: list[float] = []
@@ -238,7 +238,7 @@ async def test_everybody_is_told_at_a_deadline_of_their_own(broker: Broker) -> N
     await patient
 
 
-async def test_a_deadline_counts_after_everything_was_sent_once(broker: Broker) -> None:
+async def test_a_deadline_holds_after_an_earlier_publish(broker: Broker) -> None:
     now = time.time()
     await asyncio.gather(*broker.send("a", deadline=now + 0.1))
     broker.open = False
@@ -248,7 +248,7 @@ async def test_a_deadline_counts_after_everything_was_sent_once(broker: Broker) 
             await sending
 
 
-async def test_what_nobody_waits_for_any_more_is_not_sent(broker: Broker) -> None:
+async def test_an_expired_or_cancelled_envelope_is_not_published(broker: Broker) -> None:
     await asyncio.gather(*broker.send("late", deadline=time.time() - 1.0))
     broker.open = False
     first = broker.send("a")
@@ -262,7 +262,7 @@ async def test_what_nobody_waits_for_any_more_is_not_sent(broker: Broker) -> Non
     assert broker.frames == [[b"a"]]
 
 
-async def test_a_fault_is_everybodys_in_the_frame_and_nobody_elses(broker: Broker) -> None:
+async def test_a_fault_fails_the_envelopes_of_its_frame_only(broker: Broker) -> None:
     broker.open = False
     first = broker.send("a", "b")
     verdict = await broker.under_way.get()
@@ -275,13 +275,13 @@ async def test_a_fault_is_everybodys_in_the_frame_and_nobody_elses(broker: Broke
     assert broker.frames == [[b"a", b"b"], [b"c"]]
 
 
-async def test_a_close_turns_everybody_away(broker: Broker) -> None:
+async def test_a_close_fails_every_pending_publish(broker: Broker) -> None:
     broker.open = False
     first = broker.send("a")
     await broker.under_way.get()
     later = broker.send("b")
     await asyncio.sleep(0)
-    broker.outbox.close()
+    broker.publisher.close()
     for sending in first + later:
         with pytest.raises(Unavailable):
             await sending

@@ -1,14 +1,14 @@
-// The form of a clinic: name, time zone, running text, services with letters and hours, counters and what they serve.
+// The forms of the clinic's configuration: name, time zone, running text, services with letters and hours, counters.
 import { field, fill, h, newId } from "./dom.js";
 import { t } from "./words.js";
 
-const ZONES = [["Asia/Jakarta", "premises.jakarta"], ["Asia/Makassar", "premises.makassar"], ["Asia/Jayapura", "premises.jayapura"]];
+const ZONES = [["Asia/Jakarta", "configuration.jakarta"], ["Asia/Makassar", "configuration.makassar"], ["Asia/Jayapura", "configuration.jayapura"]];
 const LETTERS = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZ"];
 const NAME = 60;
 const NOTICE = 300;
 
-/** What an administrator may change of a clinic, out of what MediQ tells of it. */
-export const premisesOf = ({ name, timezone, notice, services, counters }) => ({
+/** The part of a clinic that an administrator may change. */
+export const configurationOf = ({ name, timezone, notice, services, counters }) => ({
   name,
   timezone,
   notice,
@@ -16,15 +16,15 @@ export const premisesOf = ({ name, timezone, notice, services, counters }) => ({
   counters: counters.map(({ id, name: called, services: takes }) => ({ id, name: called, services: takes })),
 });
 
-/** Forms over one clinic: they write into `premises` as people type, and `changed()` hears of it. */
-export class Premises {
-  constructor(premises, changed = () => {}) {
-    this.premises = premises;
+/** Forms over one `configuration`: they write into it as people type, and call `changed()`. */
+export class ConfigurationForms {
+  constructor(configuration, changed = () => {}) {
+    this.configuration = configuration;
     this.changed = changed;
     this.refresh = () => {};
   }
 
-  /** An input for one value of `object`; `path` is how MediQ's errors name it. */
+  /** An input for one value of `object`. `path` is the name of the value in MediQ's errors. */
   input(object, name, path, attributes, { read = (value) => value, write = (value) => value ?? "" } = {}) {
     const made = h("input", { name: path, autocomplete: "off", value: write(object[name]), ...attributes });
     made.addEventListener("input", () => {
@@ -35,16 +35,16 @@ export class Premises {
   }
 
   about(place) {
-    const zones = h("div", { class: "choices", role: "radiogroup", "aria-label": t("premises.timezone") }, ZONES.map(([zone, words]) =>
-      h("label", {}, h("input", { type: "radio", name: "timezone", value: zone, checked: this.premises.timezone === zone, change: () => {
-        this.premises.timezone = zone;
+    const zones = h("div", { class: "choices", role: "radiogroup", "aria-label": t("configuration.timezone") }, ZONES.map(([zone, words]) =>
+      h("label", {}, h("input", { type: "radio", name: "timezone", value: zone, checked: this.configuration.timezone === zone, change: () => {
+        this.configuration.timezone = zone;
         this.changed();
       } }), h("span", {}, t(words)))));
     const wrong = h("span", { class: "wrong" });
     fill(place, h("div", { class: "stack" },
-      field(t("premises.name"), this.input(this.premises, "name", "name", { required: true, maxlength: NAME })),
-      h("div", { class: "field", "data-path": "timezone" }, h("span", { class: "label" }, t("premises.timezone")), zones, wrong),
-      field(t("premises.notice"), this.input(this.premises, "notice", "notice", { maxlength: NOTICE }), { hint: t("premises.notice_hint") })));
+      field(t("configuration.name"), this.input(this.configuration, "name", "name", { required: true, maxlength: NAME })),
+      h("div", { class: "field", "data-path": "timezone" }, h("span", { class: "label" }, t("configuration.timezone")), zones, wrong),
+      field(t("configuration.notice"), this.input(this.configuration, "notice", "notice", { maxlength: NOTICE }), { hint: t("configuration.notice_hint") })));
   }
 
   services(place) {
@@ -55,7 +55,7 @@ export class Premises {
       drawServices();
       this.refresh();
     };
-    const drawServices = () => fill(list, this.premises.services.map((service, i) => {
+    const drawServices = () => fill(list, this.configuration.services.map((service, i) => {
       const path = `services[${i}]`;
       const letter = h("input", { name: `${path}.letter`, value: service.letter, required: true, maxlength: 1, autocomplete: "off", class: "letter" });
       letter.addEventListener("input", () => {
@@ -64,61 +64,61 @@ export class Premises {
       });
       const name = this.input(service, "name", `${path}.name`, { required: true, maxlength: NAME });
       name.addEventListener("change", () => this.refresh());
-      return h("li", { class: "premises-row", "data-path": `${path}.id` },
-        field(t("premises.service"), name),
-        field(t("premises.letter"), letter),
-        field(t("premises.opens"), this.input(service, "opens", `${path}.opens`, { type: "time" }, time)),
-        field(t("premises.closes"), this.input(service, "closes", `${path}.closes`, { type: "time" }, time)),
-        this.drop(service.name, this.premises.services.length > 1, () => {
-          this.premises.services.splice(i, 1);
-          for (const counter of this.premises.counters) counter.services = counter.services.filter((id) => id !== service.id);
+      return h("li", { class: "configuration-row", "data-path": `${path}.id` },
+        field(t("configuration.service"), name),
+        field(t("configuration.letter"), letter),
+        field(t("configuration.opens"), this.input(service, "opens", `${path}.opens`, { type: "time" }, time)),
+        field(t("configuration.closes"), this.input(service, "closes", `${path}.closes`, { type: "time" }, time)),
+        this.drop(service.name, this.configuration.services.length > 1, () => {
+          this.configuration.services.splice(i, 1);
+          for (const counter of this.configuration.counters) counter.services = counter.services.filter((id) => id !== service.id);
           draw();
         }), h("span", { class: "wrong" }));
     }));
     const add = h("button", { class: "button", type: "button", click: () => {
-      const { services } = this.premises;
+      const { services } = this.configuration;
       const letter = LETTERS.find((each) => services.every((service) => service.letter !== each)) || "";
-      services.push({ id: unused("poli", services), name: t("premises.new_service"), letter, opens: null, closes: null });
+      services.push({ id: unused("poli", services), name: t("configuration.new_service"), letter, opens: null, closes: null });
       this.changed();
       draw();
       const name = list.lastElementChild.querySelector("input");
       name.focus();
       name.select();
-    } }, t("premises.add_service"));
-    place.append(h("p", { class: "muted small" }, t("premises.hours_hint")), list, wrong, h("div", { class: "row" }, add));
+    } }, t("configuration.add_service"));
+    place.append(h("p", { class: "muted small" }, t("configuration.hours_hint")), list, wrong, h("div", { class: "row" }, add));
     draw();
   }
 
   counters(place) {
     const list = h("ul", { class: "stack" });
     const wrong = h("p", { class: "wrong", "data-path": "counters" });
-    const draw = () => fill(list, this.premises.counters.map((counter, i) => {
+    const draw = () => fill(list, this.configuration.counters.map((counter, i) => {
       const path = `counters[${i}]`;
-      return h("li", { class: "premises-row", "data-path": `${path}.id` },
-        field(t("premises.counter"), this.input(counter, "name", `${path}.name`, { required: true, maxlength: NAME })),
+      return h("li", { class: "configuration-row", "data-path": `${path}.id` },
+        field(t("configuration.counter"), this.input(counter, "name", `${path}.name`, { required: true, maxlength: NAME })),
         this.takes(counter, path),
-        this.drop(counter.name, this.premises.counters.length > 1, () => {
-          this.premises.counters.splice(i, 1);
+        this.drop(counter.name, this.configuration.counters.length > 1, () => {
+          this.configuration.counters.splice(i, 1);
           draw();
         }), h("span", { class: "wrong" }));
     }));
     const add = h("button", { class: "button", type: "button", click: () => {
-      const { counters } = this.premises;
+      const { counters } = this.configuration;
       const id = unused("", counters);
-      counters.push({ id, name: t("premises.new_counter", { number: id }), services: [] });
+      counters.push({ id, name: t("configuration.new_counter", { number: id }), services: [] });
       this.changed();
       draw();
       list.lastElementChild.querySelector("input").focus();
-    } }, t("premises.add_counter"));
+    } }, t("configuration.add_counter"));
     place.append(list, wrong, h("div", { class: "row" }, add));
     this.refresh = draw;
     draw();
   }
 
-  /** What a counter serves: everything, or the services that are chosen. */
+  /** The services of a counter: all of them, or those that are chosen. */
   takes(counter, path) {
-    const group = h("div", { class: "choices", role: "group", "aria-label": t("premises.takes") });
-    const draw = () => fill(group, [null, ...this.premises.services].map((service) => {
+    const group = h("div", { class: "choices", role: "group", "aria-label": t("configuration.takes") });
+    const draw = () => fill(group, [null, ...this.configuration.services].map((service) => {
       const chosen = service === null ? counter.services.length === 0 : counter.services.includes(service.id);
       const box = h("input", { type: "checkbox", checked: chosen, id: newId("takes") });
       box.addEventListener("change", () => {
@@ -129,22 +129,22 @@ export class Premises {
         draw();
         group.children[place].firstChild.focus();
       });
-      return h("label", {}, box, h("span", {}, service === null ? t("premises.every") : service.name));
+      return h("label", {}, box, h("span", {}, service === null ? t("configuration.every") : service.name));
     }));
     draw();
-    return h("div", { class: "field grow", "data-path": `${path}.services` }, h("span", { class: "label" }, t("premises.takes")), group, h("span", { class: "wrong" }));
+    return h("div", { class: "field grow", "data-path": `${path}.services` }, h("span", { class: "label" }, t("configuration.takes")), group, h("span", { class: "wrong" }));
   }
 
   drop(name, possible, go) {
-    return h("button", { class: "button danger drop-row", type: "button", disabled: !possible, "aria-label": t("premises.remove", { name }), click: () => {
+    return h("button", { class: "button danger drop-row", type: "button", disabled: !possible, "aria-label": t("configuration.remove", { name }), click: () => {
       go();
       this.changed();
     } }, "×");
   }
 }
 
-/** Say beside each part of the forms in `root` what a Problem's `fields` say of it; resolves to what was left unsaid. */
-export function markPremises(root, fields = {}) {
+/** Show the errors in a problem's `fields` beside the inputs in `root`. Returns the errors that belong to no input. */
+export function markConfiguration(root, fields = {}) {
   for (const wrong of root.querySelectorAll(".wrong")) wrong.textContent = "";
   for (const input of root.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
   const unsaid = [];
@@ -163,7 +163,7 @@ export function markPremises(root, fields = {}) {
   return unsaid;
 }
 
-/** An id that none of them has: a number, behind a word if there is one. */
+/** An id that none of the things has: a number, after a word if one is given. */
 function unused(word, things) {
   for (let number = things.length + 1; ; number += 1) {
     const id = word ? `${word}-${number}` : String(number);
