@@ -22,7 +22,7 @@ from mediq.messages.principal import Principal
 from mediq.runtime import bus as buses
 from mediq.runtime.actor import Actor, handles
 from mediq.runtime.bus import Bus
-from mediq.runtime.circuit_breaker import Breaker
+from mediq.runtime.circuit_breaker import CircuitBreaker
 from mediq.runtime.context import Context
 from tests.fixtures.runtime import AT_ONCE, Application
 
@@ -80,7 +80,7 @@ async def application() -> AsyncIterator[Application]:
     application = Application()
     mailboxes = {name: name for name in ("user", "queue", "ocr")}
     application.bus = Bus(application.transport, mailboxes, retry=AT_ONCE, clock=application.clock)
-    application.bus.breakers["user"] = Breaker("user", clock=application.clock)
+    application.bus.breakers["user"] = CircuitBreaker("user", clock=application.clock)
     async with application:
         yield application
 
