@@ -1,4 +1,4 @@
-"""The queue's log as a history: found by time, and read backwards for the audit trail."""
+"""Searches the queue's log by time, and backwards for the audit trail."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -23,16 +23,16 @@ from mediq.messages.audit_entry import AuditEntry
 
 _PAGE: Final = 1000
 _SEARCHED: Final = 50_000
-"""Events that one search looks through at most; the next one goes on from there."""
+"""The most events that one search reads; the next search continues from there."""
 _TOPICS: Final = "queue."
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _decode: Final = msgspec.msgpack.Decoder(Recorded).decode
 
 
 async def last_before(log: EventLog, at: datetime, high: int) -> int:
-    """The last event up to `high` that is older than `at`; those already trimmed count as older.
+    """The version of the last event up to `high` that is older than `at`; trimmed events count as older.
 
-    By bisection, since events come in order of time but for clocks that were set.
+    Found by bisection: events are in order of time, unless a clock was set back.
     """
     low = 0
     while low < high:

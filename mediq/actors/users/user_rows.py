@@ -46,7 +46,7 @@ async def required_user(connection: AsyncConnection, user_id: str) -> User:
 
 
 async def locked_user(connection: AsyncConnection, user_id: str) -> User:
-    """The user with this id, whom no other transaction changes before the caller's ends.
+    """The user with this id, locked: no other transaction changes the user before the caller's ends.
 
     Raises:
         NotFound: `user-not-found`.

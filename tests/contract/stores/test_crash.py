@@ -41,7 +41,7 @@ def assert_sound(file: Path) -> None:
     connection.close()
 
 
-async def test_the_log(tmp_path: Path) -> None:
+async def test_acknowledged_events_survive_a_kill(tmp_path: Path) -> None:
     for lines in ROUNDS:
         acknowledged = [int(version) for [version] in killed_after(lines, "log", tmp_path)]
         log = SqliteEventLog(tmp_path / "queue.db")
@@ -60,7 +60,7 @@ async def test_the_log(tmp_path: Path) -> None:
         assert_sound(tmp_path / "queue.db")
 
 
-async def test_the_users(tmp_path: Path) -> None:
+async def test_acknowledged_users_survive_a_kill(tmp_path: Path) -> None:
     told: dict[int, tuple[str, str]] = {}
     for lines in ROUNDS:
         for number, user_id, created in killed_after(lines, "users", tmp_path):
@@ -78,7 +78,7 @@ async def test_the_users(tmp_path: Path) -> None:
     assert sorted(entry.subject or "" for _, entry in noted) == sorted(user.id for user in found)
 
 
-async def test_the_jobs(tmp_path: Path) -> None:
+async def test_acknowledged_jobs_survive_a_kill(tmp_path: Path) -> None:
     told: dict[int, str] = {}
     last: dict[int, str] = {}
     for lines in ROUNDS:

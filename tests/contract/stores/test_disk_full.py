@@ -24,7 +24,7 @@ from tests.fixtures.stores.full_disk import until_full
 SMALL = 256 * 1024
 
 
-async def test_the_log(tmp_path: Path) -> None:
+async def test_a_full_disk_refuses_events_and_loses_none(tmp_path: Path) -> None:
     log = SqliteEventLog(tmp_path / "queue.db", max_bytes=SMALL)
     await log.open()
     await log.append(0, [b"first"])
@@ -42,7 +42,7 @@ async def test_the_log(tmp_path: Path) -> None:
     await log.close()
 
 
-async def test_the_jobs(tmp_path: Path, clock: Clock) -> None:
+async def test_a_full_disk_refuses_jobs_and_loses_none(tmp_path: Path, clock: Clock) -> None:
     jobs = SqliteJobStore(tmp_path / "ocr.db", clock=clock, max_bytes=SMALL)
     await jobs.open()
     image = b"image" * 2000
@@ -74,7 +74,7 @@ async def small(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-async def test_the_users(small: AsyncEngine) -> None:
+async def test_a_full_disk_refuses_users_and_loses_none(small: AsyncEngine) -> None:
     users = UserStore(small)
     full = await until_full(lambda n: users.create(a_user(n, id=f"{n}", alamat="J" * 255), key=f"job-{n}"))
     assert full > 10
@@ -97,7 +97,7 @@ def namespace() -> list[str]:
     return command
 
 
-def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+def test_every_store_survives_a_file_system_without_room(tmp_path: Path) -> None:
     if not (command := namespace()):
         pytest.skip("this machine does not let us mount a small disk")
     script = 'mount -t tmpfs -o size=2m tmpfs "$1" && exec "$2" -m tests.fixtures.stores.full_disk "$1"'

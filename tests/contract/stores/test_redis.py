@@ -128,7 +128,7 @@ async def test_what_was_acknowledged_outlives_a_kill(own: Redis, url: str, ackno
     await jobs.close()
 
 
-async def test_a_restart_between_two_calls_is_not_noticed(own: Redis, log: RedisEventLog) -> None:
+async def test_a_restart_of_the_server_between_two_calls_fails_neither(own: Redis, log: RedisEventLog) -> None:
     await asyncio.gather(*(log.version() for _ in range(8)))
     await asyncio.to_thread(own.restart)
     assert await log.append(0, [b"one"]) == 1
@@ -153,7 +153,7 @@ async def test_a_server_that_is_away_is_unavailable_at_once(own: Redis, log: Red
 # --- the server is cut off ---
 
 
-async def test_a_server_that_is_cut_off(own: Redis, log: RedisEventLog) -> None:
+async def test_a_server_that_is_cut_off_is_unavailable_in_time(own: Redis, log: RedisEventLog) -> None:
     await log.append(0, [b"one"])
     await asyncio.gather(*(log.version() for _ in range(redis_server.CONNECTIONS)))
     with cut_off(own):
@@ -218,7 +218,7 @@ async def test_cancelled_calls_leave_no_connection_half_read(log: RedisEventLog,
         assert outcomes[1::2] == [None] * 15
 
 
-async def test_closing_waits_for_what_is_under_way(log: RedisEventLog) -> None:
+async def test_closing_waits_for_pending_calls(log: RedisEventLog) -> None:
     task = asyncio.create_task(log.append(0, [b"one"]))
     await asyncio.sleep(0)
     await log.close()
@@ -227,7 +227,7 @@ async def test_closing_waits_for_what_is_under_way(log: RedisEventLog) -> None:
     assert await log.version() == 1
 
 
-async def test_a_lost_answer_is_not_taken_for_a_defeat(own: Redis, log: RedisEventLog) -> None:
+async def test_an_append_whose_answer_was_lost_is_no_version_conflict(own: Redis, log: RedisEventLog) -> None:
     """The client itself would send an append again, and find the version taken: by the first."""
     await log.append(0, [b"one"])
     with cut_off(own), pytest.raises(Unavailable):
@@ -240,7 +240,9 @@ async def test_a_lost_answer_is_not_taken_for_a_defeat(own: Redis, log: RedisEve
 # --- the server is full, or may not write ---
 
 
-async def test_memory_that_is_full(log: RedisEventLog, jobs: RedisJobStore, admin: Any) -> None:
+async def test_full_memory_refuses_writes_and_loses_nothing(
+    log: RedisEventLog, jobs: RedisJobStore, admin: Any
+) -> None:
     await log.append(0, [b"one"])
     await admin.config_set("maxmemory", "1mb")
     with pytest.raises(StorageFull):
@@ -253,7 +255,7 @@ async def test_memory_that_is_full(log: RedisEventLog, jobs: RedisJobStore, admi
     assert await log.append(1, [b"two"]) == 2
 
 
-async def test_a_server_that_may_not_write(log: RedisEventLog, admin: Any) -> None:
+async def test_a_read_only_server_is_unavailable(log: RedisEventLog, admin: Any) -> None:
     await log.append(0, [b"one"])
     await admin.execute_command("REPLICAOF", "127.0.0.1", "1")
     with pytest.raises(Unavailable):
@@ -280,7 +282,7 @@ async def test_a_server_that_may_not_write(log: RedisEventLog, admin: Any) -> No
     ],
     ids=repr,
 )
-def test_fault(error: Exception, kind: type[Fault] | None) -> None:
+def test_each_client_error_becomes_its_fault(error: Exception, kind: type[Fault] | None) -> None:
     fault = fault_of(error)
     assert (None if fault is None else type(fault)) is kind
 
@@ -312,13 +314,13 @@ SAFE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noevi
         ({"appendonly": "yes"}, ["See to it that `appendfsync always` is set"]),
     ],
 )
-def test_settings_that_lose_tickets_are_named(settings: dict[str, str], to_set: list[str]) -> None:
+def test_settings_that_lose_acknowledged_writes_are_warned_of(settings: dict[str, str], to_set: list[str]) -> None:
     warnings = warnings_about(settings)
     assert len(warnings) == len(to_set)
     assert all(words in warning for words, warning in zip(to_set, warnings, strict=True))
 
 
-async def test_a_start_looks_at_the_settings(url: str, admin: Any, warned: list[str]) -> None:
+async def test_opening_a_store_checks_the_settings(url: str, admin: Any, warned: list[str]) -> None:
     for fsync, warnings in (("always", 0), ("everysec", 1)):
         await admin.config_set("appendfsync", fsync)
         log = RedisEventLog(url)
@@ -327,7 +329,7 @@ async def test_a_start_looks_at_the_settings(url: str, admin: Any, warned: list[
         assert len(warned) == warnings
 
 
-async def test_a_server_that_does_not_tell_its_settings(url: str, admin: Any, warned: list[str]) -> None:
+async def test_a_server_that_hides_its_settings_is_warned_of(url: str, admin: Any, warned: list[str]) -> None:
     await admin.execute_command("ACL", "SETUSER", "guarded", "on", ">secret", "~*", "+@all", "-config")
     log = RedisEventLog(url.replace("redis://", "redis://guarded:secret@"))
     await log.open()
@@ -354,7 +356,7 @@ async def test_two_stores_on_one_server(url: str) -> None:
         await unfinished(jobs)
 
 
-async def test_logs_of_two_names_are_two(url: str) -> None:
+async def test_logs_with_different_names_are_separate(url: str) -> None:
     one, two = RedisEventLog(url, "one"), RedisEventLog(url, "two")
     await one.open()
     await two.open()
@@ -367,7 +369,7 @@ async def test_logs_of_two_names_are_two(url: str) -> None:
 # --- what is forgotten ---
 
 
-async def test_the_server_itself_forgets_a_job(jobs: RedisJobStore, admin: Any) -> None:
+async def test_the_server_itself_erases_an_expired_job(jobs: RedisJobStore, admin: Any) -> None:
     now = datetime.now(UTC)
     short = a_job(expires_at=now + timedelta(seconds=0.3), digest="card")
     await create_job(jobs, short, b"image", key="upload-1")
@@ -399,7 +401,7 @@ async def test_a_job_of_version_0_1_0_keeps_its_picture(jobs: RedisJobStore, adm
     assert await jobs.image(job.id) is None
 
 
-async def test_an_update_keeps_all_of_a_job_alive(jobs: RedisJobStore, admin: Any) -> None:
+async def test_an_update_extends_every_key_of_a_job(jobs: RedisJobStore, admin: Any) -> None:
     now = datetime.now(UTC)
     job = await create_job(jobs, a_job(expires_at=now + timedelta(hours=1), digest="card"), b"image", key="upload-1")
     await jobs.update(msgspec.structs.replace(job, expires_at=now + timedelta(hours=3)))

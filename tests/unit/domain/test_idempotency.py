@@ -22,7 +22,7 @@ def test_keys_of_steps_are_those_that_version_0_1_0_stored() -> None:
     assert derive("job", "step") == "job:step"
 
 
-def test_another_fingerprint_is_another_use() -> None:
+def test_a_key_with_another_fingerprint_is_refused() -> None:
     refuse_other_use("a1", "a1")
     refuse_other_use(None, "")
     for first, now in (("a1", "a2"), ("a1", ""), (None, "a1")):
@@ -31,7 +31,7 @@ def test_another_fingerprint_is_another_use() -> None:
         assert refused.value.code == "key-reused"
 
 
-def test_the_queue_compares_what_was_asked_to_the_letter() -> None:
+def test_the_queue_refuses_a_key_used_for_another_command() -> None:
     journal = Journal()
     first = journal.do(OpenCounter, counter="1", key="k~1", why="pagi")
     assert first.events

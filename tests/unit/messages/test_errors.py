@@ -55,12 +55,12 @@ def test_a_fault_survives_the_wire(cls: type[Fault], detail: str, wait: float | 
 
 
 @pytest.mark.parametrize("cls", FAULTS)
-def test_a_fault_without_words_says_its_sentence(cls: type[Fault]) -> None:
+def test_a_fault_without_a_detail_has_the_words_of_its_class(cls: type[Fault]) -> None:
     assert cls().detail
     assert cls().detail == cls.words
 
 
-def test_an_error_has_words_where_docstrings_are_stripped() -> None:
+def test_errors_keep_their_words_under_python_OO() -> None:
     script = (
         "from mediq.messages.errors import Unavailable; from mediq.stores.driver_errors import Contended; "
         "print(Unavailable().detail == Contended().detail == Unavailable.words != '')"
@@ -74,7 +74,7 @@ def test_no_two_kinds_have_the_same_name() -> None:
     assert sorted(codes) == sorted(set(codes))
 
 
-def test_every_kind_that_there_is_can_be_read_back() -> None:
+def test_every_kind_of_error_is_read_back_as_its_class() -> None:
     for refusal in subclasses(DomainError):
         assert type(over_the_wire(refusal("x"))) is refusal
     for fault in subclasses(Fault):
@@ -87,7 +87,7 @@ def test_a_kind_that_this_process_does_not_know_is_internal() -> None:
     assert (got.detail, got.retry_after) == ("y", 2.0)
 
 
-def test_one_wrong_field_can_be_named_in_short() -> None:
+def test_a_refusal_can_name_one_field() -> None:
     got = over_the_wire(Invalid.field("nik", "harus 16 angka"))
     assert isinstance(got, Invalid)
     assert got.errors == (FieldError("nik", "harus 16 angka"),)

@@ -18,7 +18,7 @@ def moved(job: Job, status: str, **fields: object) -> Job:
     return msgspec.structs.replace(job, status=status, **fields)
 
 
-async def test_a_job_and_its_image_come_back_whole(jobs: JobStore) -> None:
+async def test_a_job_and_its_picture_are_read_back_unchanged(jobs: JobStore) -> None:
     job = a_job(
         requested_by="operator-1",
         role="OPERATOR",
@@ -98,7 +98,7 @@ async def test_equal_pictures_have_equal_digests_under_different_ids(jobs: JobSt
     assert digest_of(one) == digest_of(same) != digest_of(other)
 
 
-async def test_what_is_not_there(jobs: JobStore) -> None:
+async def test_an_unknown_job_is_not_found(jobs: JobStore) -> None:
     assert await jobs.get("nothing") is None
     assert await jobs.image("nothing") is None
     assert await unfinished(jobs) == []
@@ -106,7 +106,7 @@ async def test_what_is_not_there(jobs: JobStore) -> None:
         await jobs.update(a_job())
 
 
-async def test_a_key_creates_once(jobs: JobStore) -> None:
+async def test_a_repeated_key_returns_the_first_job_as_it_is_now(jobs: JobStore) -> None:
     first = await create_job(jobs, a_job(), b"one", key="upload-1")
     assert await create_job(jobs, a_job(), b"two", key="upload-1") == first
     assert await create_job(jobs, a_job(digest=first.digest), b"one", key="upload-1") == first
@@ -116,7 +116,7 @@ async def test_a_key_creates_once(jobs: JobStore) -> None:
 
 
 @pytest.mark.parametrize("status", ["PENDING", "PROCESSING"])
-async def test_the_same_card_waits_for_its_first_job(jobs: JobStore, status: str) -> None:
+async def test_a_picture_of_an_unfinished_job_is_refused(jobs: JobStore, status: str) -> None:
     first = await create_job(jobs, a_job(status=status, digest="card"), b"image")
     with pytest.raises(Conflict) as refused:
         await create_job(jobs, a_job(digest="card"), b"image")
@@ -129,7 +129,7 @@ async def test_the_same_card_waits_for_its_first_job(jobs: JobStore, status: str
     assert await unfinished(jobs) == [second.id]
 
 
-async def test_an_id_is_given_once(jobs: JobStore) -> None:
+async def test_an_id_that_is_taken_is_refused(jobs: JobStore) -> None:
     job = await create_job(jobs, a_job(), b"image")
     with pytest.raises(Conflict) as refused:
         await create_job(jobs, a_job(id=job.id), b"other")
@@ -147,13 +147,13 @@ async def test_of_many_uploads_of_one_card_one_is_taken(open_jobs: OpenJobs) -> 
     assert len(await unfinished(stores[0])) == 1
 
 
-async def test_of_many_with_one_key_all_get_the_same_job(open_jobs: OpenJobs) -> None:
+async def test_many_uploads_with_one_key_at_once_get_the_same_job(open_jobs: OpenJobs) -> None:
     stores = [await open_jobs(), await open_jobs()]
     answers = await asyncio.gather(*(create_job(stores[n % 2], a_job(), b"image", key="upload-1") for n in range(30)))
     assert len({job.id for job in answers}) == 1
 
 
-async def test_an_update_is_kept(jobs: JobStore, open_jobs: OpenJobs) -> None:
+async def test_an_update_is_stored_and_keeps_the_picture(jobs: JobStore, open_jobs: OpenJobs) -> None:
     job = await create_job(jobs, a_job(), b"image")
     done = moved(job, "NEEDS_REVIEW", reading=b"fields", attempts=1, updated_at=NOW + timedelta(seconds=2))
     assert await jobs.update(done) == done
@@ -171,7 +171,7 @@ async def test_an_update_may_expect_a_status(jobs: JobStore) -> None:
     assert await jobs.image(job.id) == b"image"
 
 
-async def test_of_many_who_expect_a_status_one_wins(open_jobs: OpenJobs) -> None:
+async def test_of_many_updates_that_expect_one_status_one_succeeds(open_jobs: OpenJobs) -> None:
     stores = [await open_jobs(), await open_jobs()]
     job = await create_job(stores[0], a_job(), b"image")
     answers = await asyncio.gather(
@@ -182,7 +182,7 @@ async def test_of_many_who_expect_a_status_one_wins(open_jobs: OpenJobs) -> None
     assert await stores[0].get(job.id) == winner
 
 
-async def test_the_image_goes_with_the_update(jobs: JobStore) -> None:
+async def test_an_update_erases_the_picture(jobs: JobStore) -> None:
     job = await create_job(jobs, a_job(), b"image")
     done = await jobs.update(moved(job, "REGISTERED"), delete_image=True)
     assert await jobs.image(job.id) is None
@@ -190,7 +190,7 @@ async def test_the_image_goes_with_the_update(jobs: JobStore) -> None:
     await jobs.update(moved(job, "REGISTERED"), delete_image=True)
 
 
-async def test_unfinished_are_those_left_to_do_oldest_first(jobs: JobStore) -> None:
+async def test_jobs_are_listed_by_status_oldest_first(jobs: JobStore) -> None:
     for name, status, minute in (
         ("b", "PROCESSING", 2),
         ("a", "PENDING", 1),
@@ -206,7 +206,7 @@ async def test_unfinished_are_those_left_to_do_oldest_first(jobs: JobStore) -> N
     assert await jobs.having() == []
 
 
-async def test_time_runs_out(jobs: JobStore, clock: Clock) -> None:
+async def test_an_expired_job_is_gone_with_its_picture(jobs: JobStore, clock: Clock) -> None:
     short = await create_job(jobs, a_job(expires_at=NOW + timedelta(minutes=1)), b"image", key="upload-1")
     long = await create_job(jobs, a_job(), b"image")
     clock.pass_(minutes=1)
@@ -220,14 +220,14 @@ async def test_time_runs_out(jobs: JobStore, clock: Clock) -> None:
     assert await jobs.get(long.id) == long
 
 
-async def test_an_update_may_give_more_time(jobs: JobStore, clock: Clock) -> None:
+async def test_an_update_may_extend_the_time_to_live(jobs: JobStore, clock: Clock) -> None:
     job = await create_job(jobs, a_job(), b"image")
     longer = await jobs.update(msgspec.structs.replace(job, expires_at=NOW + timedelta(hours=2)))
     assert await jobs.expire(clock.pass_(minutes=90)) == 0
     assert await jobs.get(job.id) == longer
 
 
-async def test_what_expired_stands_in_nobodys_way(jobs: JobStore, clock: Clock) -> None:
+async def test_an_expired_job_blocks_neither_its_key_nor_its_picture(jobs: JobStore, clock: Clock) -> None:
     await create_job(jobs, a_job(digest="card"), b"image", key="upload-1")
     clock.pass_(hours=1)
     again = a_job(digest="card", created_at=clock.now, expires_at=clock.now + timedelta(hours=1))
@@ -243,7 +243,7 @@ async def test_jobs_outlive_the_process(jobs: JobStore, open_jobs: OpenJobs) -> 
     assert await create_job(again, a_job(), b"other", key="upload-1") == job
 
 
-async def test_closed_is_closed_until_opened(jobs: JobStore) -> None:
+async def test_a_closed_store_is_unavailable_until_it_is_opened_again(jobs: JobStore) -> None:
     await jobs.close()
     await jobs.close()
     for call in (jobs.get("x"), create_job(jobs, a_job(), b"image"), jobs.ping()):

@@ -100,7 +100,7 @@ async def service(folder: Path) -> AsyncIterator[tuple[Authentication, Work]]:
         await engine.dispose()
 
 
-async def test_a_password(tmp_path: Path) -> None:
+async def test_a_refused_password_takes_the_same_work_for_known_and_unknown_staff(tmp_path: Path) -> None:
     async with service(tmp_path) as (authentication, work):
         done = []
         for email in ("budi@klinik.example", "BUDI@Klinik.Example", "siti@klinik.example", "siapa@klinik.example"):
@@ -114,7 +114,7 @@ async def test_a_password(tmp_path: Path) -> None:
         assert (await authentication.login_admin(right, NOBODY)).user.id == "staff"
 
 
-async def test_a_card(tmp_path: Path) -> None:
+async def test_a_refused_card_takes_the_same_work_for_known_and_unknown_patients(tmp_path: Path) -> None:
     async with service(tmp_path) as (authentication, work):
         done = []
         for nik in (KNOWN, STAFF, STRANGER, STRANGER[:-1] + "9", "1"):
@@ -128,7 +128,7 @@ async def test_a_card(tmp_path: Path) -> None:
         assert (await authentication.login_user(right, NOBODY)).user.id == "patient"
 
 
-def test_nobodys_password_takes_as_long_to_check_as_anybodys() -> None:
+def test_checking_against_no_password_takes_as_long_as_against_a_stored_one() -> None:
     from mediq.actors.users import passwords
 
     stored = argon2.extract_parameters(hash_password(PASSWORD))
