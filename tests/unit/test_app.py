@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mediq import config
-from mediq.app import PORTS, House
+from mediq.app import PORTS, Application
 from mediq.runtime.cell import ActorCell
 from mediq.runtime.supervisor import Child, Supervisor
 
@@ -19,7 +19,7 @@ def children_of(supervisor: Supervisor) -> Iterator[tuple[str, Child]]:
 
 
 async def test_every_supervised_child_of_a_process_has_a_unique_name(tmp_path: Path) -> None:
-    house = House(config.load(None, {"MEDIQ_DATA": str(tmp_path)}), frozenset(PORTS))
+    house = Application(config.load(None, {"MEDIQ_DATA": str(tmp_path)}), frozenset(PORTS))
     children = list(children_of(house.supervisor()))
     names = [name for name, _ in children]
     assert sorted(set(names)) == sorted(names)
