@@ -27,7 +27,7 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the unpacked archive."""
     base = tmp_path_factory.mktemp("old")
     with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(base, filter="data")
+        archive.extractall(base)
     return base
 
 

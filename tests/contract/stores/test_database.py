@@ -127,7 +127,7 @@ async def test_readers_do_not_wait_for_a_writer(own: AsyncEngine) -> None:
     assert await acts(own) == 1
 
 
-async def test_every_connection_syncs_and_erases(own: AsyncEngine) -> None:
+async def test_every_connection_syncs_and_enforces_foreign_keys(own: AsyncEngine) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(database.POOL):
             connection = await stack.enter_async_context(reading(own))

@@ -115,7 +115,7 @@ async def test_the_file_is_reopened_after_an_io_error(file: SqliteFile, monkeypa
     assert file._connection is not broken
 
 
-async def test_many_callers_replace_a_broken_connection_once(file: SqliteFile) -> None:
+async def test_many_callers_survive_a_closed_connection(file: SqliteFile) -> None:
     assert file._connection is not None
     await file._connection.close()
     written = await asyncio.gather(*(file.write("INSERT INTO one VALUES (?)", (n,)) for n in range(10)))

@@ -38,7 +38,7 @@ async def test_the_token_makes_the_first_admin_once(
     assert await users.count_admins() == 1
 
 
-async def test_processes_that_start_together_leave_one_token(setup_store: SetupStore, engine: AsyncEngine) -> None:
+async def test_processes_that_start_together_can_all_issue_a_token(setup_store: SetupStore, engine: AsyncEngine) -> None:
     await asyncio.gather(*(setup_store.pending() for _ in range(2)))  # connected, so that they meet
     for _ in range(10):
         async with writing(engine) as connection:
