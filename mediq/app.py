@@ -70,7 +70,7 @@ def check_roles(settings: Settings, roles: Collection[str]) -> None:
     }
     if split and "user" in roles:
         needed["DATABASE_URL"] = servers.database_url
-    if split and not {"ocr", "queue"}.isdisjoint(roles):
+    if split and roles_on_redis(roles):
         needed["REDIS_URL"] = servers.redis_url
     if missing := [name for name, value in needed.items() if not value]:
         raise ConfigError(
@@ -79,12 +79,17 @@ def check_roles(settings: Settings, roles: Collection[str]) -> None:
         )
 
 
+def roles_on_redis(roles: Collection[str]) -> frozenset[str]:
+    """Those of the roles whose stores are on Redis in a split deployment; the gateway stores the pictures of cards."""
+    return frozenset(roles) & {"gateway", "ocr", "queue"}
+
+
 def is_embedded(settings: Settings, roles: Collection[str]) -> bool:
     """Whether a process of these roles keeps anything in the data folder, which is then its alone."""
     servers = settings.servers
     return bool(
         ("user" in roles and not servers.database_url)
-        or (not {"ocr", "queue"}.isdisjoint(roles) and not servers.redis_url)
+        or (roles_on_redis(roles) and not servers.redis_url)
         or not (settings.auth.jwt_secret and settings.auth.jwt_refresh_secret)
     )
 
@@ -148,7 +153,7 @@ class Application:
         """Stores, then transport, then bus, then actors, then the port; stopped in the opposite order."""
         grace = self._settings.http.grace_seconds
         specs = [
-            *([ChildSpec(name="stores", factory=self._make_stores)] if set(self._roles) - {"gateway"} else []),
+            ChildSpec(name="stores", factory=self._make_stores),
             ChildSpec(name="transport", factory=self._make_transport),
             ChildSpec(name="bus", factory=self._make_bus),
             ChildSpec(name="actors", factory=self._make_actors, shutdown=2 * grace + 5),
@@ -159,7 +164,7 @@ class Application:
     def _make_stores(self) -> Child:
         from mediq.store_factory import Stores
 
-        self._stores = Stores(self._settings, self._roles)
+        self._stores = Stores(self._settings, self._roles, clock=now)
         return self._stores
 
     def _make_transport(self) -> Child:
@@ -203,30 +208,40 @@ class Application:
 
     def _make_user(self) -> Actor:
         from mediq.actors.users.actor import UserActor
+        from mediq.actors.users.authentication import Authentication, AuthStores
         from mediq.actors.users.credentials import CredentialStore
+        from mediq.actors.users.passwords import Passwords
         from mediq.actors.users.sessions import SessionStore
         from mediq.actors.users.setup_tokens import SetupStore
-        from mediq.actors.users.sign_in import UserStores
         from mediq.actors.users.users import UserStore
         from mediq.stores.audit_trail import AuditTrail
         from mediq.stores.database import ping
 
         engine = self._stores.engine
-        return UserActor(
+        users, audit, passwords = UserStore(engine, clock=now), AuditTrail(engine), Passwords(self._passwords)
+        authentication = Authentication(
             self._bus,
-            UserStores(
-                UserStore(engine, clock=now),
-                CredentialStore(engine, clock=now),
-                SessionStore(engine),
-                SetupStore(engine),
-                AuditTrail(engine),
-                partial(ping, engine),
+            AuthStores(
+                users=users,
+                credentials=CredentialStore(engine, clock=now),
+                sessions=SessionStore(engine),
+                setup_tokens=SetupStore(engine),
+                audit=audit,
             ),
             self._tokens,
+            passwords,
             patient_login=self._settings.auth.patient_login,
             patient_birth_date=self._settings.auth.patient_birth_date,
+            clock=now,
+        )
+        return UserActor(
+            self._bus,
+            users,
+            audit,
+            authentication,
+            passwords,
             invite=self._invite,
-            executor=self._passwords,
+            ping=partial(ping, engine),
             clock=now,
         )
 
@@ -301,6 +316,7 @@ class Application:
             self._tokens,
             upload_max_size=ocr.upload_max_size,
             check_image=partial(check_image, allowed=ocr.allowed_file_types, max_pixels=ocr.max_pixels),
+            store_image=self._stores.jobs.store_image,
             redis_url=self._settings.servers.redis_url,
             clock=now,
         )

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime
 from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mediq.actors.cards.job_store.sqlite import JobStore, SqliteJobStore
+from mediq.actors.cards.job_store.base import JobStore
+from mediq.actors.cards.job_store.sqlite import SqliteJobStore
 from mediq.actors.queue.event_store.base import EventLog
 from mediq.actors.queue.event_store.sqlite import SqliteEventLog
 from mediq.config import Settings
@@ -31,7 +33,7 @@ class Stores(Child):
     event_log: EventLog
     jobs: JobStore
 
-    def __init__(self, settings: Settings, roles: Collection[str]) -> None:
+    def __init__(self, settings: Settings, roles: Collection[str], *, clock: Callable[[], datetime]) -> None:
         self._settings = settings
         self._roles = roles
         self._stopped = asyncio.Event()
@@ -40,8 +42,9 @@ class Stores(Child):
             self.engine = open_database(database_url(settings))
         if "queue" in roles:
             self.event_log = _event_log_at(redis) if redis else SqliteEventLog(settings.folder / "queue.db")
-        if "ocr" in roles:
-            self.jobs = _jobs_at(redis) if redis else SqliteJobStore(settings.folder / "cards.db")
+        self._has_jobs = not {"ocr", "gateway"}.isdisjoint(roles)  # the gateway stores the pictures
+        if self._has_jobs:
+            self.jobs = _jobs_at(redis, clock) if redis else SqliteJobStore(settings.folder / "cards.db", clock=clock)
 
     async def start(self) -> None:
         """Open the stores, and migrate the database to the present schema.
@@ -58,7 +61,7 @@ class Stores(Child):
             with explain_unavailable("REDIS_URL" if servers.redis_url else ""):
                 if "queue" in self._roles:
                     await self.event_log.open()
-                if "ocr" in self._roles:
+                if self._has_jobs:
                     await self.jobs.open()
         except BaseException:
             await self._close()
@@ -80,12 +83,12 @@ class Stores(Child):
             found["database"] = partial(ping, self.engine)
         if "queue" in self._roles:
             found["event-log"] = self.event_log.ping
-        if "ocr" in self._roles:
+        if self._has_jobs:
             found["jobs"] = self.jobs.ping
         return found
 
     async def _close(self) -> None:
-        if "ocr" in self._roles:
+        if self._has_jobs:
             await self.jobs.close()
         if "queue" in self._roles:
             await self.event_log.close()
@@ -100,8 +103,8 @@ def _event_log_at(url: str) -> EventLog:
     return RedisEventLog(url)
 
 
-def _jobs_at(url: str) -> JobStore:
+def _jobs_at(url: str, clock: Callable[[], datetime]) -> JobStore:
     """The card jobs on a Redis server; imported here for the same reason."""
     from mediq.actors.cards.job_store.redis import RedisJobStore
 
-    return RedisJobStore(url)
+    return RedisJobStore(url, clock=clock)

@@ -1,4 +1,4 @@
-"""What a clinic offers, where and when: its services (poli), counters (loket) and the rules it has chosen."""
+"""A clinic: its services (poli) and their hours, its counters (loket), and the rules it has chosen."""
 
 import hashlib
 from datetime import date, datetime, time
@@ -15,7 +15,7 @@ TIMEZONES: tuple[str, ...] = ("Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura")
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A service patients queue for. Without hours it is always open; hours may run over midnight."""
+    """A service that patients queue for. Without hours it is always open; hours may run over midnight."""
 
     id: str
     name: str
@@ -25,7 +25,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Counter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A place where patients are served; without `services` it takes every service."""
+    """A counter where patients are served; without `services` it serves every service."""
 
     id: str
     name: str
@@ -33,13 +33,18 @@ class Counter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The rules a clinic may set for itself.
+    """The rules that a clinic sets.
 
-    `max_wait_minutes`: after so long a patient is next in turn. `recall_limit`: calls beyond the first.
-    `requeue`: where a skipped patient who comes back goes. `undo_seconds`: how long a counter may take back its last
-    action. `high_in_a_row`: so many HIGH, then a waiting NORMAL. `retention_days`: how long finished visits stay.
-    `elderly_age`: years from which a patient is lansia. `close_after_minutes`: how long after the last service closed
-    and anything happened the day is closed without anyone asking, so that those already waiting are still served.
+    Args:
+        max_wait_minutes: the wait after which a patient is next in turn.
+        recall_limit: the most repeated calls of a ticket.
+        requeue: where a skipped patient who comes back waits.
+        undo_seconds: how long a counter can undo its last action.
+        high_in_a_row: the number of HIGH patients after which a waiting NORMAL one is called.
+        retention_days: how long finished visits are kept.
+        elderly_age: the age in years from which a patient is lansia.
+        close_after_minutes: the time after the last service closed and the last action, after which the day is closed
+            automatically. Patients who wait at closing time are still served.
     """
 
     max_wait_minutes: int = 60
@@ -53,10 +58,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class ClinicConfiguration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What an administrator may change of a clinic while it works.
+    """The part of a clinic that an administrator may change while MediQ runs.
 
-    What nobody has set is not written, so that a program that does not know it yet can read what it does know.
-    `notice` is the running text of the boards; where it is empty they have words of their own.
+    Default values are not written, so that an older program that does not know a field can read the rest. `notice` is
+    the running text of the boards; if it is empty, the boards show a text of their own.
     """
 
     name: str
@@ -67,18 +72,18 @@ class ClinicConfiguration(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 
     @property
     def revision(self) -> str:
-        """A digest of the configuration; a change names the revision that its author has seen."""
+        """A digest of the configuration; an update names the revision that its author has seen."""
         seen = (self.name, self.timezone, self.notice, self.services, self.counters)
         return hashlib.sha256(msgspec.json.encode(seen)).hexdigest()[:16]
 
 
 class Clinic(ClinicConfiguration, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=False):
-    """A clinic as its settings describe it; the first service is the one given when none is asked for."""
+    """A clinic as its settings describe it; the first service is the default."""
 
     policy: Policy = Policy()
 
     def changed(self, configuration: ClinicConfiguration | None) -> "Clinic":
-        """This clinic as an administrator has left it, if one has. Its policy is always that of its settings."""
+        """This clinic with an administrator's configuration, if any. The policy always comes from the settings."""
         return self if configuration is None else Clinic(**msgspec.structs.asdict(configuration), policy=self.policy)
 
     def local(self, at: datetime) -> datetime:
@@ -90,10 +95,10 @@ class Clinic(ClinicConfiguration, frozen=True, kw_only=True, forbid_unknown_fiel
         return _day(self.timezone, at)
 
     def service(self, service_id: str | None) -> Service:
-        """The service of that id, or the first one for None.
+        """The service with that id, or the first one for None.
 
         Raises:
-            Invalid: on field `service`, when there is none.
+            Invalid: on field `service`, it does not exist.
         """
         if service_id is None and self.services:
             return self.services[0]
@@ -103,10 +108,10 @@ class Clinic(ClinicConfiguration, frozen=True, kw_only=True, forbid_unknown_fiel
         raise Invalid.field("service", f"Poli {service_id} tidak ada di klinik ini.")
 
     def counter(self, counter_id: str) -> Counter:
-        """The counter of that id.
+        """The counter with that id.
 
         Raises:
-            Invalid: on field `counter`, when there is none.
+            Invalid: on field `counter`, it does not exist.
         """
         for counter in self.counters:
             if counter.id == counter_id:
@@ -114,10 +119,10 @@ class Clinic(ClinicConfiguration, frozen=True, kw_only=True, forbid_unknown_fiel
         raise Invalid.field("counter", f"Loket {counter_id} tidak ada di klinik ini.")
 
     def offered(self, counter_id: str, service_id: str | None = None) -> tuple[str, ...]:
-        """The ids of the services a counter takes, in the clinic's order, or only the one named.
+        """The ids of the services that a counter serves, in the clinic's order, or only `service_id`.
 
         Raises:
-            Invalid: there is no such counter or service, or the counter does not take it.
+            Invalid: counter or service do not exist, or the counter does not serve the service.
         """
         counter = self.counter(counter_id)
         taken = tuple(s.id for s in self.services if not counter.services or s.id in counter.services)
@@ -129,7 +134,7 @@ class Clinic(ClinicConfiguration, frozen=True, kw_only=True, forbid_unknown_fiel
         return (service.id,)
 
     def is_open(self, service: Service, at: datetime) -> bool:
-        """Whether new patients are taken: from `opens` until just before `closes`."""
+        """Whether the service accepts new patients: from `opens` until just before `closes`."""
         if service.opens is None and service.closes is None:
             return True
         now = self.local(at).time()
@@ -166,4 +171,4 @@ DEFAULT = Clinic(
         Counter(id="2", name="Loket 2", services=("umum",)),
     ),
 )
-"""The clinic before anyone has set it up."""
+"""The clinic before it is set up."""

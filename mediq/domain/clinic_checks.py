@@ -1,4 +1,4 @@
-"""The checks of a clinic's settings, with words for the start of the program and for the form in a browser."""
+"""The checks of a clinic's settings, with messages for the start of the program and for the form in a browser."""
 
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator
@@ -13,11 +13,11 @@ LONGEST_ID = 40
 MOST_COUNTERS = 100
 
 _ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
-_KEPT_IDS = ("all", "utama")
+_RESERVED_IDS = ("all", "utama")
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """One thing that is wrong with one `field`, such as `services[1].letter`, as the start and as a form say it."""
+    """An error in one `field`, such as `services[1].letter`; `says` is for the start, `words` for the form."""
 
     field: str
     says: str
@@ -25,12 +25,12 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 def problems(clinic: Clinic) -> list[Problem]:
-    """Everything that is wrong with a clinic's settings; empty when it can be used."""
+    """The errors in a clinic's settings; empty if there are none."""
     return [*configuration_problems(clinic), *_policy_problems(clinic.policy)]
 
 
 def configuration_problems(configuration: ClinicConfiguration) -> Iterator[Problem]:
-    """Everything that is wrong with what an administrator may change."""
+    """The errors in the part that an administrator may change."""
     if configuration.timezone not in TIMEZONES:
         zones = ", ".join(TIMEZONES)
         yield Problem(
@@ -90,7 +90,7 @@ def _ids(configuration: ClinicConfiguration) -> Iterator[Problem]:
                 f"Id hanya boleh berisi huruf kecil, angka dan tanda hubung, paling banyak {LONGEST_ID}.",
             )
     for field, value in services:
-        if value in _KEPT_IDS:
+        if value in _RESERVED_IDS:
             yield Problem(
                 field,
                 f"The service id {value!r} is kept for the board of all services.",

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""How a text begins that a spreadsheet would take for a formula and run."""
+"""The first characters of texts that a spreadsheet would run as a formula."""
 
 
 def rows(table: Iterable[Sequence[object]]) -> bytes:
-    """The rows of a table; None is an empty cell, and a text that looks like a formula is kept from being one."""
+    """The table as CSV. None is an empty cell; a text that looks like a formula gets an apostrophe in front."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     for row in table:
-        writer.writerow([_tame(cell) if isinstance(cell, str) else cell for cell in row])
+        writer.writerow([_escaped(cell) if isinstance(cell, str) else cell for cell in row])
     return text.getvalue().encode()
 
 
-def _tame(text: str) -> str:
+def _escaped(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,6 +1,6 @@
-"""Why the clinic's rules refuse a request: final answers for whoever asked, never retried.
+"""Refusals of requests by the clinic's rules: final answers, never retried.
 
-Each class is one `kind` of refusal; `code` names the rule that refused, `detail` says it in words for the front desk.
+Each class is one `kind` of refusal. `code` names the rule that refused, `detail` says it in words for the front desk.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ import msgspec
 
 
 class FieldError(msgspec.Struct, frozen=True):
-    """What is wrong with one field of a request."""
+    """An error in one field of a request."""
 
     field: str
     message: str
 
 
 class DomainError(Exception):
-    """A rule says no."""
+    """A rule refuses the request. `retry_after` is in seconds, for a request that may succeed later."""
 
     kind: ClassVar[str] = "refused"
 
@@ -43,52 +43,53 @@ class Malformed(DomainError):
 
 
 class Invalid(DomainError):
-    """The request can be read, but what it says is not possible."""
+    """The request can be read, but its content is not possible."""
 
     kind = "invalid"
 
     @classmethod
     def field(cls, field: str, message: str) -> "Invalid":
+        """The refusal of one field."""
         return cls(message, errors=[FieldError(field, message)])
 
 
 class Unauthenticated(DomainError):
-    """Nobody has shown who is asking, or the proof is no longer good."""
+    """The request does not prove who sends it, or the proof is no longer valid."""
 
     kind = "unauthenticated"
 
 
 class Forbidden(DomainError):
-    """Whoever asks is known and may not."""
+    """The caller is known but not allowed to do this."""
 
     kind = "forbidden"
 
 
 class NotFound(DomainError):
-    """What is asked for does not exist, or not for this caller."""
+    """The requested thing does not exist, or not for this caller."""
 
     kind = "not-found"
 
 
 class Conflict(DomainError):
-    """The request is right but does not fit what is so at present."""
+    """The request is valid but does not fit the present state."""
 
     kind = "conflict"
 
 
 class TooLarge(DomainError):
-    """More bytes or pixels than the clinic takes."""
+    """More bytes or pixels than allowed."""
 
     kind = "too-large"
 
 
 class Unsupported(DomainError):
-    """A kind of file or body that the clinic does not read."""
+    """A kind of file or body that MediQ does not read."""
 
     kind = "unsupported"
 
 
 class TooMany(DomainError):
-    """Asked too often; `retry_after` says in how many seconds to ask again."""
+    """Too many requests; try again after `retry_after` seconds."""
 
     kind = "too-many"

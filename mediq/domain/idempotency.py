@@ -1,8 +1,8 @@
-"""Keys under which a request may be repeated without happening twice.
+"""Idempotency keys, under which a request may be repeated without happening twice.
 
-Whoever may have to repeat a request gives it a key; whoever carries it out stores the key in the same write as the
-outcome, and answers a repetition with what came of it. A key may carry a fingerprint of what is asked under it, by
-which its use for something else is noticed.
+The caller of a request that it may have to repeat gives the request a key. The service stores the key in the same write
+as the outcome, and answers a repeated request with that outcome. A key may carry a fingerprint of the request, which
+shows when the key is used for another request.
 """
 
 from typing import Final
@@ -13,21 +13,22 @@ _MARK: Final = "~"
 
 
 def derive(origin: str, step: str) -> str:
-    """The key of one step of a larger undertaking, such as `derive(job.id, "add-patient")`.
+    """The key of one step of a larger operation, such as `derive(job.id, "add-patient")`.
 
-    The same origin and step always give the same key, so an undertaking that is resumed after a crash repeats its
-    steps under the keys that it used before.
+    The same origin and step always give the same key: an operation that is resumed after a crash repeats its steps
+    under the keys that it used before. A fingerprint that the origin carries is kept.
     """
-    return f"{origin}:{step}"
+    name, fingerprint = split(origin)
+    return f"{name}:{step}" if not fingerprint else marked(f"{name}:{step}", fingerprint)
 
 
 def marked(key: str, fingerprint: str) -> str:
-    """The key with the fingerprint of what is asked under it; neither may hold a `~`."""
+    """The key with the fingerprint of its request; neither may contain a `~`."""
     return f"{key}{_MARK}{fingerprint}"
 
 
 def split(key: str) -> tuple[str, str]:
-    """What the request is known by, and the fingerprint of what it asks, empty if the key carries none."""
+    """The key's name, under which it is stored, and its fingerprint, empty if it carries none."""
     name, _, fingerprint = key.partition(_MARK)
     return name, fingerprint
 

@@ -1,4 +1,4 @@
-"""Times as the API tells them."""
+"""The type of times in messages."""
 
 from datetime import datetime
 from typing import Annotated

@@ -1,10 +1,10 @@
-"""Who may sign in to the clinic."""
+"""The roles of users."""
 
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """A patient, someone at a counter, whoever runs the clinic's system, or a device that patients use alone."""
+    """A patient, an operator at a counter, the clinic's administrator, or a device that patients use alone."""
 
     PASIEN = "PASIEN"
     OPERATOR = "OPERATOR"

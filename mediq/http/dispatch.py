@@ -7,6 +7,7 @@ import msgspec
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from mediq.actors.cards.messages import CardStatus
 from mediq.actors.users.auth_messages import SignedIn
 from mediq.domain.roles import Role
 from mediq.http import cookie
@@ -17,7 +18,7 @@ from mediq.http.idempotency_keys import IdempotencyKeys
 from mediq.http.rate_limits import RateLimiter
 from mediq.http.request_context import request_context
 from mediq.http.routes import Body, Cookie, Limit, Route
-from mediq.http.uploads import UploadHandler, wanted_wait
+from mediq.http.uploads import CardUpload, UploadHandler, wanted_wait
 from mediq.http.validation import convert
 from mediq.messages.document import Document
 from mediq.messages.errors import Forbidden, Invalid, Malformed, Unauthenticated, Unsupported
@@ -82,10 +83,12 @@ class Dispatcher:
                 current.set(
                     Context(principal=self._authenticator.former(request), headers=request_context(request).headers)
                 )
-            message = convert(_with_path(await read(request), request), route.message, strict=strict)
-            if not _owns(principal, route, message):
+            content = _with_path(await read(request), request)
+            asked = convert(content, CardUpload if is_card else route.message, strict=strict)
+            if not _owns(principal, route, asked):
                 raise Forbidden("Pasien hanya boleh mengurus antreannya sendiri.")
-            key = self._keys.key(request, principal, message) if keyed else None
+            key = self._keys.key(request, principal, asked) if keyed else None
+            message: Any = await self._uploads.store(asked) if isinstance(asked, CardUpload) else asked
             if answer is not None:
                 reply = await answer()
             elif route.account is None:
@@ -95,7 +98,7 @@ class Dispatcher:
             if route.cookie is not None:
                 reply = self._cookie(request, route.cookie, reply)
             if is_card:
-                return await self._card(request, reply.id)
+                return await self._card(request, reply)
             if isinstance(reply, Document):
                 return await send(request, reply, lambda before: self._part(message, before))
             return _json(reply, route.status)
@@ -171,12 +174,15 @@ class Dispatcher:
             Body.REFRESH_TOKEN: _refresh_token,
         }[body]
 
-    async def _card(self, request: web.Request, job_id: str) -> web.Response:
+    async def _card(self, request: web.Request, accepted: CardStatus) -> web.Response:
+        """The answer to an upload: the result if the caller waits for it and it comes in time, else the status."""
         seconds = wanted_wait(request)
-        headers = {"Location": f"/ocr/result/{job_id}"}
-        if seconds and (result := await self._uploads.result(job_id, seconds)) is not None:
-            return _json(result, 200, headers | {"Preference-Applied": f"wait={seconds:.0f}"})
-        return _json({"id": job_id, "status": "PENDING"}, 202, headers)
+        headers = {"Location": f"/ocr/result/{accepted.id}"}
+        if seconds and (result := await self._uploads.result(accepted.id, seconds)) is not None:
+            if result.status.final:
+                return _json(result, 200, headers | {"Preference-Applied": f"wait={seconds:.0f}"})
+            accepted = CardStatus(id=result.id, status=result.status)
+        return _json(accepted, 202, headers)
 
 
 def _owns(principal: Principal | None, route: Route, message: Any) -> bool:

@@ -1,6 +1,6 @@
 """The gateway: its routes, event streams and pages behind one port."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
@@ -34,8 +34,9 @@ _JSON_LIMIT: Final = 65_536
 class Gateway(Site):
     """Everything that the gateway's port serves.
 
-    `check_image` raises an error for bytes that are no readable picture. With a `redis_url`, several gateways count
-    requests together. `clock` gives the time of day, with a time zone.
+    `check_image` raises an error for bytes that are no readable picture; `store_image` stores a picture for the card
+    service. With a `redis_url`, several gateways count requests together. `clock` gives the time of day, with a time
+    zone.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Gateway(Site):
         *,
         upload_max_size: int,
         check_image: Callable[[bytes], None],
+        store_image: Callable[[bytes], Awaitable[str]],
         redis_url: str,
         clock: Callable[[], datetime],
     ) -> None:
@@ -55,7 +57,7 @@ class Gateway(Site):
         self._tokens = tokens
         self._streams = OpenStreams(settings.limits.streams)
         self._authenticator = Authenticator(tokens, bus, on_ended=self._streams.end_session)
-        self._uploads = UploadHandler(bus, max_size=upload_max_size, check=check_image)
+        self._uploads = UploadHandler(bus, max_size=upload_max_size, check=check_image, store_image=store_image)
         self._limiter = RateLimiter(settings.limits, redis_url)
         self._dispatcher = Dispatcher(
             bus,

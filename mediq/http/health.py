@@ -8,12 +8,16 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from mediq.messages.health import CheckOcr, CheckQueue, CheckUser, DetailedHealth, Health, Part
+from mediq.messages.health import CheckOcr, CheckQueue, CheckUser, ComponentHealth, DetailedHealth, Health
 from mediq.messages.registry import Request
 from mediq.runtime.bus import Bus
 from mediq.runtime.health import VERSION, circuits, overall, probe
 
-_SERVICES: Final[Mapping[str, Request[Part]]] = {"user": CheckUser(), "ocr": CheckOcr(), "queue": CheckQueue()}
+_SERVICES: Final[Mapping[str, Request[ComponentHealth]]] = {
+    "user": CheckUser(),
+    "ocr": CheckOcr(),
+    "queue": CheckQueue(),
+}
 _TIMEOUT: Final = 2.0
 """Seconds in which a service must answer."""
 
@@ -40,7 +44,7 @@ class GatewayHealth:
         if broker.status == "up":
             found = await asyncio.gather(*(self._probe(question) for question in _SERVICES.values()))
         else:
-            found = [Part(status="down", detail=broker.detail)] * len(_SERVICES)
+            found = [ComponentHealth(status="down", detail=broker.detail)] * len(_SERVICES)
         parts = dict(zip(_SERVICES, found, strict=True)) | {"broker": broker} | circuits(self._bus)
         return DetailedHealth(
             status=overall(parts, "broker"),
@@ -49,5 +53,5 @@ class GatewayHealth:
             parts=parts,
         )
 
-    async def _probe(self, question: Request[Part]) -> Part:
+    async def _probe(self, question: Request[ComponentHealth]) -> ComponentHealth:
         return await probe(lambda: self._bus.ask(question, timeout=_TIMEOUT))

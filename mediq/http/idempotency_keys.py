@@ -1,4 +1,4 @@
-"""Idempotency-Key: what a caller's key is inside the house, with a fingerprint of what they ask under it."""
+"""Idempotency-Key: turns a caller's key into the key that the services store, with a fingerprint of the request."""
 
 import hashlib
 from typing import Final
@@ -10,7 +10,6 @@ from mediq.domain.idempotency import marked
 from mediq.http.request_context import request_context
 from mediq.messages.errors import Invalid
 from mediq.messages.principal import Principal
-from mediq.messages.registry import Request
 
 HEADER: Final = "Idempotency-Key"
 LIMIT: Final = 128
@@ -20,17 +19,18 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 
 
 class IdempotencyKeys:
-    """Makes keys. They are stored for days, and neither what a caller wrote nor what they asked can be told from them
-    without the `secret`."""
+    """Makes the stored keys. Without the `secret`, neither the caller's key nor the request can be told from them."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
-    def key(self, request: web.Request, principal: Principal | None, message: Request[object]) -> str | None:
-        """The caller's key, theirs alone and good for this one address, marked with what is asked.
+    def key(self, request: web.Request, principal: Principal | None, content: msgspec.Struct) -> str | None:
+        """The stored key: one for each caller, method, path and shown key, marked with the fingerprint of `content`.
+
+        None if the request shows no key.
 
         Raises:
-            Invalid: it is empty, too long, or holds what cannot be printed.
+            Invalid: the shown key is empty, too long, or contains characters that cannot be printed.
         """
         shown = request.headers.get(HEADER)
         if shown is None:
@@ -39,7 +39,7 @@ class IdempotencyKeys:
             raise Invalid(f"{HEADER} harus 1 sampai {LIMIT} huruf.")
         who = principal.user_id if principal else request_context(request).origin.address
         name = self._digest("\n".join((who, request.method, request.path, shown)).encode(), _NAME_BYTES)
-        return marked(name, self._digest(_encode(message), _FINGERPRINT_BYTES))
+        return marked(name, self._digest(_encode(content), _FINGERPRINT_BYTES))
 
     def _digest(self, data: bytes, size: int) -> str:
         return hashlib.blake2b(data, key=self._secret, digest_size=size).hexdigest()

@@ -1,15 +1,17 @@
-"""Taking a picture of a card from a request, and waiting for what it says."""
+"""Uploads: reads the picture of a card from a request, stores it, and waits for the card's result."""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import aiohttp
+import msgspec
 from aiohttp import web
 
-from mediq.actors.cards.messages import CardResult, CardStatusChanged, GetCardResult
+from mediq.actors.cards.messages import CardResult, CardStatusChanged, GetCardResult, ProcessKtp
+from mediq.actors.queue.messages import Priority, PriorityReason, ServiceId
 from mediq.messages.errors import Fault, FieldError, Invalid, Malformed, TooLarge, Unavailable, Unsupported
 from mediq.runtime.bus import Bus
 from mediq.transport.base import Binding
@@ -19,43 +21,66 @@ _TEXT_LIMIT: Final = 1024
 _CHUNK: Final = 65_536
 _AT_ONCE: Final = 8
 _UPLOAD_SECONDS: Final = 30.0
-_PLACE_SECONDS: Final = 5.0
+_SLOT_SECONDS: Final = 5.0
+"""How long an upload waits for others to be read."""
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait=(\d{1,3})(?:$|[,;\s])")
 _LONGEST_WAIT: Final = 30.0
 
 
-class UploadHandler:
-    """Where pictures of cards come in.
+class CardUpload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The form of an upload. The fingerprint of an idempotency key is made of it, so the order of fields must stay."""
 
-    `check` looks at the bytes and raises a refusal if they are no picture that can be read; it runs in a thread.
+    image: bytes
+    service: ServiceId | None = None
+    priority: Priority | None = None
+    priority_reason: PriorityReason | None = None
+
+
+class UploadHandler:
+    """Takes the uploads of cards.
+
+    Args:
+        max_size: the most bytes of a picture.
+        check: raises a refusal if the bytes are no picture that the card reader can open; runs in a thread.
+        store_image: stores a picture for the card service to adopt, and returns the picture's id.
     """
 
-    def __init__(self, bus: Bus, *, max_size: int, check: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        max_size: int,
+        check: Callable[[bytes], None],
+        store_image: Callable[[bytes], Awaitable[str]],
+    ) -> None:
         self._bus = bus
         self._max_size = max_size
         self._check = check
+        self._store_image = store_image
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._ended = False
         self._binding: Binding | None = None
 
     async def start(self) -> None:
-        """Listen for cards that are done."""
+        """Listen for finished cards."""
         self._binding = await self._bus.subscribe("ocr.status-changed", self._changed)
 
     async def read(self, request: web.Request) -> dict[str, Any]:
-        """The fields of an upload: `image` as bytes, and the wishes for the ticket.
+        """The fields of a :class:`CardUpload`, with the picture checked and the texts as they were sent.
 
         Raises:
-            Unsupported: the body is no form, or the picture of a kind that is not read.
-            TooLarge: more bytes or pixels than are taken.
-            Invalid: the picture is missing or broken.
+            Malformed: the form cannot be read, or came too slowly.
+            Unsupported: the body is no form, or the picture of a kind that the card reader does not open.
+            TooLarge: the picture has too many bytes or pixels.
+            Invalid: the picture is missing or broken, or a field is unknown.
+            Unavailable: too many uploads at once.
         """
         if request.content_type != "multipart/form-data":
             raise Unsupported("Kirim foto kartu sebagai formulir (multipart/form-data) dengan isian ktp_image.")
         if (request.content_length or 0) > self._max_size + _CHUNK:
             raise self._too_large()
-        async with self._place():
+        async with self._slot():
             try:
                 async with asyncio.timeout(_UPLOAD_SECONDS):
                     tree = await self._parts(request)
@@ -71,13 +96,13 @@ class UploadHandler:
         return tree
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        """A place among the few uploads that are taken in at once."""
+    async def _slot(self) -> AsyncIterator[None]:
+        """A slot among the few uploads that are read at once."""
         try:
-            async with asyncio.timeout(_PLACE_SECONDS):
+            async with asyncio.timeout(_SLOT_SECONDS):
                 await self._room.acquire()
         except TimeoutError:
-            raise Unavailable("Terlalu banyak unggahan sekaligus.", retry_after=_PLACE_SECONDS) from None
+            raise Unavailable("Terlalu banyak unggahan sekaligus.", retry_after=_SLOT_SECONDS) from None
         try:
             yield
         finally:
@@ -110,31 +135,46 @@ class UploadHandler:
     def _too_large(self) -> TooLarge:
         return TooLarge(f"Foto lebih besar dari {self._max_size / 1_048_576:.0f} MB. Kirim foto yang lebih kecil.")
 
+    async def store(self, upload: CardUpload) -> ProcessKtp:
+        """Store the picture of an upload; the message that asks the card service to read it.
+
+        Raises:
+            Unavailable, StorageFull: the picture is not stored.
+        """
+        return ProcessKtp(
+            image_id=await self._store_image(upload.image),
+            service=upload.service,
+            priority=upload.priority,
+            priority_reason=upload.priority_reason,
+        )
+
     async def result(self, job_id: str, seconds: float) -> CardResult | None:
-        """The card's result once it is done, or None if that takes longer than `seconds` or the gateway stops."""
+        """The card's result as soon as it is final, or as it is after `seconds` or when the gateway stops.
+
+        None if the card service does not answer.
+        """
+        result: CardResult | None = None
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(job_id, set()).add(done)
         try:
             async with asyncio.timeout(seconds):
-                while not (result := await self._bus.ask(GetCardResult(id=job_id))).status.final:
-                    if self._ended:
-                        return None
+                while not (result := await self._bus.ask(GetCardResult(id=job_id))).status.final and not self._ended:
                     await done
-                return result
         except (TimeoutError, Fault):
-            return None  # the card is stored all the same; its caller asks later
+            return result  # the card is stored: the caller can ask later
         finally:
             self._waiting[job_id].discard(done)
             if not self._waiting[job_id]:
                 del self._waiting[job_id]
+        return result
 
     async def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         if self._binding is not None:
             await self._binding.close()
 
     def end(self) -> None:
-        """Let nobody wait any longer."""
+        """End all waiting for results."""
         self._ended = True
         for done in [done for waiting in self._waiting.values() for done in waiting]:
             if not done.done():
@@ -152,6 +192,6 @@ def _too_long() -> Invalid:
 
 
 def wanted_wait(request: web.Request) -> float:
-    """The seconds that `Prefer: wait=N` (RFC 7240) asks to wait for the result; 0 without it."""
+    """The seconds that a caller waits for the result, from `Prefer: wait=N` (RFC 7240); 0 without it."""
     found = _WAIT.search(request.headers.get("Prefer", ""))
     return min(float(found[1]), _LONGEST_WAIT) if found else 0.0

@@ -10,11 +10,10 @@ from mediq.messages.principal import Principal
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One act. `actor` and `subject` are ids, never names or NIKs; `actor` is None for the house itself.
+    """One act. `actor` and `subject` are ids, never names or NIKs; `actor` is None for MediQ itself.
 
-    Where the clinic was changed, `subject` says what of it, such as `name, services.gigi`.
-
-    `ref` leads on: the id of the request, or the number of the event in the queue's log.
+    For a change of the clinic, `subject` lists what was changed, such as `name, services.gigi`. `ref` is the id of the
+    request, or the number of the event in the queue's log.
     """
 
     at: Instant
@@ -36,7 +35,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
         why: str | None = None,
         request_id: str = "",
     ) -> "AuditEntry":
-        """The entry of an act that `principal` asked for, in the request `request_id`."""
+        """The entry of an act of `principal` in the request `request_id`."""
         return cls(
             at=at,
             actor=principal.user_id if principal else None,

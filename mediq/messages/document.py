@@ -1,4 +1,4 @@
-"""Answers that are files rather than JSON: a picture, a table for a spreadsheet."""
+"""Replies that are files instead of JSON: a picture, a table for a spreadsheet."""
 
 from typing import Annotated
 
@@ -6,9 +6,9 @@ import msgspec
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A file. With a `name` a browser offers to save it; without one it shows it.
+    """A file. A browser offers to save a file with a `name`, and shows one without.
 
-    Of a long file it is one part: the same message with `next` as its `before` gives the next part, until that is None.
+    A long file comes in parts: the same message with `next` as its `before` gives the next part; the last has none.
     """
 
     media_type: str

@@ -1,4 +1,4 @@
-"""The errors that travel in replies: refusals by a rule, and faults of the program that may pass.
+"""The errors in replies: refusals by a rule, and faults of the program that may pass.
 
 A refusal (:class:`~mediq.domain.errors.DomainError`) is a final answer. A :class:`Fault` says that the program could
 not answer. Whether asking again is safe depends on the request, not on the fault.
@@ -52,11 +52,11 @@ _Error = TypeVar("_Error", DomainError, "Fault")
 
 
 class Fault(Exception):
-    """The program could not answer a request that may well be right.
+    """The program could not answer a request that may be valid.
 
-    Each class is one `kind` of fault, with the `words` that a clinic reads unless a `detail` says more. `code` is the
-    kind, as a refusal's code is its kind unless a rule names itself. `service` is the service that failed, which may be
-    another than the one that reports the fault. `retry_after` is in seconds.
+    Each class is one `kind` of fault. `words` is the text for the clinic unless a `detail` says more. `code` is the
+    kind. `service` is the service that failed, which may differ from the one that reports the fault. `retry_after` is
+    in seconds.
     """
 
     kind: ClassVar[str] = "fault"
@@ -71,7 +71,7 @@ class Fault(Exception):
 
 
 class Internal(Fault):
-    """A defect of the program, which has logged it."""
+    """A defect of the program; the log has the details."""
 
     kind = "internal"
     words = "Terjadi kesalahan di dalam sistem; kejadian ini sudah dicatat."
@@ -85,28 +85,28 @@ class Expired(Fault):
 
 
 class Unavailable(Fault):
-    """The service, or a server that it needs, cannot be reached."""
+    """A service, or a server that it needs, cannot be reached."""
 
     kind = "unavailable"
     words = "Layanan sedang tidak dapat dihubungi."
 
 
 class Unroutable(Unavailable):
-    """Nothing consumes the mailbox."""
+    """No process consumes the mailbox."""
 
     kind = "unroutable"
     words = "Tidak ada layanan yang mendengarkan alamat ini."
 
 
 class MailboxFull(Unavailable):
-    """The service's mailbox holds as many messages as it may."""
+    """The service's mailbox is full."""
 
     kind = "mailbox-full"
     words = "Layanan sedang terlalu sibuk."
 
 
 class BreakerOpen(Unavailable):
-    """The circuit to the service is open: most calls failed lately."""
+    """The circuit breaker of the service is open: most recent calls failed."""
 
     kind = "breaker-open"
     words = "Layanan sedang terganggu dan diberi waktu untuk pulih."
@@ -120,7 +120,7 @@ class StorageFull(Fault):
 
 
 class WireError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An error inside a reply: `kind` names its class, `code` its rule, `service` the service that failed, if any."""
+    """An error in a reply: `kind` names the class, `code` the rule, `service` the service that failed, if any."""
 
     kind: str
     code: str
@@ -142,7 +142,7 @@ _FAULTS: Final = _by_kind(Fault)
 
 
 def to_wire(error: DomainError | Fault) -> WireError:
-    """The reply that carries `error` to the asking side."""
+    """The form of `error` in a reply."""
     return WireError(
         kind=error.kind,
         code=error.code,
@@ -154,7 +154,7 @@ def to_wire(error: DomainError | Fault) -> WireError:
 
 
 def from_wire(wire: WireError) -> DomainError | Fault:
-    """The error that `wire` carries. A kind that this process does not know becomes :class:`Internal`."""
+    """The error in a reply. A kind that this process does not know becomes :class:`Internal`."""
     if refusal := _REFUSALS.get(wire.kind):
         return refusal(wire.detail, code=wire.code, errors=wire.errors, retry_after=wire.retry_after)
     return _FAULTS.get(wire.kind, Internal)(wire.detail, retry_after=wire.retry_after, service=wire.service)

@@ -9,13 +9,13 @@ from mediq.messages.registry import Request, request
 State = Annotated[Literal["up", "degraded", "down"], msgspec.Meta(examples=["up"])]
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ComponentHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The state of one part: an actor, a store, the broker. `latency_ms` is the time of one question to it."""
 
     status: State
     latency_ms: float | None = None
     detail: str | None = None
-    parts: dict[str, "Part"] = {}
+    parts: dict[str, "ComponentHealth"] = {}
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -24,7 +24,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: State
     service: Annotated[str, msgspec.Meta(examples=["gateway"])]
     version: Annotated[str, msgspec.Meta(examples=["0.1.0"])]
-    parts: dict[str, Part] = {}
+    parts: dict[str, ComponentHealth] = {}
 
 
 class DetailedHealth(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +33,7 @@ class DetailedHealth(msgspec.Struct, frozen=True, kw_only=True):
     status: State
     version: Annotated[str, msgspec.Meta(examples=["0.1.0"])]
     uptime_seconds: Annotated[float, msgspec.Meta(examples=[86400.0])]
-    parts: Annotated[dict[str, Part], msgspec.Meta(examples=[{"user": {"status": "up", "latency_ms": 0.4}}])]
+    parts: Annotated[dict[str, ComponentHealth], msgspec.Meta(examples=[{"user": {"status": "up", "latency_ms": 0.4}}])]
 
 
 @request("health.check", service="gateway", idempotent=True)
@@ -47,15 +47,15 @@ class CheckHealthInDetail(Request[DetailedHealth], frozen=True, kw_only=True):
 
 
 @request("user.health", idempotent=True)
-class CheckUser(Request[Part], frozen=True, kw_only=True):
+class CheckUser(Request[ComponentHealth], frozen=True, kw_only=True):
     """Internal: the user service and its stores."""
 
 
 @request("ocr.health", idempotent=True)
-class CheckOcr(Request[Part], frozen=True, kw_only=True):
+class CheckOcr(Request[ComponentHealth], frozen=True, kw_only=True):
     """Internal: the card-reading service, its store and its models."""
 
 
 @request("queue.health", idempotent=True)
-class CheckQueue(Request[Part], frozen=True, kw_only=True):
+class CheckQueue(Request[ComponentHealth], frozen=True, kw_only=True):
     """Internal: the queue service and its log."""

@@ -1,4 +1,4 @@
-"""Who is asking."""
+"""The caller of a request."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from mediq.domain.roles import Role
 
 
 class Principal(msgspec.Struct, frozen=True, array_like=True):
-    """An authenticated caller, as the gateway vouches for them inside the house."""
+    """An authenticated caller; the other services trust the gateway's check."""
 
     user_id: str
     role: Role
@@ -14,4 +14,5 @@ class Principal(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def staff(self) -> bool:
+        """Whether the caller works at the clinic."""
         return self.role in (Role.OPERATOR, Role.ADMIN_FASKES)

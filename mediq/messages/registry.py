@@ -1,4 +1,18 @@
-"""Every name that goes over the wire, and the message that it stands for."""
+"""The registry of messages: every wire pattern, and the class of its message.
+
+A message is a frozen, keyword-only struct, registered under its wire pattern by a decorator::
+
+    class Greeting(msgspec.Struct, frozen=True):
+        text: str
+
+    @request("greeter.greet", idempotent=True)
+    class Greet(Request[Greeting], frozen=True, kw_only=True):
+        name: str
+
+    @event("greeter.greeted")
+    class Greeted(Event, frozen=True, kw_only=True):
+        name: str
+"""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, get_args, get_origin
@@ -10,24 +24,24 @@ _Message = TypeVar("_Message", bound=type[msgspec.Struct])
 
 
 class Request(msgspec.Struct, Generic[Reply], frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A message that asks for a `Reply`; declare one as `class AddPatient(Request[TicketView], ...)`."""
+    """Base class of messages that ask for a `Reply`, such as `class AddPatient(Request[TicketView], ...)`."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that tells what has happened; whoever subscribed gets a copy."""
+    """Base class of messages that tell what has happened; every subscriber gets a copy."""
 
 
 class Done(msgspec.Struct, frozen=True):
-    """The reply to a request that has nothing else to say."""
+    """The reply to a request that needs no other reply."""
 
     done: bool = True
 
 
 class Spec(Generic[Reply]):
-    """What the bus must know of a pattern.
+    """The registration of a pattern.
 
-    `service` names the addressee, whose mailbox the settings give. `idempotent` says that repeating the request
-    changes nothing, so that the bus may ask again; an event has neither reply nor addressee.
+    `service` is the service that answers; the settings name its mailbox. `idempotent` means that repeating the request
+    changes nothing, so the bus may retry it. An event has no reply and no service.
     """
 
     __slots__ = ("decode", "decode_reply", "idempotent", "pattern", "reply", "service", "type")
@@ -47,7 +61,12 @@ _by_type: dict[type, Spec[Any]] = {}
 
 
 def request(pattern: str, *, service: str | None = None, idempotent: bool = False) -> Callable[[_Message], _Message]:
-    """Register a :class:`Request` under its wire pattern; its service is the pattern's first word unless given."""
+    """Register a :class:`Request` under its wire pattern; by default the pattern's first word is the service.
+
+    Raises:
+        ValueError: the pattern is registered already.
+        TypeError: the class names no reply.
+    """
 
     def register(cls: _Message) -> _Message:
         _add(Spec(pattern, cls, _reply_of(cls), service or pattern.partition(".")[0], idempotent))
@@ -57,7 +76,7 @@ def request(pattern: str, *, service: str | None = None, idempotent: bool = Fals
 
 
 def event(pattern: str) -> Callable[[_Message], _Message]:
-    """Register an event under its wire pattern, which is also its topic. One class may go under several."""
+    """Register an event under its wire pattern, which is also its topic. One class may have several patterns."""
 
     def register(cls: _Message) -> _Message:
         _add(Spec(pattern, cls, None, "", True))
@@ -67,12 +86,16 @@ def event(pattern: str) -> Callable[[_Message], _Message]:
 
 
 def spec_of(message: type) -> Spec[Any]:
-    """The registration of a message class; KeyError if it has none, or several to choose from."""
+    """The registration of a message class.
+
+    Raises:
+        KeyError: the class has no registration, or several.
+    """
     return _by_type[message]
 
 
 def spec_named(pattern: str) -> Spec[Any] | None:
-    """The registration under a wire pattern, or None if this process does not know it."""
+    """The registration of a wire pattern, or None if this process does not know the pattern."""
     return _by_pattern.get(pattern)
 
 

@@ -1,6 +1,6 @@
-"""The audit trail: who did what to whom, when and why. People appear in it by their ids, unless a reason names them.
+"""The audit trail: who did what to whom, when and why. People appear by their ids, unless a reason names them.
 
-An act that writes is noted in the transaction that it writes in, so that neither is ever there without the other.
+An act that writes is recorded in its own transaction, so that act and entry never exist without each other.
 """
 
 from datetime import datetime
@@ -15,31 +15,39 @@ from mediq.stores.database import reading, retry_on_conflict, writing
 from mediq.stores.tables import audit
 
 PURGED: Final = 1000
-"""The most entries that one purge removes, so that none holds up who writes meanwhile."""
+"""The most entries that one purge removes: a long purge would delay other writes."""
 
 
-class Place(msgspec.Struct, frozen=True, order=True):
-    """Where an entry stands in the trail: by its time, and of one moment by when it was noted."""
+class TrailPosition(msgspec.Struct, frozen=True, order=True):
+    """The position of an entry in the trail: ordered by time, and within one moment by the order of recording."""
 
     at: datetime
     id: int
 
 
 class AuditTrail:
-    """The trail in the SQL database: entries are added, never changed. All methods may raise `Unavailable`."""
+    """The trail in the SQL database: entries are added, never changed. All methods may raise `Unavailable`.
+
+    Example::
+
+        trail = AuditTrail(engine)
+        await trail.record(AuditEntry(at=now, actor=admin.id, role="ADMIN_FASKES", action="user.read", subject=user.id))
+        [(position, entry)] = await trail.before(limit=1)
+        older = await trail.before(position, action="user.")
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     @retry_on_conflict
     async def record(self, *entries: AuditEntry) -> None:
-        """Add the entries of an act that writes nothing else, all or none; durable on return."""
+        """Add the entries of an act that writes nothing else: all or none, durable on return."""
         async with writing(self._engine) as connection:
             await connection.execute(insert(audit), [_row(entry) for entry in entries])
 
     async def before(
         self,
-        place: Place | None = None,
+        position: TrailPosition | None = None,
         *,
         limit: int = 100,
         since: datetime | None = None,
@@ -47,40 +55,41 @@ class AuditTrail:
         actor: str | None = None,
         action: str | None = None,
         subject: str | None = None,
-    ) -> list[tuple[Place, AuditEntry]]:
-        """At most `limit` entries with their places, newest first: those before `place`, or the newest of all.
+    ) -> list[tuple[TrailPosition, AuditEntry]]:
+        """At most `limit` entries with their positions, newest first: those before `position`, or the newest of all.
 
-        `since` is included, `until` is not. Of `action` the beginning is enough if it ends with a dot.
+        `since` is included, `until` is not. An `action` that ends with a dot stands for all actions that begin so.
         """
         query = _entries().order_by(audit.c.at.desc(), audit.c.id.desc()).limit(limit)
-        wanted: list[ColumnElement[bool]] = []
-        if place is not None:
-            wanted.append(or_(audit.c.at < place.at, and_(audit.c.at == place.at, audit.c.id < place.id)))
-            wanted.append(audit.c.at <= place.at)  # says to the index what the line above says to people
+        conditions: list[ColumnElement[bool]] = []
+        if position is not None:
+            at = audit.c.at
+            conditions.append(or_(at < position.at, and_(at == position.at, audit.c.id < position.id)))
+            conditions.append(at <= position.at)  # implied by the line above; lets the database use its index
         if since is not None:
-            wanted.append(audit.c.at >= since)
+            conditions.append(audit.c.at >= since)
         if until is not None:
-            wanted.append(audit.c.at < until)
+            conditions.append(audit.c.at < until)
         if actor is not None:
-            wanted.append(audit.c.actor == actor)
+            conditions.append(audit.c.actor == actor)
         if action is not None:
-            wanted.append(
+            conditions.append(
                 audit.c.action.startswith(action, autoescape=True) if action[-1:] == "." else audit.c.action == action
             )
         if subject is not None:
-            wanted.append(audit.c.subject == subject)
+            conditions.append(audit.c.subject == subject)
         async with reading(self._engine) as connection:
             return [
                 (
-                    Place(row.at, row.id),
+                    TrailPosition(row.at, row.id),
                     AuditEntry(**{name: getattr(row, name) for name in AuditEntry.__struct_fields__}),
                 )
-                for row in await connection.execute(query.where(*wanted))
+                for row in await connection.execute(query.where(*conditions))
             ]
 
     @retry_on_conflict
     async def purge(self, before: datetime) -> int:
-        """Remove entries from before `before`, the oldest first and at most `PURGED` of them; how many."""
+        """Remove at most `PURGED` entries from before `before`, the oldest first; the number removed."""
         oldest = select(audit.c.id).where(audit.c.at < before).order_by(audit.c.at).limit(PURGED)
         async with writing(self._engine) as connection:
             found = (await connection.execute(oldest)).scalars().all()
@@ -90,7 +99,7 @@ class AuditTrail:
 
 
 async def insert_entry(connection: AsyncConnection, act: AuditEntry | None) -> None:
-    """Add the entry of an act, if one is given, inside the caller's transaction."""
+    """Add the entry of an act inside the caller's transaction; without an act do nothing."""
     if act is not None:
         await connection.execute(insert(audit), _row(act))
 

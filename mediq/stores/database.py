@@ -18,55 +18,61 @@ from sqlalchemy import Connection, Engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from mediq.stores.driver_errors import Contended, named
+from mediq.stores.driver_errors import Contended, translated_errors
 from mediq.stores.migrations import HEAD
 from mediq.stores.sqlite_file import BUSY_SECONDS, UnknownSchema, make_ready
 
 POOL: Final = 10
 """Connections a process keeps."""
 POOL_WAIT: Final = 5.0
-"""Seconds that whoever comes when all are in use waits, before the database counts as unavailable."""
+"""Seconds to wait for a free connection before the database counts as unavailable."""
 
 ANSWER_SECONDS: Final = 3.0
 """How long a transaction may take on MySQL, waiting for a connection and connecting included."""
 _LOCK_SECONDS: Final = 1
-"""How long MySQL waits for another transaction's rows. Less than that: who gives up first must be the server, which
-else goes on waiting, and holding what it has locked."""
+"""Seconds that MySQL waits for another transaction's rows: fewer than `ANSWER_SECONDS`. If the client gave up first,
+the server would go on waiting and keep its locks."""
 _RECYCLE_SECONDS: Final = 1800
 _IDLE_SECONDS: Final = 3600
-"""After which MySQL closes our idle connections, whatever it is set to; they are renewed before."""
+"""Seconds after which MySQL closes our idle connections, whatever its own setting; they are renewed earlier."""
 REPEATS: Final = 5
-"""How often at most a transaction that met another is run in all, as long as `ANSWER_SECONDS` are not over."""
+"""The most runs of a transaction that conflicts with another, within `ANSWER_SECONDS`."""
 
 MIGRATION_WAIT: Final = 60
-"""Seconds that a process waits for another's migration, on MySQL."""
+"""Seconds that a process waits for another process's migration, on MySQL."""
 
 _WRITES: Final = "mediq_writes"
 _MIGRATES: Final = "mediq_migrates"
-_ALONE: Final = "mediq_alone"  # outside of any transaction
+_ALONE: Final = "mediq_alone"  # outside any transaction
 _writers: "weakref.WeakKeyDictionary[Engine, asyncio.Lock]" = weakref.WeakKeyDictionary()
-"""SQLite has one writer at a time. Waiting here is first come, first served; SQLite itself sleeps and tries again."""
+"""SQLite has one writer at a time. This lock is first come, first served; SQLite itself would sleep and retry."""
 
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _ONE_MIGRATES: Final = text(f"SELECT GET_LOCK(CONCAT('mediq:', MD5(DATABASE())), {MIGRATION_WAIT})")
-"""MySQL commits each change of a table by itself, so processes that start together must take turns."""
+"""MySQL commits each change of a table at once, so processes that start together must take turns."""
 
 
 def open_database(url: str) -> AsyncEngine:
     """An engine for `url`; the file of a SQLite address is created when absent.
 
-    Call :func:`migrate` next, and `await engine.dispose()` at the end.
+    Example::
+
+        engine = open_database("sqlite+aiosqlite:///data/users.db")
+        await migrate(engine)
+        async with writing(engine) as connection:
+            await connection.execute(insert(users).values(row))
+        await engine.dispose()
 
     Raises:
         ValueError: an address of another kind.
         UnknownSchema: the file of a SQLite address is no database.
-        OSError, StorageFull, Unavailable: it cannot be created or opened.
+        OSError, StorageFull, Unavailable: the file cannot be created or opened.
     """
     address = make_url(url)
-    # Statements in error messages and logs must not carry patients' data.
+    # Error messages and logs must not contain patients' data.
     shared: dict[str, Any] = {
         "pool_size": POOL,
         "max_overflow": 0,
@@ -82,12 +88,12 @@ def open_database(url: str) -> AsyncEngine:
 
 @asynccontextmanager
 async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A transaction that only reads what is committed; on SQLite, all of it from one moment.
+    """A transaction that reads committed data only; on SQLite, all of it from one moment.
 
     Raises:
         Unavailable: the database is locked, gone, or all connections are in use.
     """
-    with named():
+    with translated_errors():
         async with _connected(engine) as connection:
             yield connection
 
@@ -96,14 +102,14 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A transaction that writes: committed and durable when the block ends, undone when it raises.
 
-    On SQLite it holds the write lock from the start, so what it reads cannot change before it writes.
+    On SQLite it holds the write lock from the start: what it has read cannot change before it writes.
 
     Raises:
         StorageFull: the disk is full; nothing was written.
-        Contended: another transaction stood in the way; nothing was written. See `repeated`.
+        Contended: the transaction conflicts with another; nothing was written. See :func:`retry_on_conflict`.
         Unavailable: the database is locked, gone, or all connections are in use.
     """
-    with named():
+    with translated_errors():
         async with _writers.get(engine.sync_engine) or nullcontext(), _connected(engine) as connection:
             await connection.execution_options(**{_WRITES: True})
             async with connection.begin():
@@ -111,7 +117,7 @@ async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 
 def retry_on_conflict(method: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Coroutine[Any, Any, _T]]:
-    """Run `method`, which writes in one transaction, again when that met another: a few times, a moment apart."""
+    """Run `method`, which writes in one transaction, a few more times if the transaction conflicts with another."""
 
     @functools.wraps(method)
     async def again(*args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -129,9 +135,9 @@ def retry_on_conflict(method: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable
 
 
 async def forget_deleted(engine: AsyncEngine) -> None:
-    """Let what was deleted stay in no file of SQLite's: copy its log into the database, and empty it."""
+    """Remove deleted content from SQLite's files: copy the write-ahead log into the database, and empty the log."""
     if engine.dialect.name == "sqlite":
-        with named():
+        with translated_errors():
             async with _connected(engine) as connection:
                 await connection.execution_options(**{_ALONE: True})
                 await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -144,7 +150,7 @@ async def ping(engine: AsyncEngine) -> None:
 
 
 async def migrate(engine: AsyncEngine) -> None:
-    """Bring the tables up to date, on SQLite all steps or none; one that is up to date costs one query.
+    """Bring the tables up to date, on SQLite all steps or none. An up-to-date database costs one query.
 
     Raises:
         UnknownSchema: the database was written by a newer program.
@@ -153,12 +159,12 @@ async def migrate(engine: AsyncEngine) -> None:
     async with reading(engine) as connection:
         if await connection.run_sync(_revision) == HEAD:
             return
-    # Alembic is imported only by a start that needs it: it costs as much as the rest of the start.
+    # Importing Alembic takes as long as the rest of the start: only a start that migrates does so.
     from alembic.util import CommandError
 
     from mediq.stores.migrations.apply import upgrade
 
-    with named():
+    with translated_errors():
         async with _writers.get(engine.sync_engine) or nullcontext(), engine.connect() as connection:
             await connection.execution_options(**{_MIGRATES: True})
             try:
@@ -171,7 +177,7 @@ async def migrate(engine: AsyncEngine) -> None:
                     "the database was written by a newer version of MediQ; start that version instead"
                 ) from error
             finally:
-                # This connection enforces no foreign keys (SQLite) or holds the lock (MySQL): not into the pool.
+                # The pool must not get this connection: it enforces no foreign keys (SQLite) or holds the lock (MySQL).
                 await connection.invalidate()
 
 
@@ -186,8 +192,8 @@ def _revision(connection: Connection) -> str | None:
 async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A connection for one transaction.
 
-    SQLite limits its own waits; the MySQL driver would wait for ever for a server that is cut off, even to let a
-    connection go. So when the time is over the connection is closed under it, wherever it then is.
+    SQLite limits its own waits. The MySQL driver would wait for ever for a server that is cut off, even when it
+    releases a connection. Therefore the connection is closed under the driver after `ANSWER_SECONDS`.
     """
     if engine.dialect.name != "mysql":
         async with engine.connect() as connection:
@@ -202,9 +208,9 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
         yield connection
     finally:
-        letting_go = asyncio.create_task(connection.close())
-        letting_go.add_done_callback(lambda _: cut.cancel())
-        await asyncio.shield(letting_go)
+        release = asyncio.create_task(connection.close())
+        release.add_done_callback(lambda _: cut.cancel())
+        await asyncio.shield(release)
 
 
 def _mysql(address: URL, shared: dict[str, Any]) -> AsyncEngine:
@@ -214,11 +220,11 @@ def _mysql(address: URL, shared: dict[str, Any]) -> AsyncEngine:
             "connect_timeout": ANSWER_SECONDS,
             "init_command": (
                 f"SET SESSION wait_timeout = {_IDLE_SECONDS}, innodb_lock_wait_timeout = {_LOCK_SECONDS},"
-                # What does not fit is refused, not cut.
+                # Refuse values that do not fit instead of truncating them.
                 " sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
             ),
         },
-        # Renewed before the server would close them, and checked before use: a restarted server costs no request.
+        # Connections are renewed before the server closes them, and checked before use: no request fails at a restart.
         pool_recycle=_RECYCLE_SECONDS,
         pool_pre_ping=True,
         isolation_level="READ COMMITTED",
@@ -228,10 +234,10 @@ def _mysql(address: URL, shared: dict[str, Any]) -> AsyncEngine:
 
 def _sqlite(address: URL, shared: dict[str, Any]) -> AsyncEngine:
     if address.database and address.database != ":memory:":
-        with named():
+        with translated_errors():
             make_ready(Path(address.database))
     engine = create_async_engine(
-        # The driver starts no transactions of its own; ours are started by `_begin`.
+        # The driver starts no transactions; `_begin` does.
         address,
         connect_args={"isolation_level": None, "timeout": BUSY_SECONDS},
         **shared,
@@ -247,7 +253,7 @@ def _prepare(connection: Any, _record: Any) -> None:
     try:
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("PRAGMA secure_delete = ON")  # whoever is deleted is gone from the file as well
+        cursor.execute("PRAGMA secure_delete = ON")  # deleted users leave the file too
     finally:
         cursor.close()
 
@@ -257,14 +263,14 @@ def _begin(connection: Connection) -> None:
     if options.get(_ALONE):
         return
     if options.get(_MIGRATES):
-        # A batch migration rebuilds a table by dropping it, which with foreign keys on empties its neighbours.
-        _straight(connection, "PRAGMA foreign_keys = OFF")
-    # A transaction that reads first and writes later would fail at once when another wrote in between.
+        # A batch migration drops and rebuilds a table; with foreign keys on, tables that refer to it would be emptied.
+        _execute_directly(connection, "PRAGMA foreign_keys = OFF")
+    # A transaction that reads first and writes later would fail at once if another wrote in between.
     writes = options.get(_WRITES) or options.get(_MIGRATES)
-    _straight(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
+    _execute_directly(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _straight(connection: Connection, sql: str) -> None:
-    """Run `sql` in one trip to the connection's thread, where SQLAlchemy's cursor would make three."""
+def _execute_directly(connection: Connection, sql: str) -> None:
+    """Run `sql` with one call into the connection's thread; SQLAlchemy's cursor would need three."""
     driver: Any = connection.connection.dbapi_connection
     driver.run_async(lambda aiosqlite_connection: aiosqlite_connection.execute(sql))

@@ -1,4 +1,4 @@
-"""Which errors of a driver mean that the disk is full, and which that the store cannot be reached."""
+"""Translates the errors of database drivers: a full disk, a store that cannot be reached, a conflict."""
 
 import errno
 import sqlite3
@@ -12,7 +12,7 @@ from mediq.messages.errors import Fault, StorageFull, Unavailable
 
 _FULL_SQLITE = {
     sqlite3.SQLITE_FULL,
-    # The shared-memory index of the write-ahead log could not grow: a full disk is what stops it.
+    # The shared-memory index of the write-ahead log could not grow, because the disk is full.
     sqlite3.SQLITE_IOERR_SHMSIZE,
 }
 _AWAY_SQLITE = {
@@ -33,11 +33,11 @@ _CONTENDED_MYSQL = {1205, 1213}
 
 
 class Contended(Unavailable):
-    """Another transaction stood in the way. This one was undone whole, so it may be run again."""
+    """The transaction conflicts with another and was rolled back, so it may be run again."""
 
 
 def closed_before_it_ran(error: BaseException) -> bool:
-    """Whether a SQLite connection was found closed, so that nothing of the statement can have happened."""
+    """Whether the SQLite connection was closed already, so that the statement cannot have run."""
     text = str(error).lower()
     return (isinstance(error, ValueError) and text in {"no active connection", "connection closed"}) or (
         isinstance(error, sqlite3.Error)
@@ -46,7 +46,7 @@ def closed_before_it_ran(error: BaseException) -> bool:
 
 
 def fault_of(error: BaseException) -> Fault | None:
-    """The fault that `error`, raised by a driver or by SQLAlchemy, stands for; None if it is not theirs."""
+    """The fault for `error` of a driver or of SQLAlchemy; None for any other error."""
     if isinstance(error, PoolExhausted):
         return Unavailable()
     if isinstance(error, DBAPIError):
@@ -64,8 +64,8 @@ def fault_of(error: BaseException) -> Fault | None:
 
 
 @contextmanager
-def named() -> Iterator[None]:
-    """Raise the driver's errors inside the block as the faults they stand for; all else passes unchanged."""
+def translated_errors() -> Iterator[None]:
+    """Raise drivers' errors in the block as faults; other errors pass unchanged."""
     try:
         yield
     except Exception as error:

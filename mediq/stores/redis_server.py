@@ -1,7 +1,7 @@
-"""One Redis server and this process's connections to it, for the stores that a split house shares.
+"""One Redis server and this process's connections to it, for the stores of a split deployment.
 
-A call that was sent is never torn off its connection: who stops waiting for it leaves it to finish, and the next
-call of this process waits for that. So no connection is left with half an answer in it, and calls keep their order.
+Cancelling a call does not interrupt it: the call finishes in the background, and the next call of this process waits
+for it. So no connection is left with half an answer, and calls keep their order.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ from mediq.messages.errors import Fault, StorageFull, Unavailable
 from mediq.observability import logging
 
 CONNECTIONS: Final = 16
-"""The most connections that a process keeps."""
+"""The most connections of a process."""
 ANSWER_SECONDS: Final = 3.0
-"""How long a call may take in all, waiting for a connection and connecting included."""
+"""Seconds that a call may take, including the wait for a connection and connecting."""
 
-Part = str | bytes | int
-"""A word of a command."""
+Argument = str | bytes | int
+"""An argument of a command."""
 
-_Client = Any  # half of the client's methods are untyped, and the other half answer in two ways
+_Client = Any  # the client's methods are untyped, or return one of two types
 _Call = Callable[[_Client], Awaitable[Any]]
 
 _FULL: Final = re.compile(r"\b(OOM|MISCONF)\b")
@@ -36,7 +36,7 @@ _log = logging.logger("redis")
 
 
 def fault_of(error: BaseException) -> Fault | None:
-    """The fault that `error`, raised by the Redis client, stands for; None if it is not one."""
+    """The fault for `error` of the Redis client; None for any other error."""
     if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError, OSError)):
         return Unavailable()
     if isinstance(error, exceptions.ResponseError):
@@ -48,7 +48,7 @@ def fault_of(error: BaseException) -> Fault | None:
 
 
 class Script:
-    """A Lua script, known to the server by its hash; all of it happens or nothing."""
+    """A Lua script, which the server caches by its hash and runs as a whole or not at all."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -56,24 +56,32 @@ class Script:
 
 
 class RedisServer:
-    """The server at `url`. Several stores may share one; it is connected while any of them is open."""
+    """The server at `url`. Several stores may share it; it is connected while any of them is open.
+
+    Example::
+
+        server = RedisServer("redis://127.0.0.1:6379/0")
+        await server.open()
+        await server.call("SET", "name", b"value")
+        await server.close()
+    """
 
     def __init__(self, url: str, *, connections: int = CONNECTIONS, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._url = url
         self._connections = connections
         self._answer_seconds = answer_seconds
-        self._users = 0
+        self._stores = 0
         self._client: _Client = None
-        self._under_way: set[asyncio.Task[Any]] = set()
+        self._pending: set[asyncio.Task[Any]] = set()
         self._abandoned: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
-        """Connect, and warn of settings under which the server forgets what it has acknowledged.
+        """Connect, and warn of settings under which the server loses acknowledged writes.
 
         Raises:
-            Unavailable: nobody answers there.
+            Unavailable: the server does not answer.
         """
-        self._users += 1
+        self._stores += 1
         if self._client is None:
             self._client = self._connect()
             try:
@@ -87,25 +95,25 @@ class RedisServer:
                 raise
 
     async def close(self) -> None:
-        """Let go; the last of the users waits for what is under way and disconnects."""
-        self._users -= 1
-        if self._users == 0 and self._client is not None:
+        """Close for one store; the last store waits for pending calls and disconnects."""
+        self._stores -= 1
+        if self._stores == 0 and self._client is not None:
             client, self._client = self._client, None
-            if self._under_way:
-                await asyncio.wait(self._under_way)
+            if self._pending:
+                await asyncio.wait(self._pending)
             await client.aclose()
 
-    async def call(self, *command: Part) -> Any:
+    async def call(self, *command: Argument) -> Any:
         """The answer to a command.
 
         Raises:
-            Unavailable: no answer in time. Whether a command that writes was carried out is then not known.
-            StorageFull: memory or disk of the server are full; nothing was written.
+            Unavailable: no answer in time. Whether a write was carried out is then unknown.
+            StorageFull: the server's memory or disk is full; nothing was written.
         """
         return await self._run(lambda client: client.execute_command(*command))
 
-    async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Part]) -> Any:
-        """The answer of a script; raises as `call` does."""
+    async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """The answer of a script; raises as :meth:`call`."""
 
         async def evaluate(client: _Client) -> Any:
             operands = (len(keys), *keys, *arguments)
@@ -122,8 +130,8 @@ class RedisServer:
         if self._client is None:
             raise Unavailable("Redis: not open")
         task = asyncio.create_task(self._finish(call, self._client))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -151,7 +159,7 @@ class RedisServer:
             socket_timeout=self._answer_seconds,
             socket_keepalive=True,
             protocol=2,
-            # The client would repeat an append whose answer was lost, and report it as beaten by itself.
+            # With retries the client would repeat an append whose answer was lost, and conflict with itself.
             retry=Retry(NoBackoff(), 0),
         )
         return Redis.from_pool(pool)
@@ -171,7 +179,7 @@ class RedisServer:
 
 
 def warnings_about(settings: dict[str, str]) -> list[str]:
-    """What to set on a server with these settings so that it keeps what it acknowledges; empty if it does."""
+    """Warnings about settings under which the server loses acknowledged writes; empty if there are none."""
     warnings = []
     if settings.get("appendonly") != "yes":
         warnings.append(
@@ -196,7 +204,7 @@ def warnings_about(settings: dict[str, str]) -> list[str]:
 
 
 class RedisStore:
-    """What the stores on Redis have in common: a server, which may be shared, and being open or closed."""
+    """Base class of the stores on Redis: a server, which may be shared, and whether the store is open."""
 
     def __init__(self, server: RedisServer | str) -> None:
         self._server = RedisServer(server) if isinstance(server, str) else server
@@ -219,11 +227,11 @@ class RedisStore:
     async def ping(self) -> None:
         await self._call("PING")
 
-    async def _call(self, *command: Part) -> Any:
+    async def _call(self, *command: Argument) -> Any:
         self._required()
         return await self._server.call(*command)
 
-    async def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[Part]) -> Any:
+    async def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         self._required()
         return await self._server.run(script, keys, arguments)
 

@@ -1,7 +1,7 @@
-"""One SQLite file on one connection, for the stores whose every write is a single statement.
+"""One SQLite file on one connection, for stores whose every write is a single statement.
 
-SQLite commits such a statement whole or not at all before it answers, and no transaction is ever left open: a
-task that is cancelled while it waits leaves a write that happened or one that did not, never half of one.
+SQLite commits such a statement as a whole or not at all before it returns, and no transaction stays open: a task that
+is cancelled during a write leaves the whole write or none of it.
 """
 
 import asyncio
@@ -20,20 +20,20 @@ Row = tuple[Any, ...]
 _T = TypeVar("_T")
 
 BUSY_SECONDS = 5.0
-"""How long a statement waits for another process's write before it gives up as unavailable."""
+"""Seconds that a statement waits for another process's write before the file counts as unavailable."""
 
 
 class UnknownSchema(RuntimeError):
-    """The file or database was written by a newer program than this one, or by no MediQ at all."""
+    """The file or database was written by a newer version of MediQ, or by another program."""
 
 
 def make_ready(path: Path) -> None:
-    """See that `path` is a database in write-ahead mode; a new one is readable by its owner only.
+    """Make `path` a database in write-ahead mode; only the owner can read a new one.
 
     Raises:
-        UnknownSchema: it is a file of another kind, which is left as it is.
-        OSError: no file can be there.
-        sqlite3.OperationalError: the disk is full, or others keep it locked.
+        UnknownSchema: `path` is a file of another kind, which stays as it is.
+        OSError: the file cannot be created.
+        sqlite3.OperationalError: the disk is full, or other processes keep the file locked.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -46,7 +46,7 @@ def make_ready(path: Path) -> None:
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not tries_left:
                     raise
-            # Others are switching the same new file over, for which SQLite does not wait as it does for a lock.
+            # Another process is switching the same new file over; SQLite does not wait for that as it does for a lock.
             connection.execute("BEGIN EXCLUSIVE")
             connection.execute("COMMIT")
     except sqlite3.DatabaseError as error:
@@ -58,14 +58,21 @@ def make_ready(path: Path) -> None:
 
 
 class SqliteFile:
-    """A file in write-ahead mode, each commit synced to the disk before it is reported.
+    """A file in write-ahead mode; each commit is synced to the disk before `write` returns.
 
     Args:
-        path: the file; created when absent.
-        schema: one script per version of the file's layout, oldest first; a file at version n gets the rest.
-            Scripts must be safe to repeat (`IF NOT EXISTS`).
+        path: the file; created if absent.
+        schema: one script for each version of the file's layout, oldest first; a file at version n gets the later ones.
+            Scripts must be safe to repeat (`IF NOT EXISTS`), since two processes may open the same old file at once.
         secure_delete: overwrite deleted content with zeros.
-        max_bytes: refuse, as a full disk would, to grow beyond this size.
+        max_bytes: the largest size; beyond it, writes fail as on a full disk.
+
+    Example::
+
+        file = SqliteFile("data/notes.db", schema=("CREATE TABLE IF NOT EXISTS notes (text TEXT);",))
+        await file.open()
+        await file.write("INSERT INTO notes VALUES (?)", ("halo",))
+        assert await file.rows("SELECT text FROM notes") == [("halo",)]
     """
 
     def __init__(
@@ -85,7 +92,7 @@ class SqliteFile:
         self._connecting = asyncio.Lock()
 
     async def open(self) -> None:
-        """Open or create the file and bring its layout up to date; opening an open file does nothing.
+        """Open or create the file and bring its layout up to date. Opening an open file does nothing.
 
         Raises:
             UnknownSchema: a newer program wrote the file.
@@ -98,7 +105,7 @@ class SqliteFile:
             raise
 
     async def close(self) -> None:
-        """Finish what is queued and close; closing twice does nothing. The file can be opened again."""
+        """Finish pending calls and close. Closing twice does nothing; the file can be opened again."""
         self._in_use = False
         async with self._connecting:
             connection, self._connection = self._connection, None
@@ -106,10 +113,10 @@ class SqliteFile:
                 await _close(connection)
 
     async def write(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        """Run one writing statement and commit it; how many rows it changed."""
+        """Run one writing statement and commit it; the number of changed rows."""
 
         async def call(connection: aiosqlite.Connection) -> int:
-            # The cursor is not closed by a call of its own, which would cost a second trip to the thread.
+            # Closing the cursor would need a second call into the connection's thread.
             return (await connection.execute(sql, parameters)).rowcount
 
         return await self._run(call)
@@ -123,11 +130,11 @@ class SqliteFile:
         return await self._run(call)
 
     async def forget_deleted(self) -> None:
-        """Move the write-ahead log into the file and empty it, so that no copy of deleted content stays."""
+        """Copy the write-ahead log into the file and empty it, so that no copy of deleted content stays."""
         await self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def _run(self, call: Callable[[aiosqlite.Connection], Awaitable[_T]]) -> _T:
-        """Run `call`, naming faults; a connection found closed is reopened and the call repeated, once."""
+        """Run `call`, with errors translated. If the connection was closed, reopen it and repeat the call once."""
         connection = await self._connected()
         try:
             return await call(connection)
@@ -159,7 +166,7 @@ class SqliteFile:
             return self._connection
 
     async def _drop(self, connection: aiosqlite.Connection) -> None:
-        """Throw away a broken connection; the next call opens another."""
+        """Discard a broken connection; the next call opens another."""
         if self._connection is connection:
             self._connection = None
             await _close(connection)
@@ -167,7 +174,7 @@ class SqliteFile:
     async def _connect(self) -> aiosqlite.Connection:
         await asyncio.to_thread(make_ready, self.path)
         connection = aiosqlite.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-        # A process that failed before it could close its stores must still be able to exit.
+        # The process must be able to exit even if it failed before it closed its stores.
         connection._thread.daemon = True
         await connection
         try:
@@ -202,5 +209,5 @@ async def _close(connection: aiosqlite.Connection) -> None:
     try:
         await connection.close()
     except (sqlite3.Error, ValueError):
-        # It was broken or closed already; its thread is stopped either way.
+        # The connection was broken or closed already; its thread stops in any case.
         return

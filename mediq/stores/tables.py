@@ -22,21 +22,21 @@ from sqlalchemy.dialects import mysql
 from mediq.domain.card import FIELDS
 
 TEXT_LIMIT = 255
-"""Characters that any one field of a user may have."""
+"""The most characters of a field of a user."""
 
 
 TEXT: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
-"""How MySQL keeps a table, whatever its own defaults: transactions, every letter, and `e` is not `é`."""
+"""MySQL's options for every table: transactions, all of Unicode, and `e` differs from `é`."""
 
 
 class Moment(TypeDecorator[datetime]):
-    """An instant: any aware datetime in, the same instant in UTC out, to the microsecond."""
+    """An instant, to the microsecond: stores any aware datetime, and returns it in UTC."""
 
     impl = DateTime
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
-        # MySQL's own DATETIME drops the fraction of a second.
+        # MySQL's plain DATETIME drops the fraction of a second.
         return dialect.type_descriptor(mysql.DATETIME(fsp=6) if dialect.name == "mysql" else DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -47,7 +47,7 @@ class Moment(TypeDecorator[datetime]):
 
 
 def exact(length: int) -> Any:
-    """A string compared byte by byte on MySQL too, whose default takes `e` for `é`."""
+    """A string that MySQL compares byte by byte as well: by default `e` equals `é` there."""
     return String(length).with_variant(mysql.VARCHAR(length, collation="utf8mb4_bin"), "mysql")
 
 
@@ -81,7 +81,7 @@ request_keys = Table(
     metadata,
     Column("key", exact(TEXT_LIMIT), primary_key=True),
     Column("fingerprint", exact(32)),
-    # No foreign key: when the user is deleted the request has still been answered once.
+    # No foreign key: a request stays answered after its user is deleted.
     Column("user_id", exact(36), nullable=False),
     Column("created", Boolean, nullable=False),
     Column("at", Moment, nullable=False, index=True),

@@ -258,7 +258,8 @@ BROKER = {"RABBITMQ_URL": "amqp://127.0.0.1:1/"}
 @pytest.mark.parametrize(
     ("role", "environ", "missing"),
     [
-        ("gateway", BROKER, ["JWT_SECRET", "JWT_REFRESH_SECRET"]),
+        ("gateway", BROKER, ["JWT_SECRET", "JWT_REFRESH_SECRET", "REDIS_URL"]),
+        ("gateway", {**SECRETS, **BROKER}, ["REDIS_URL"]),
         ("user", {**SECRETS, **BROKER}, ["DATABASE_URL"]),
         ("queue,ocr", {**SECRETS, **BROKER}, ["REDIS_URL"]),
         ("user", {}, ["RABBITMQ_URL", "JWT_SECRET", "JWT_REFRESH_SECRET", "DATABASE_URL"]),

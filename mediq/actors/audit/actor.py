@@ -1,4 +1,7 @@
-"""The audit trail's own desk, apart from the user service's, so that neither waits for the other."""
+"""The audit service's actor: shows, exports and records the audit trail.
+
+It has a mailbox of its own, so that neither it nor the user service waits for the other.
+"""
 
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, tzinfo
@@ -6,8 +9,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from mediq.actors.audit import messages as audit
-from mediq.actors.audit.merge_pages import Cursor, Part, merge
-from mediq.actors.audit.messages import EntryList, GetQueueAudit, Wanted
+from mediq.actors.audit.merge_pages import Cursor, MergedPage, merge
+from mediq.actors.audit.messages import AuditFilter, EntryList, GetQueueAudit
 from mediq.actors.queue.messages import GetClinic
 from mediq.domain import csv_table as sheet
 from mediq.messages.audit_entry import AuditEntry
@@ -21,16 +24,16 @@ from mediq.stores.audit_trail import PURGED, AuditTrail
 
 _PURGE_SECONDS: Final = 3600.0
 _SEARCHES: Final = 5
-"""How often the queue's log is searched on for one page, which may then hold fewer entries than were wanted."""
+"""The most searches of the queue's log for one page, which may then have fewer entries than its limit."""
 _EXPORTED: Final = 1000
-"""Entries in one part of an export."""
+"""The most entries in one part of an export."""
 _COLUMNS: Final = AuditEntry.__struct_fields__
 _FIRST_DAY: Final = date(1970, 1, 1)
 _LAST_DAY: Final = date(9998, 12, 31)
 
 
 class AuditActor(Actor):
-    """Answers `audit.*`. Entries are kept for as long as `keep`; those of the queue's log for as long as the log."""
+    """Answers `audit.*`. Entries are kept for `keep`; those of the queue's log as long as the log keeps its events."""
 
     name = "audit"
 
@@ -45,21 +48,21 @@ class AuditActor(Actor):
 
     @handles(audit.FindAudit)
     async def find(self, message: audit.FindAudit, context: Context) -> EntryList:
-        part = await self._read(message, message.limit, await self._zone())
-        return EntryList(data=tuple(part.entries), next=None if part.next is None else str(part.next))
+        page = await self._read(message, message.limit, await self._zone())
+        return EntryList(data=tuple(page.entries), next=None if page.next is None else str(page.next))
 
     @handles(audit.ExportAudit)
     async def export(self, message: audit.ExportAudit, context: Context) -> Document:
         zone = await self._zone()
-        part = await self._read(message, _EXPORTED, zone)
-        # Each part, since anyone may ask for any part.
-        await self._trail.record(self._entry(context, "audit.export", why=_told(message)))
-        table = [[_cell(getattr(entry, name), zone) for name in _COLUMNS] for entry in part.entries]
+        page = await self._read(message, _EXPORTED, zone)
+        # For each part, since an administrator may ask for any part alone.
+        await self._trail.record(self._entry(context, "audit.export", why=_described(message)))
+        table = [[_cell(getattr(entry, name), zone) for name in _COLUMNS] for entry in page.entries]
         return Document(
             media_type="text/csv; charset=utf-8",
             content=sheet.rows(table if message.before else [_COLUMNS, *table]),
             name=f"audit-{self._clock().astimezone(zone):%Y%m%d-%H%M}.csv",
-            next=None if part.next is None else str(part.next),
+            next=None if page.next is None else str(page.next),
         )
 
     @handles(audit.RecordAct)
@@ -67,36 +70,36 @@ class AuditActor(Actor):
         await self._trail.record(self._entry(context, message.action, message.subject, message.why))
         return Done()
 
-    async def _read(self, wanted: Wanted, limit: int, zone: tzinfo) -> Part:
+    async def _read(self, criteria: AuditFilter, limit: int, zone: tzinfo) -> MergedPage:
         """At most `limit` entries of both trails."""
-        since = _begin(wanted.from_, zone) if wanted.from_ else None
-        until = _begin(wanted.to, zone) + timedelta(days=1) if wanted.to else None
-        found = Part([], Cursor.parse(wanted.before) if wanted.before else None)
+        since = _begin(criteria.from_, zone) if criteria.from_ else None
+        until = _begin(criteria.to, zone) + timedelta(days=1) if criteria.to else None
+        found = MergedPage([], Cursor.parse(criteria.before) if criteria.before else None)
         for _ in range(_SEARCHES):
             start, left = found.next, limit - len(found.entries)
-            noted = await self._trail.before(
-                start.place if start else None,
+            recorded = await self._trail.before(
+                start.position if start else None,
                 limit=left,
                 since=since,
                 until=until,
-                actor=wanted.actor,
-                action=wanted.action,
-                subject=wanted.subject,
+                actor=criteria.actor,
+                action=criteria.action,
+                subject=criteria.subject,
             )
-            told = await self.bus.ask(
+            queue = await self.bus.ask(
                 GetQueueAudit(
                     since=since,
                     until=until,
-                    actor=wanted.actor,
-                    action=wanted.action,
-                    subject=wanted.subject,
+                    actor=criteria.actor,
+                    action=criteria.action,
+                    subject=criteria.subject,
                     before=start.version if start else None,
                     limit=left,
                 )
             )
-            part = merge(start, noted, len(noted) == left, told.entries, told.next, left)
-            found = Part(found.entries + part.entries, part.next)
-            if part.next is None or len(found.entries) == limit:
+            page = merge(start, recorded, len(recorded) == left, queue.entries, queue.next, left)
+            found = MergedPage(found.entries + page.entries, page.next)
+            if page.next is None or len(found.entries) == limit:
                 break
         return found
 
@@ -110,19 +113,19 @@ class AuditActor(Actor):
             pass
 
     async def _zone(self) -> tzinfo:
-        """The clinic's time zone, which an administrator may change."""
+        """The clinic's time zone now; an administrator may change it."""
         return ZoneInfo((await self.bus.ask(GetClinic())).timezone)
 
 
 def _begin(day: date, zone: tzinfo) -> datetime:
-    """The instant at which a day begins in `zone`; days that no clinic can mean count as the nearest that it can."""
+    """The instant at which a day begins in `zone`; a day out of range counts as the nearest possible one."""
     return datetime.combine(min(max(day, _FIRST_DAY), _LAST_DAY), time.min, zone)
 
 
-def _told(wanted: Wanted) -> str | None:
-    """What was asked for, in words for the trail."""
+def _described(criteria: AuditFilter) -> str | None:
+    """The criteria in words, for the trail."""
     names = {"from_": "from", "to": "to", "actor": "actor", "action": "action", "subject": "subject"}
-    return ", ".join(f"{name}={value}" for field, name in names.items() if (value := getattr(wanted, field))) or None
+    return ", ".join(f"{name}={value}" for field, name in names.items() if (value := getattr(criteria, field))) or None
 
 
 def _cell(value: object, zone: tzinfo) -> object:

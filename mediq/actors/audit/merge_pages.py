@@ -1,7 +1,7 @@
-"""Two trails read as one: what the database notes and what the queue's log tells, newest first, page after page.
+"""Merges two trails into pages, newest first: the audit trail of the database, and the log of the queue.
 
-Each trail has an order of its own that never changes, and a page goes on from a place in each. So however much is
-added meanwhile, and however the clocks of two processes differ, paging repeats nothing and passes nothing over.
+Each trail has an order of its own that never changes, and a cursor holds a position in each. Therefore paging neither
+repeats nor skips an entry, even if entries are added meanwhile or the clocks of two processes differ.
 """
 
 from collections.abc import Sequence
@@ -10,31 +10,31 @@ from typing import NamedTuple
 
 from mediq.actors.audit.messages import QueueEntry
 from mediq.messages.audit_entry import AuditEntry
-from mediq.stores.audit_trail import Place
+from mediq.stores.audit_trail import TrailPosition
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_END = Place(_EPOCH, 0)
-"""Before it there is nothing."""
+_END = TrailPosition(_EPOCH, 0)
+"""No entry is before this position."""
 
 
 class Cursor(NamedTuple):
-    """How far both trails were read: what comes next is before `place` in one and before `version` in the other."""
+    """How far both trails were read: the next page is before `position` in one and before `version` in the other."""
 
-    place: Place
+    position: TrailPosition
     version: int
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
         """The cursor that `str` wrote; see :data:`mediq.actors.audit.messages.CursorText`."""
         at, number, version = map(int, text.split("."))
-        return cls(Place(_EPOCH + timedelta(microseconds=at), number), version)
+        return cls(TrailPosition(_EPOCH + timedelta(microseconds=at), number), version)
 
     def __str__(self) -> str:
-        return f"{(self.place.at - _EPOCH) // timedelta(microseconds=1)}.{self.place.id}.{self.version}"
+        return f"{(self.position.at - _EPOCH) // timedelta(microseconds=1)}.{self.position.id}.{self.version}"
 
 
-class Part(NamedTuple):
-    """What the trails have in common for a page: `next` is where to go on, None at the end of both."""
+class MergedPage(NamedTuple):
+    """Entries of both trails, newest first. `next` is where the next page begins, None at the end of both."""
 
     entries: list[AuditEntry]
     next: Cursor | None
@@ -42,51 +42,55 @@ class Part(NamedTuple):
 
 def merge(
     start: Cursor | None,
-    noted: Sequence[tuple[Place, AuditEntry]],
-    more_noted: bool,
-    told: Sequence[QueueEntry],
-    more_told: int | None,
+    recorded: Sequence[tuple[TrailPosition, AuditEntry]],
+    more_recorded: bool,
+    queue: Sequence[QueueEntry],
+    more_queue: int | None,
     limit: int,
-) -> Part:
-    """At most `limit` entries of both trails from `start` on, the newest of all if it is None; of one moment, what the
-    database notes first.
+) -> MergedPage:
+    """At most `limit` entries of both trails from `start` on, or the newest of all without a `start`.
 
-    `noted` and `told` are what comes next in each. `more_noted` says whether there is more behind it, `more_told`
-    before which event the search for more goes on. Where a trail has more, but nothing of it is at hand, nobody knows
-    what comes next: the part ends there.
+    `recorded` and `queue` are the next entries of the database and of the queue. `more_recorded` says whether the
+    database has further entries, `more_queue` before which version the queue has. Of entries of one moment, those of
+    the database come first. The page ends where a trail has further entries but none at hand, since the next entry is
+    then unknown.
     """
     entries: list[AuditEntry] = []
-    n = t = 0
+    r = q = 0
     while len(entries) < limit:
-        if (n == len(noted) and more_noted) or (t == len(told) and more_told is not None):
+        if (r == len(recorded) and more_recorded) or (q == len(queue) and more_queue is not None):
             break
-        if n == len(noted) and t == len(told):
-            return Part(entries, None)
-        if t == len(told) or (n < len(noted) and noted[n][1].at >= told[t].entry.at):
-            entries.append(noted[n][1])
-            n += 1
+        if r == len(recorded) and q == len(queue):
+            return MergedPage(entries, None)
+        if q == len(queue) or (r < len(recorded) and recorded[r][1].at >= queue[q].entry.at):
+            entries.append(recorded[r][1])
+            r += 1
         else:
-            entries.append(told[t].entry)
-            t += 1
-    if n == len(noted) and not more_noted and t == len(told) and more_told is None:
-        return Part(entries, None)
-    return Part(entries, Cursor(_place(start, noted, n, more_noted), _version(start, told, t, more_told)))
+            entries.append(queue[q].entry)
+            q += 1
+    if r == len(recorded) and not more_recorded and q == len(queue) and more_queue is None:
+        return MergedPage(entries, None)
+    return MergedPage(
+        entries, Cursor(_position(start, recorded, r, more_recorded), _version(start, queue, q, more_queue))
+    )
 
 
-def _place(start: Cursor | None, noted: Sequence[tuple[Place, AuditEntry]], read: int, more: bool) -> Place:
-    """Where the database's trail goes on when `read` of `noted` were taken."""
-    if read:
-        return noted[read - 1][0] if read < len(noted) or more else _END
-    if noted:
-        first = noted[0][0]
-        return start.place if start else Place(first.at, first.id + 1)
+def _position(
+    start: Cursor | None, recorded: Sequence[tuple[TrailPosition, AuditEntry]], taken: int, more: bool
+) -> TrailPosition:
+    """The position before which the database's trail continues when `taken` of `recorded` are on the page."""
+    if taken:
+        return recorded[taken - 1][0] if taken < len(recorded) or more else _END
+    if recorded:
+        first = recorded[0][0]
+        return start.position if start else TrailPosition(first.at, first.id + 1)
     return _END
 
 
-def _version(start: Cursor | None, told: Sequence[QueueEntry], read: int, more: int | None) -> int:
-    """Before which event the queue's trail goes on when `read` of `told` were taken."""
-    if read < len(told):
-        if read:
-            return told[read - 1].version
-        return start.version if start else told[0].version + 1
+def _version(start: Cursor | None, queue: Sequence[QueueEntry], taken: int, more: int | None) -> int:
+    """The version before which the queue's log continues when `taken` of `queue` are on the page."""
+    if taken < len(queue):
+        if taken:
+            return queue[taken - 1].version
+        return start.version if start else queue[0].version + 1
     return 0 if more is None else more

@@ -11,21 +11,21 @@ from mediq.messages.registry import Done, Request, request
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 CursorText = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,17}\.[0-9]{1,18}\.[0-9]{1,18}$")]
-"""Where a page of the trail goes on: made by the house, sent back as it is."""
+"""The position at which the next page of the trail begins: taken from `next`, sent back unchanged."""
 
 
 class EntryList(msgspec.Struct, frozen=True, kw_only=True):
-    """Entries, newest first. `next` is what to ask `before` for those that follow, null when there are none."""
+    """Entries, newest first. `next` is the `before` of the next page, null on the last one."""
 
     data: tuple[AuditEntry, ...]
     next: Annotated[CursorText | None, msgspec.Meta(examples=["1772416512345678.0.128"])]
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which entries: from one day to another, both included, on the clinic's calendar.
 
-    Of `action` the beginning is enough if it ends with a dot. `subject` is a user, a ticket or a counter; of a patient
-    also what was done to their tickets.
+    An `action` that ends with a dot stands for all actions that begin so. `subject` is a user, a ticket or a counter;
+    a patient stands for the patient's tickets too.
     """
 
     from_: date | None = msgspec.field(default=None, name="from")
@@ -37,20 +37,20 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @request("audit.find", idempotent=True)
-class FindAudit(Request[EntryList], Wanted, frozen=True, kw_only=True):
+class FindAudit(Request[EntryList], AuditFilter, frozen=True, kw_only=True):
     """The audit trail, a page at a time."""
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
 
 
 @request("audit.export", idempotent=True)
-class ExportAudit(Request[Csv], Wanted, frozen=True, kw_only=True):
-    """The audit trail as a table for a spreadsheet; the trail keeps who took it."""
+class ExportAudit(Request[Csv], AuditFilter, frozen=True, kw_only=True):
+    """The audit trail as a table for a spreadsheet; the export itself is recorded."""
 
 
 @request("audit.record")
 class RecordAct(Request[Done], frozen=True, kw_only=True):
-    """Internal: note what the caller is about to be shown or given; whoever asks answers only after the reply."""
+    """Internal: record what the caller is about to be shown or given. Send this before the answer itself."""
 
     action: str
     subject: str | None = None
@@ -58,17 +58,17 @@ class RecordAct(Request[Done], frozen=True, kw_only=True):
 
 
 class QueueEntry(msgspec.Struct, frozen=True):
-    """What an event of the queue says for the trail; `version` is the event's."""
+    """The audit entry of an event of the queue; `version` is the event's."""
 
     version: int
     entry: AuditEntry
 
 
 class QueueTrail(msgspec.Struct, frozen=True, kw_only=True):
-    """Entries, those of the latest events first.
+    """Entries of the queue's log, newest event first.
 
-    `next` is the event before which the search goes on, None when the log has been searched to its beginning. A search
-    may stop before it has found as many as were wanted.
+    `next` is the version before which the search continues, None at the beginning of the log. A search may stop with
+    fewer entries than its limit.
     """
 
     entries: tuple[QueueEntry, ...]
@@ -77,7 +77,7 @@ class QueueTrail(msgspec.Struct, frozen=True, kw_only=True):
 
 @request("queue.get-audit", idempotent=True)
 class GetQueueAudit(Request[QueueTrail], frozen=True, kw_only=True):
-    """Internal: at most `limit` acts in the queue's log, those of the latest events first.
+    """Internal: at most `limit` acts in the queue's log, newest event first.
 
     `since` is included, `until` is not; with `before`, only events of a lower version.
     """

@@ -1,7 +1,6 @@
-"""The card service's desk: takes pictures in, tells how far they are, and registers what an operator has reviewed."""
+"""The card service's actor: accepts uploads, answers how far each card is, and registers cards that staff reviewed."""
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,19 +11,19 @@ import msgspec
 
 from mediq.actors.audit.messages import RecordAct
 from mediq.actors.cards import messages as ocr
-from mediq.actors.cards.job_store.sqlite import UNFINISHED, Job, JobStore
-from mediq.actors.cards.messages import CardResult, CardStatus, CardStatusChanged, CardUserCreated, JobStatus
+from mediq.actors.cards.job_store.base import UNFINISHED, Job, JobStore, digest_of
+from mediq.actors.cards.messages import CardResult, CardStatus, JobStatus
+from mediq.actors.cards.registration import Registration
 from mediq.actors.queue import messages as queue
 from mediq.actors.queue.messages import Priority
 from mediq.actors.users import messages as user
 from mediq.domain.card import FIELDS, Field, Reading
-from mediq.domain.idempotency import derive, refuse_other_use, split
+from mediq.domain.idempotency import refuse_other_use, split
 from mediq.domain.roles import Role
 from mediq.messages.document import Document
 from mediq.messages.errors import Conflict, DomainError, Fault, Forbidden, Invalid, NotFound
-from mediq.messages.health import CheckOcr, Part
+from mediq.messages.health import CheckOcr, ComponentHealth
 from mediq.messages.pagination import Page
-from mediq.messages.principal import Principal
 from mediq.messages.registry import Done
 from mediq.observability import logging
 from mediq.runtime.actor import Actor, handles
@@ -36,70 +35,20 @@ from mediq.runtime.periodic import every
 _log = logging.logger("ocr")
 _SWEEP_SECONDS: Final = 30.0
 _STALE: Final = timedelta(minutes=5)
-"""After so long without a change, whoever was told of a job is thought to have died over it."""
+"""The time without a change after which the worker of a job is thought to have crashed."""
 _CLINIC_SECONDS: Final = 1.0
-"""How long the queue may take to say what the clinic offers."""
+"""How long to wait for the clinic's list of services."""
 _decode_reading: Final = msgspec.msgpack.Decoder(Reading).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
-class Registration:
-    """The steps from a card's fields to a registered patient with a ticket; repeating them changes nothing."""
-
-    def __init__(self, bus: Bus, jobs: JobStore, clock: Callable[[], datetime]) -> None:
-        self._bus = bus
-        self._jobs = jobs
-        self._clock = clock
-
-    async def register(self, job: Job, fields: user.CreateFromOcr) -> Job:
-        """Register the holder, issue the ticket, and finish the job with its picture erased.
-
-        Each step goes under a key made from the job and what the step says, so that a step repeated after a crash
-        happens once, and a step corrected by an operator is a step of its own. The ticket is asked for in the name of
-        whoever sent the card in; the patient in that of the present context, since only who has looked at the fields
-        may change a known patient's record by them.
-        """
-        principal = Principal(job.requested_by, Role(job.role)) if job.requested_by and job.role else None
-        patient = await self._bus.ask(fields, key=_key(job, fields))
-        if job.user_id != patient.id:
-            job = await self.keep(job, user_id=patient.id)
-            await self._bus.publish(CardUserCreated(id=job.id, user_id=patient.id))
-        add = queue.AddPatient(
-            user_id=patient.id,
-            service=job.service,
-            priority=Priority(job.priority) if job.priority else None,
-            priority_reason=job.priority_reason,
-        )
-        ticket = await self._bus.ask(add, key=_key(job, add), principal=principal)
-        return await self.move(job, JobStatus.REGISTERED, ticket_id=ticket.id, reason=None, delete_image=True)
-
-    async def move(self, job: Job, status: JobStatus, *, delete_image: bool = False, **changes: object) -> Job:
-        """Give the job another status and tell whoever waits.
-
-        Raises:
-            Conflict: `job-moved-on`, someone else gave it one meanwhile.
-        """
-        changed = msgspec.structs.replace(job, status=status, updated_at=self._clock(), **changes)
-        moved = await self._jobs.update(changed, delete_image=delete_image, expect=job.status)
-        await self._bus.publish(CardStatusChanged(id=job.id, status=status))
-        return moved
-
-    async def give_back(self, job_id: str, reason: str) -> None:
-        """Leave a job whose registration was refused to an operator, unless it has come to an end meanwhile."""
-        job = await self._jobs.get(job_id)
-        if job is not None and job.status == JobStatus.PROCESSING:
-            await self.move(job, JobStatus.NEEDS_REVIEW, reason=reason, confirmed_under=None)
-
-    async def keep(self, job: Job, **changes: object) -> Job:
-        """Store what is newly known of a job, its status unchanged."""
-        changed = msgspec.structs.replace(job, updated_at=self._clock(), **changes)
-        return await self._jobs.update(changed, expect=job.status)
-
-
 class OcrActor(Actor):
-    """Answers `ocr.*`. What it takes in is stored before it is accepted; the reader is told, and told again.
+    """Answers `ocr.*`. A job is stored before its upload is accepted; a sweep finds jobs that a crash left unfinished.
 
-    `preview` makes an uploaded file into the picture that is shown for review.
+    Args:
+        keep: how long a job and its picture live.
+        ready: whether the models of the card reader are loaded.
+        preview: turns an uploaded file into the JPEG that staff see during the review.
     """
 
     name = "ocr"
@@ -122,7 +71,7 @@ class OcrActor(Actor):
         self._preview = preview
         self._clock = clock
         self._registration = Registration(bus, jobs, clock)
-        self._told: set[str] = set()
+        self._sent_to_worker: set[str] = set()
 
     async def run(self) -> None:
         await every(_SWEEP_SECONDS, self._sweep)
@@ -141,18 +90,17 @@ class OcrActor(Actor):
             created_at=now,
             updated_at=now,
             expires_at=now + self._keep,
-            digest=hashlib.sha256(message.image).hexdigest(),
+            digest=digest_of(message.image_id),
             requested_by=principal.user_id if principal else None,
             role=principal.role if principal else None,
             service=message.service,
             priority=message.priority,
             priority_reason=message.priority_reason,
-            auto=True,
             asked=asked,
         )
-        job = await self._jobs.create(job, message.image, key=key)
+        job = await self._jobs.create(job, message.image_id, key=key)
         refuse_other_use(job.asked, asked)
-        await self._tell_reader(job.id)
+        await self._send_to_worker(job.id)
         return CardStatus(id=job.id, status=JobStatus(job.status))
 
     @handles(ocr.GetCardStatus)
@@ -164,7 +112,7 @@ class OcrActor(Actor):
     async def get_result(self, message: ocr.GetCardResult, context: Context) -> CardResult:
         job = await self._job(message.id)
         if job.reading is not None:
-            await self._note_look(job, "ocr.get-result", context)
+            await self._record_read(job, "ocr.get-result", context)
         return await self._result(job)
 
     @handles(ocr.FindReviews)
@@ -191,22 +139,22 @@ class OcrActor(Actor):
         image = await self._jobs.image(job.id)
         if image is None:
             raise NotFound("Foto kartu ini sudah dihapus.", code="no-image")
-        await self._note_look(job, "ocr.get-image", context)
+        await self._record_read(job, "ocr.get-image", context)
         return Document(media_type="image/jpeg", content=await asyncio.to_thread(self._preview, image))
 
     @handles(ocr.ConfirmCard)
     async def confirm(self, message: ocr.ConfirmCard, context: Context) -> CardResult:
         await self._refuse_unknown(message.service)
         job = await self._job(message.id)
-        if _answered(job, context.key) or self._says(job, message.fields):
-            await self._note_look(job, "ocr.get-result", context)
+        if _confirmed_under(job, context.key) or self._registered_with(job, message.fields):
+            await self._record_read(job, "ocr.get-result", context)
             return await self._result(job)
         if job.status == JobStatus.REGISTERED:
             raise Conflict("Kartu ini sudah terdaftar dengan isian lain.", code="already-registered")
         if job.status != JobStatus.NEEDS_REVIEW:
             raise Conflict(f"Kartu ini berstatus {job.status}, tidak menunggu pemeriksaan.", code="not-in-review")
         principal = context.principal
-        # Claimed by its status, so that of two who confirm only one registers; with the fields as they were reviewed,
+        # The change of status is a claim: of two confirmations, one registers. The reviewed fields are stored with it,
         # so that a crash from here on is resumed with them.
         job = await self._registration.move(
             job,
@@ -231,25 +179,29 @@ class OcrActor(Actor):
         now = self._clock()
         for job in await self._jobs.having(*JobStatus):
             if job.user_id == message.user_id:
-                with suppress(NotFound):  # expired by itself meanwhile
+                with suppress(NotFound):  # expired meanwhile
                     await self._jobs.update(msgspec.structs.replace(job, expires_at=now), delete_image=True)
         await self._jobs.expire(now)
         return Done()
 
     @handles(CheckOcr)
-    async def health(self, message: CheckOcr, context: Context) -> Part:
+    async def health(self, message: CheckOcr, context: Context) -> ComponentHealth:
         store = await probe(self._jobs.ping)
-        models = Part(status="up") if self._ready() else Part(status="degraded", detail="model sedang dimuat")
+        models = (
+            ComponentHealth(status="up")
+            if self._ready()
+            else ComponentHealth(status="degraded", detail="model sedang dimuat")
+        )
         status = store.status if store.status != "up" else models.status
-        return Part(status=status, parts={"jobs": store, "models": models})
+        return ComponentHealth(status=status, parts={"jobs": store, "models": models})
 
-    async def _note_look(self, job: Job, action: str, context: Context) -> None:
-        """Have the audit trail keep who of the staff is about to see what stands on a card."""
+    async def _record_read(self, job: Job, action: str, context: Context) -> None:
+        """Record that a member of staff is about to see a card."""
         if context.principal is not None and context.principal.staff:
             await self.bus.ask(RecordAct(action=action, subject=job.user_id or job.id))
 
     async def _refuse_unknown(self, service: str | None) -> None:
-        """Refuse a service that the clinic does not have. If the queue does not answer now, it decides later."""
+        """Refuse a service that the clinic does not have. If the queue does not answer, it refuses the ticket later."""
         if service is None:
             return
         try:
@@ -272,7 +224,7 @@ class OcrActor(Actor):
             try:
                 ticket = await self.bus.ask(queue.GetTicket(id=job.ticket_id))
             except NotFound:
-                ticket = None  # its day is over
+                ticket = None  # deleted with its day
         return CardResult(
             id=job.id,
             status=JobStatus(job.status),
@@ -285,42 +237,42 @@ class OcrActor(Actor):
             elapsed_ms=reading.elapsed_ms if reading else None,
         )
 
-    def _says(self, job: Job, fields: ocr.ConfirmedFields) -> bool:
-        """Whether the job is done and its patient registered with these very fields."""
+    def _registered_with(self, job: Job, fields: ocr.ConfirmedFields) -> bool:
+        """Whether the patient was registered with exactly these fields."""
         reading = self._reading(job)
         if job.status != JobStatus.REGISTERED or reading is None:
             return False
-        said = {name: field.value for name, field in reading.fields.items() if field.value}
-        return said == {name: value for name in FIELDS if (value := getattr(fields, name))}
+        registered = {name: field.value for name, field in reading.fields.items() if field.value}
+        return registered == {name: value for name in FIELDS if (value := getattr(fields, name))}
 
     def _reading(self, job: Job) -> Reading | None:
         return _decode_reading(job.reading) if job.reading is not None else None
 
-    async def _tell_reader(self, job_id: str) -> None:
-        """The job is stored: if the reader cannot be told now, the sweep tells it."""
+    async def _send_to_worker(self, job_id: str) -> None:
+        """Ask the worker to process a stored job; if that fails now, the sweep asks again."""
         try:
             await self.bus.tell(ocr.RunJob(id=job_id))
-            self._told.add(job_id)
+            self._sent_to_worker.add(job_id)
         except Fault as error:
-            _log.warning("reader not told", job=job_id, code=error.code)
+            _log.warning("worker not reached", job=job_id, code=error.code)
 
     async def _sweep(self) -> None:
-        """Erase what has expired, and tell the reader of jobs that a crash or a full mailbox left behind."""
+        """Erase expired jobs, and send the worker those that a crash or a full mailbox left unfinished."""
         now = self._clock()
         await self._jobs.expire(now)
         unfinished = await self._jobs.having(*UNFINISHED)
-        self._told &= {job.id for job in unfinished}
+        self._sent_to_worker &= {job.id for job in unfinished}
         for job in unfinished:
-            if job.id not in self._told or now - job.updated_at > _STALE:
-                await self._tell_reader(job.id)
+            if job.id not in self._sent_to_worker or now - job.updated_at > _STALE:
+                await self._send_to_worker(job.id)
 
 
-def _key(job: Job, message: msgspec.Struct) -> str:
-    return derive(job.id, hashlib.sha256(_encode(message)).hexdigest()[:16])
+def _confirmed_under(job: Job, key: str) -> bool:
+    """Whether this idempotency key confirmed the job.
 
-
-def _answered(job: Job, key: str) -> bool:
-    """Whether the job's confirmation was asked for under this idempotency key; refuses it for another one."""
+    Raises:
+        Conflict: `key-reused`, the confirmation under this key had other content.
+    """
     first, asked = split(job.confirmed_under or "")
     name, fingerprint = split(key)
     if first != name:
@@ -330,7 +282,7 @@ def _answered(job: Job, key: str) -> bool:
 
 
 def _confirmed(reading: Reading | None, fields: ocr.ConfirmedFields) -> Reading:
-    """The reading as the operator has left it: what a person has confirmed is certain."""
+    """The reading with the operator's fields, which count as certain."""
     before = reading.fields if reading else {}
     values = {name: value for name in FIELDS if (value := getattr(fields, name)) is not None}
     confirmed = {

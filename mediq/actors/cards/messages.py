@@ -1,4 +1,4 @@
-"""What the card-reading service is asked and tells."""
+"""The messages of the card service."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -25,6 +25,8 @@ _FIELDS_EXAMPLE = {
 
 
 class JobStatus(StrEnum):
+    """How far a card is."""
+
     PENDING = "PENDING"
     PROCESSING = "PROCESSING"
     NEEDS_REVIEW = "NEEDS_REVIEW"
@@ -34,12 +36,12 @@ class JobStatus(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing more happens to the job by itself."""
+        """Whether nothing more happens to the job without an operator."""
         return self not in (JobStatus.PENDING, JobStatus.PROCESSING)
 
 
 class CardResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A card's reading and what came of it."""
+    """The fields read from a card, and the registration that followed."""
 
     id: str
     status: Annotated[JobStatus, msgspec.Meta(examples=["REGISTERED"])]
@@ -53,18 +55,24 @@ class CardResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CardStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a card is."""
+
     id: str
     status: Annotated[JobStatus, msgspec.Meta(examples=["PENDING"])]
 
 
 JobId = Annotated[str, msgspec.Meta(max_length=64)]
+ImageId = Annotated[str, msgspec.Meta(max_length=128)]
 
 
 @request("ocr.process-ktp")
 class ProcessKtp(Request[CardStatus], frozen=True, kw_only=True):
-    """Take a picture of a card: it is stored before this is answered, and read afterwards."""
+    """Take a picture of a card: it is stored before this is answered, and read afterwards.
 
-    image: bytes
+    The picture does not travel in the message: `image_id` is the claim check of the stored picture.
+    """
+
+    image_id: ImageId
     service: ServiceId | None = None
     priority: Priority | None = None
     priority_reason: PriorityReason | None = None
@@ -72,22 +80,23 @@ class ProcessKtp(Request[CardStatus], frozen=True, kw_only=True):
 
 @request("ocr.get-status", idempotent=True)
 class GetCardStatus(Request[CardStatus], frozen=True, kw_only=True):
-    """How far a card has come."""
+    """How far a card is."""
 
     id: JobId
 
 
 @request("ocr.get-result", idempotent=True)
 class GetCardResult(Request[CardResult], frozen=True, kw_only=True):
-    """What a card's reading gave."""
+    """A card's result."""
 
     id: JobId
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):
-    """A card that waits for an operator's look: `role` sent it in, `reason` stood in the way, if anything did.
+    """A card that waits for an operator's review.
 
-    `service` and the priority are those that were asked for with the card.
+    `role` is the uploader's, `reason` the refusal that stopped the registration, if any. `service` and priority are
+    those of the upload.
     """
 
     id: str
@@ -101,7 +110,7 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
 
 @request("ocr.find-reviews", idempotent=True)
 class FindReviews(Request[Page[Review]], frozen=True, kw_only=True):
-    """The cards that wait for an operator's look, oldest first, a page at a time."""
+    """The cards that wait for an operator's review, oldest first, a page at a time."""
 
     page: PageNumber = 1
     limit: PageLimit = 50
@@ -115,7 +124,7 @@ class GetCardImage(Request[Jpeg], frozen=True, kw_only=True):
 
 
 class ConfirmedFields(Ktp, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The fields as an operator has reviewed them."""
+    """The fields after an operator's review."""
 
     nik: NikText
     nama: Name
@@ -134,27 +143,21 @@ class ConfirmCard(Request[CardResult], frozen=True, kw_only=True):
 
 @request("ocr.run-job", service="reader", idempotent=True)
 class RunJob(Request[Done], frozen=True, kw_only=True):
-    """Internal: carry a stored job as far as it goes; told when it is stored and again when a process starts."""
+    """Internal: process a stored job. Sent when the job is stored, and again for jobs that a crash left unfinished."""
 
     id: JobId
 
 
 @request("ocr.forget-patient", idempotent=True)
 class ForgetCards(Request[Done], frozen=True, kw_only=True):
-    """Internal: erase what was read off a patient's cards, before the patient's record is deleted."""
+    """Internal: erase the cards of a patient who is being deleted."""
 
     user_id: str
 
 
 @event("ocr.status-changed")
 class CardStatusChanged(Event, frozen=True, kw_only=True):
+    """A card has another status now."""
+
     id: str
     status: JobStatus
-
-
-@event("ocr.user-created")
-class CardUserCreated(Event, frozen=True, kw_only=True):
-    """A card's holder is registered."""
-
-    id: str
-    user_id: str

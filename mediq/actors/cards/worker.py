@@ -1,4 +1,4 @@
-"""The card reader: carries a stored job from its picture to a registered patient, or to an operator's review."""
+"""The worker: takes a stored job from its picture to a registered patient, or to an operator's review."""
 
 import asyncio
 import time
@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
-from mediq.actors.cards.actor import Registration
-from mediq.actors.cards.job_store.sqlite import Job, JobStore
+from mediq.actors.cards.job_store.base import Job, JobStore
 from mediq.actors.cards.messages import JobStatus, RunJob
+from mediq.actors.cards.registration import Registration
 from mediq.actors.users.messages import CreateFromOcr
 from mediq.domain.card import FIELDS, Reading
 from mediq.messages.errors import Conflict, DomainError, NotFound
@@ -24,7 +24,7 @@ from mediq.runtime.context import Context
 
 _log = logging.logger("reader")
 _MOST_TRIES: Final = 3
-"""How often a picture is read whose reading never came to an end, since the process died over it."""
+"""How often reading a picture is begun: a picture that crashes the process is not tried for ever."""
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Reading).decode
 
@@ -34,10 +34,12 @@ class ReaderBroken(Exception):
 
 
 class ReaderActor(Actor):
-    """Runs jobs, one more at once than cards are read, so that reading goes on while another is registered.
+    """Processes jobs: one more than cards are read at once, so that reading continues while a patient is registered.
 
-    `load` makes the function that reads a picture; it takes a while, and runs in a thread while the house opens.
-    `readers` cards are read at once, each for at most `timeout` seconds.
+    Args:
+        load: returns the function that reads a picture; slow, so it runs in a thread while the process starts.
+        readers: the number of cards read at once.
+        timeout: the most seconds for reading one card.
     """
 
     name = "reader"
@@ -76,7 +78,7 @@ class ReaderActor(Actor):
         except Exception as error:  # a broken installation; the queue goes on, and cards are typed by hand
             _log.exception("card reader cannot be loaded")
             self._loaded.set_exception(ReaderBroken(str(error)))
-            self._loaded.exception()  # counts as seen
+            self._loaded.exception()  # retrieved, so that asyncio does not log it as unhandled
         else:
             self._loaded.set_result(read)
             _log.info("card reader ready")
@@ -97,14 +99,14 @@ class ReaderActor(Actor):
             if error.code != "job-moved-on":
                 raise
         except NotFound:
-            _log.info("job expired under way", job=message.id)
+            _log.info("job expired while it was processed", job=message.id)
         finally:
             self._running.discard(message.id)
         return Done()
 
     async def _advance(self, job: Job) -> None:
         if job.reading is None:
-            # Counted before it is read: a picture that takes the process down with it is not tried for ever.
+            # Counted before reading: a picture that crashes the process must not be tried for ever.
             tries = job.attempts + 1
             if job.status == JobStatus.PENDING:
                 job = await self._registration.move(job, JobStatus.PROCESSING, attempts=tries)
@@ -121,7 +123,7 @@ class ReaderActor(Actor):
             except ReaderBroken:
                 await self._registration.move(job, JobStatus.NEEDS_REVIEW, reason="reader-broken")
                 return
-            except Exception as error:  # a picture that breaks the reader would break it again
+            except Exception as error:  # reading this picture again would fail again
                 reason = "timeout" if isinstance(error, TimeoutError) else "internal"
                 # Where it broke, but not its message, which may quote the card.
                 frame = traceback.extract_tb(error.__traceback__)[-1]
@@ -138,7 +140,7 @@ class ReaderActor(Actor):
             reading = _decode(job.reading)
         if not reading.is_ktp:
             await self._registration.move(job, JobStatus.REJECTED, reason=reading.reason, delete_image=True)
-        elif not (job.auto and reading.certain):
+        elif not reading.certain:
             await self._registration.move(job, JobStatus.NEEDS_REVIEW)
         else:
             await self._register(job, reading)
@@ -153,13 +155,14 @@ class ReaderActor(Actor):
             await self._registration.give_back(job.id, refusal.code)
 
     async def _read(self, image: bytes) -> Reading:
-        """The reading of a picture.
+        """Read a picture.
 
         Raises:
-            TimeoutError: that took too long.
+            TimeoutError: reading took more than `timeout` seconds.
+            ReaderBroken: the models cannot be loaded.
         """
         read = await asyncio.shield(self._loaded)
-        async with self._slots:  # only its own time counts, not that of the cards before it
+        async with self._slots:  # the timeout does not count the wait for other cards
             began = time.perf_counter()
             outcome = "failed"
             try:
@@ -167,7 +170,7 @@ class ReaderActor(Actor):
                     reading = await asyncio.get_running_loop().run_in_executor(self._executor, read, image)
                 outcome = "read" if reading.is_ktp else "refused"
             except TimeoutError:
-                # A thread cannot be stopped: it is left behind, and the next card gets another one.
+                # A thread cannot be stopped: leave it behind, and give the next card another one.
                 self._executor.shutdown(wait=False)
                 self._executor = self._make_executor()
                 raise

@@ -1,6 +1,5 @@
-"""The queue's log as a history: found by time, and read backwards for the audit trail."""
+"""Searches the queue's log by time, and backwards for the audit trail."""
 
-from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -24,17 +23,16 @@ from mediq.messages.audit_entry import AuditEntry
 
 _PAGE: Final = 1000
 _SEARCHED: Final = 50_000
-"""Events that one search looks through at most; the next one goes on from there."""
+"""The most events that one search reads; the next search continues from there."""
 _TOPICS: Final = "queue."
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _decode: Final = msgspec.msgpack.Decoder(Recorded).decode
-_encode: Final = msgspec.msgpack.Encoder().encode
 
 
 async def last_before(log: EventLog, at: datetime, high: int) -> int:
-    """The last event up to `high` that is older than `at`; those already trimmed count as older.
+    """The version of the last event up to `high` that is older than `at`; trimmed events count as older.
 
-    By bisection, since events come in order of time but for clocks that were set.
+    Found by bisection: events are in order of time, unless a clock was set back.
     """
     low = 0
     while low < high:
@@ -52,24 +50,24 @@ async def last_before(log: EventLog, at: datetime, high: int) -> int:
 
 
 class History:
-    """Finds acts in the log without folding it: an event is decoded only if its bytes hold what is looked for."""
+    """Finds acts in the log of the queue, newest first."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._tickets: LRUCache[str, tuple[int, frozenset[str]]] = LRUCache(maxsize=100)
 
     async def search(self, wanted: GetQueueAudit) -> QueueTrail:
-        """The newest acts that are wanted.
+        """The newest acts that `wanted` describes.
 
         Raises:
             Unavailable: the log does not answer.
         """
+        if wanted.action is not None and not wanted.action.startswith(_TOPICS):
+            return QueueTrail(entries=())
         last = await self._log.version()
         if wanted.before is not None:
             last = min(last, wanted.before - 1)
-        matches = _matcher(wanted, await self._tickets_of(wanted.subject, last) if wanted.subject else ())
-        if matches is None:
-            return QueueTrail(entries=())
+        tickets = await self._tickets_of(wanted.subject, last) if wanted.subject else frozenset()
         first = await last_before(self._log, wanted.since or _BEGINNING, last)
         if wanted.until is not None:
             last = await last_before(self._log, wanted.until, last)
@@ -82,64 +80,41 @@ class History:
             except Trimmed:
                 return QueueTrail(entries=tuple(entries))
             for version, body in reversed(page):
-                if matches(body):
-                    entries.append(QueueEntry(version, _entry(_decode(body))))
+                recorded = _decode(body)
+                if _matches(recorded, wanted, tickets):
+                    entries.append(QueueEntry(version, _entry(recorded)))
                     if len(entries) == wanted.limit:
                         return QueueTrail(entries=tuple(entries), next=version if version - 1 > first else None)
             last = start
         return QueueTrail(entries=tuple(entries), next=last + 1 if last > first else None)
 
     async def _tickets_of(self, user_id: str, last: int) -> frozenset[str]:
-        """The tickets in the log that are a user's; what was searched before is not searched again."""
+        """The tickets of a user in the log up to `last`. A later search reads only the events since the one before."""
         after, found = self._tickets.get(user_id, (0, frozenset[str]()))
         after = max(after, await last_before(self._log, _BEGINNING, last))
-        needle = _field("user_id", user_id)
         while after < last:
             page = await self._log.read(after, min(_PAGE, last - after))
-            events = (_decode(body).event for _, body in page if needle in body)
-            found |= {event.ticket_id for event in events if isinstance(event, TicketIssued)}
+            events = (_decode(body).event for _, body in page)
+            found |= {each.ticket_id for each in events if isinstance(each, TicketIssued) and each.user_id == user_id}
             after += len(page)
         self._tickets[user_id] = (after, found)
         return found
 
 
-def _field(name: str, value: str) -> bytes:
-    """How a field that holds this text looks in an event's bytes."""
-    return _encode(name) + _encode(value)
-
-
-def _matcher(wanted: GetQueueAudit, tickets: Iterable[str]) -> Callable[[bytes], bool] | None:
-    """Whether an event's bytes are wanted; None if no event can be."""
-    every: list[bytes] = []
-    if wanted.action is not None and wanted.action != _TOPICS:
-        if not wanted.action.startswith(_TOPICS):
-            return None
-        every.append(_field("type", wanted.action.removeprefix(_TOPICS)))
-    if wanted.actor is not None:
-        every.append(_field("actor", wanted.actor))
-    subject = wanted.subject
-    if subject is None:
-        return lambda body: all(needle in body for needle in every)
-    about = _about({subject, *tickets})
-    of_counter = tuple(
-        _field("type", kind) + _field("counter", subject) for kind in ("counter-opened", "counter-closed")
-    )
-    return lambda body: (
-        all(needle in body for needle in every) and (about(body) or any(needle in body for needle in of_counter))
-    )
-
-
-def _about(tickets: set[str]) -> Callable[[bytes], bool]:
-    """Whether an event's bytes are about one of these tickets, however many there are."""
-    name = _encode("ticket_id")
-    values = {_encode(ticket) for ticket in tickets}
-    lengths = {len(value) for value in values}
-
-    def about(body: bytes) -> bool:
-        begin = body.find(name) + len(name)
-        return begin >= len(name) and any(body[begin : begin + length] in values for length in lengths)
-
-    return about
+def _matches(recorded: Recorded, wanted: GetQueueAudit, tickets: frozenset[str]) -> bool:
+    """Whether an event is `wanted`: a subject stands for itself, and a user for the tickets of that user."""
+    if wanted.actor is not None and recorded.actor != wanted.actor:
+        return False
+    if wanted.action not in (None, _TOPICS, topic_of(recorded)):
+        return False
+    if wanted.subject is None:
+        return True
+    match recorded.event:
+        case TicketEvent(ticket_id=ticket_id) | ActionUndone(ticket_id=ticket_id):
+            return ticket_id == wanted.subject or ticket_id in tickets
+        case CounterOpened(counter=counter) | CounterClosed(counter=counter):
+            return counter == wanted.subject
+    return False
 
 
 def _entry(recorded: Recorded) -> AuditEntry:

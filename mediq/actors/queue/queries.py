@@ -17,7 +17,7 @@ from mediq.actors.queue.rules.statistics import Statistics, statistics
 from mediq.actors.queue.rules.views import StaffTicket, TicketView
 from mediq.domain.clinic import Clinic
 from mediq.messages.document import Document
-from mediq.messages.health import CheckQueue, Part
+from mediq.messages.health import CheckQueue, ComponentHealth
 from mediq.messages.pagination import Page
 from mediq.runtime.actor import handles
 from mediq.runtime.context import Context
@@ -110,9 +110,9 @@ class Queries:
         return await self._history.search(message)
 
     @handles(CheckQueue)
-    async def health(self, message: CheckQueue, context: Context) -> Part:
+    async def health(self, message: CheckQueue, context: Context) -> ComponentHealth:
         log = await probe(self._processor.ping)
-        return Part(status=log.status, parts={"event-log": log})
+        return ComponentHealth(status=log.status, parts={"event-log": log})
 
     async def _state(self) -> Queue:
         """The queue as the log has it, including events that other processes have appended."""

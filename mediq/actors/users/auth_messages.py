@@ -1,4 +1,4 @@
-"""Signing in and staying signed in. The user service answers these."""
+"""The messages of signing in and out, which the user service answers."""
 
 from typing import Annotated, Literal
 
@@ -17,7 +17,7 @@ Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=2048, examples=["q
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):
-    """A signed-in session: show `access_token` as a bearer for `expires_in` seconds, then refresh."""
+    """A signed-in session: send `access_token` as a bearer token for `expires_in` seconds, then refresh."""
 
     access_token: Annotated[str, msgspec.Meta(examples=["eyJhbGciOiJIUzI1NiJ9.contoh.access"])]
     refresh_token: Annotated[str, msgspec.Meta(examples=["eyJhbGciOiJIUzI1NiJ9.contoh.refresh"])]
@@ -27,7 +27,7 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
-    """What a browser is told that is signed in by its cookie, whose token no script may see."""
+    """The answer to a browser that signs in with a cookie: scripts never see the token."""
 
     user: User
 
@@ -42,7 +42,7 @@ class LoginAdmin(Request[Tokens], frozen=True, kw_only=True):
 
 @request("auth.login.user", service="user")
 class LoginUser(Request[Tokens], frozen=True, kw_only=True):
-    """Sign a patient in by what stands on their card; the date of birth is needed where the clinic wants it too."""
+    """Sign a patient in by the data on the card; a clinic may require the date of birth too."""
 
     nik: Annotated[str, msgspec.Meta(max_length=32, examples=["3201155503900001"])]
     nama: Annotated[str, msgspec.Meta(min_length=1, max_length=200, examples=["SITI CONTOH"])]
@@ -51,24 +51,24 @@ class LoginUser(Request[Tokens], frozen=True, kw_only=True):
 
 @request("auth.refresh", service="user")
 class Refresh(Request[Tokens], frozen=True, kw_only=True):
-    """Exchange a refresh token for new tokens; showing an old one again ends the session."""
+    """Exchange a refresh token for new tokens; using a token twice ends the session."""
 
     refresh_token: Secret
 
 
 @request("auth.logout", service="user", idempotent=True)
 class Logout(Request[Done], frozen=True, kw_only=True):
-    """End the session of whoever asks."""
+    """End the caller's session."""
 
 
 @request("auth.logout-all", service="user", idempotent=True)
 class LogoutAll(Request[Done], frozen=True, kw_only=True):
-    """End all sessions of whoever asks, wherever they are signed in."""
+    """End all of the caller's sessions, on every device."""
 
 
 @request("auth.change-password", service="user")
 class ChangePassword(Request[Done], frozen=True, kw_only=True):
-    """Take another password; all sessions but the present one end."""
+    """Change the caller's password; all sessions but the present one end."""
 
     current_password: Password
     new_password: NewPassword
@@ -76,7 +76,7 @@ class ChangePassword(Request[Done], frozen=True, kw_only=True):
 
 @request("auth.reset-password", service="user", idempotent=True)
 class ResetPassword(Request[Done], frozen=True, kw_only=True):
-    """Give somebody else another password; all their sessions end."""
+    """Change another user's password; all sessions of that user end."""
 
     id: str
     new_password: NewPassword
@@ -93,21 +93,21 @@ class SetUp(Request[Tokens], frozen=True, kw_only=True):
 
 
 class SessionState(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a session is alive. It ends when its holder gets another role."""
+    """Whether a session is alive. A session ends when its user gets another role."""
 
     alive: bool
 
 
 @request("auth.check-session", service="user", idempotent=True)
 class CheckSession(Request[SessionState], frozen=True, kw_only=True):
-    """Internal: what a gateway asks before it believes a token that it has not seen of late."""
+    """Internal: a gateway asks this before it trusts a token that it has not checked recently."""
 
     session_id: str
 
 
 @event("auth.session-ended")
 class SessionEnded(Event, frozen=True, kw_only=True):
-    """One session, or all of a user's, ended before their time: every gateway forgets that it believed them."""
+    """One session, or all sessions of a user, ended early: every gateway drops its cached check of them."""
 
     user_id: str | None = None
     session_id: str | None = None

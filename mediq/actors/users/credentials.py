@@ -1,4 +1,4 @@
-"""What staff sign in with: an e-mail address and a password, of which only a hash is kept."""
+"""The store of passwords: staff sign in with an email address and a password, which is stored as a hash."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mediq.actors.users.request_keys import answered, remember
-from mediq.actors.users.users import fold, locked_user
+from mediq.actors.users.request_keys import first_outcome, store_key
+from mediq.actors.users.user import normalise
+from mediq.actors.users.user_rows import locked_user
 from mediq.messages.audit_entry import AuditEntry
 from mediq.messages.errors import Conflict, Unavailable
 from mediq.stores.audit_trail import insert_entry
@@ -37,21 +38,21 @@ class CredentialStore:
         self._clock = clock
 
     async def of_email(self, email: str) -> Credentials | None:
-        """What signs in `email`, in any case; None when nobody has it or they have no password."""
-        return await self._where(users.c.email_key == fold(email))
+        """The credentials of the user with `email`, in any case; None without such a user or without a password."""
+        return await self._where(users.c.email_key == normalise(email))
 
     async def of_user(self, user_id: str) -> Credentials | None:
-        """What signs the user in; None when there is no such user or they have no password."""
+        """The credentials of the user; None without such a user or without a password."""
         return await self._where(users.c.id == user_id)
 
     async def changed(self, key: str) -> bool:
-        """Whether `change` was done under this key.
+        """Whether a password was changed under this key.
 
         Raises:
             Conflict: `key-reused`.
         """
         async with reading(self._engine) as connection:
-            return await answered(connection, key) is not None
+            return await first_outcome(connection, key) is not None
 
     @retry_on_conflict
     async def change(
@@ -63,23 +64,23 @@ class CredentialStore:
         key: str | None = None,
         act: AuditEntry | None = None,
     ) -> None:
-        """Give the user another password and note the `act`; all their sessions end, but for the one with id `spare`.
+        """Change the user's password, and end all sessions of the user but the one with id `spare`.
 
-        A `key` used before changes nothing.
+        `act` is recorded in the audit trail in the same transaction. A `key` used before changes nothing.
 
         Raises:
             NotFound: `user-not-found`.
-            Conflict: `no-email`, the user has none to sign in with; `key-reused`.
+            Conflict: `no-email`, the user has no email address to sign in with; `key-reused`.
         """
         changes = {"password_hash": password_hash, "updated_at": self._clock()}
         for _ in range(_ATTEMPTS):
-            with suppress(IntegrityError):  # the same key at once elsewhere: look what it was
+            with suppress(IntegrityError):  # another process uses the same key now: read what it did
                 async with writing(self._engine) as connection:
                     if (await locked_user(connection, user_id)).email is None:
                         raise Conflict("Akun tanpa email tidak masuk dengan kata sandi.", code="no-email")
-                    if await answered(connection, key) is not None:
+                    if await first_outcome(connection, key) is not None:
                         return
-                    await remember(connection, key, user_id, self._clock())
+                    await store_key(connection, key, user_id, self._clock())
                     await connection.execute(update(users).where(users.c.id == user_id).values(changes))
                     others = (sessions.c.user_id == user_id, sessions.c.id != spare)
                     await connection.execute(delete(sessions).where(*others))
@@ -89,7 +90,7 @@ class CredentialStore:
 
     @retry_on_conflict
     async def rehash(self, user_id: str, old: str, new: str) -> None:
-        """Keep another hash of the same password, unless the password itself was changed meanwhile."""
+        """Replace the hash `old` with `new`, of the same password, unless the password was changed meanwhile."""
         same = (users.c.id == user_id, users.c.password_hash == old)
         async with writing(self._engine) as connection:
             await connection.execute(update(users).where(*same).values(password_hash=new))

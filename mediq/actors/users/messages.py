@@ -1,4 +1,4 @@
-"""What the user service is asked and tells."""
+"""The messages of the user service about users."""
 
 from datetime import date
 from typing import Annotated
@@ -9,7 +9,7 @@ from mediq.actors.users.auth_messages import Email, NewPassword, Tokens
 from mediq.actors.users.user import User
 from mediq.domain.roles import Role
 from mediq.messages.pagination import Page, PageLimit, PageNumber
-from mediq.messages.registry import Done, Event, Request, event, request
+from mediq.messages.registry import Done, Request, request
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, examples=["SITI CONTOH"])]
 Text = Annotated[str, msgspec.Meta(max_length=300)]
@@ -17,7 +17,7 @@ NikText = Annotated[str, msgspec.Meta(max_length=32, examples=["3201155503900001
 
 
 class Ktp(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of a card beside NIK and name, as they are printed."""
+    """The fields of a card beside NIK and name, as printed."""
 
     provinsi: Text | None = None
     kabupaten_kota: Text | None = None
@@ -49,7 +49,7 @@ class CreateUser(Request[User], Ktp, frozen=True, kw_only=True):
 
 @request("user.create-from-ocr")
 class CreateFromOcr(Request[User], Ktp, frozen=True, kw_only=True):
-    """Register the holder of a card. Whoever is known by this NIK already is returned as they are."""
+    """Register the holder of a card. A user who already has this NIK is returned unchanged."""
 
     nik: NikText
     nama: Name
@@ -57,12 +57,14 @@ class CreateFromOcr(Request[User], Ktp, frozen=True, kw_only=True):
 
 @request("user.create-device")
 class CreateDevice(Request[Tokens], frozen=True, kw_only=True):
-    """Let a device in that patients use alone, in place of the administrator who asks at it: their session ends."""
+    """Sign in a device that patients use alone. The session of the administrator who does it at the device ends."""
 
     nama: Annotated[Name, msgspec.Meta(examples=["Kios pintu masuk"])]
 
 
 class NikKnown(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a user has a NIK, and which one."""
+
     exists: bool
     user_id: str | None = None
 
@@ -76,11 +78,11 @@ class CheckNik(Request[NikKnown], frozen=True, kw_only=True):
 
 @request("user.profile", idempotent=True)
 class GetProfile(Request[User], frozen=True, kw_only=True):
-    """The record of whoever asks."""
+    """The caller's own record."""
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody as the queue must know them: whether they are a patient, who has a NIK, and when they were born."""
+    """A user as the queue needs it: `patient` is whether the user has a NIK, `born` the date of birth if known."""
 
     id: str
     patient: bool
@@ -89,14 +91,14 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 @request("user.find-people", idempotent=True)
 class FindPeople(Request[tuple[Person, ...]], frozen=True, kw_only=True):
-    """Internal: those of these users that there are, in no order."""
+    """Internal: the users with these ids, in no order; an id that no user has is left out."""
 
     ids: tuple[str, ...]
 
 
 @request("user.read", idempotent=True)
 class ReadUser(Request[User], frozen=True, kw_only=True):
-    """One user's record, as staff look at it; the audit trail keeps who did."""
+    """One user's record, for staff; the audit trail records who read it."""
 
     id: str
 
@@ -113,7 +115,7 @@ class FindUsers(Request[Page[User]], frozen=True, kw_only=True):
 
 @request("user.updateRole", idempotent=True)
 class UpdateRole(Request[User], frozen=True, kw_only=True):
-    """Give a user another role; their sessions end."""
+    """Change a user's role; the user's sessions end."""
 
     id: str
     role: Annotated[Role, msgspec.Meta(examples=["OPERATOR"])]
@@ -121,21 +123,6 @@ class UpdateRole(Request[User], frozen=True, kw_only=True):
 
 @request("user.delete", idempotent=True)
 class DeleteUser(Request[Done], frozen=True, kw_only=True):
-    """Delete a user; their sessions end."""
+    """Delete a user; the user's sessions end."""
 
     id: str
-
-
-@event("user.created")
-class UserCreated(Event, frozen=True, kw_only=True):
-    user_id: str
-
-
-@event("user.updated")
-class UserUpdated(Event, frozen=True, kw_only=True):
-    user_id: str
-
-
-@event("user.deleted")
-class UserDeleted(Event, frozen=True, kw_only=True):
-    user_id: str

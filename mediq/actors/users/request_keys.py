@@ -1,4 +1,8 @@
-"""Which requests to the user service are answered, by their idempotency keys, noted in the writes that answer them."""
+"""Idempotency keys of the user service: what the first request under a key did.
+
+A key is stored in the same transaction as the change that answers the request, so that neither exists without the
+other.
+"""
 
 from datetime import datetime
 
@@ -10,18 +14,18 @@ from mediq.domain.idempotency import refuse_other_use, split
 from mediq.stores.tables import request_keys
 
 
-class Answered(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom a request was about, and whether it created them."""
+class FirstOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The user that the first request under a key was about, and whether that request created the user."""
 
     user_id: str
     created: bool
 
 
-async def answered(connection: AsyncConnection, key: str | None) -> Answered | None:
-    """What the first request under `key` did, or None when this is the first.
+async def first_outcome(connection: AsyncConnection, key: str | None) -> FirstOutcome | None:
+    """What the first request under `key` did; None without a key, or when this is the first request.
 
     Raises:
-        Conflict: `key-reused`, it asked for something else.
+        Conflict: `key-reused`, the first request asked for something else.
     """
     if key is None:
         return None
@@ -30,16 +34,16 @@ async def answered(connection: AsyncConnection, key: str | None) -> Answered | N
     if row is None:
         return None
     refuse_other_use(row.fingerprint, fingerprint)
-    return Answered(user_id=row.user_id, created=row.created)
+    return FirstOutcome(user_id=row.user_id, created=row.created)
 
 
-async def remember(
+async def store_key(
     connection: AsyncConnection, key: str | None, user_id: str, at: datetime, *, created: bool = False
 ) -> None:
-    """Note inside the caller's transaction that a request is answered by it.
+    """Store the key of a request about `user_id` inside the caller's transaction; without a key do nothing.
 
     Raises:
-        IntegrityError: another request under this key was faster.
+        IntegrityError: another request has stored this key first.
     """
     if key is not None:
         name, fingerprint = split(key)
@@ -47,6 +51,6 @@ async def remember(
         await connection.execute(insert(request_keys).values(row))
 
 
-async def forget(connection: AsyncConnection, before: datetime) -> int:
-    """Forget the keys first used before `before`; how many."""
+async def delete_keys(connection: AsyncConnection, before: datetime) -> int:
+    """Delete the keys first used before `before`; how many there were."""
     return (await connection.execute(delete(request_keys).where(request_keys.c.at < before))).rowcount

@@ -1,4 +1,4 @@
-"""Refresh sessions: who is signed in, and which refresh token is the one that counts."""
+"""The store of sessions: who is signed in, and which refresh token is current."""
 
 import hmac
 from datetime import datetime
@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from mediq.actors.users.users import User, add_user
+from mediq.actors.users.user import User
+from mediq.actors.users.user_rows import add_user
 from mediq.messages.audit_entry import AuditEntry
 from mediq.messages.errors import Conflict, Unauthenticated
 from mediq.stores.audit_trail import insert_entry
@@ -18,7 +19,7 @@ from mediq.stores.tables import sessions, users
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """One sign-in. `token_hash` is of its current refresh token; the token itself is kept nowhere."""
+    """One sign-in. `token_hash` is the hash of its current refresh token; the token itself is not stored."""
 
     id: str
     user_id: str
@@ -32,7 +33,15 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 class SessionStore:
     """Sessions in the SQL database. Every method may raise :class:`~mediq.messages.errors.Unavailable`.
 
-    What writes notes its `act` in the audit trail, in the same transaction and only if it changed anything.
+    A method that writes also records its `act` in the audit trail, in the same transaction and only if it changed
+    anything.
+
+    Example::
+
+        store = SessionStore(engine)
+        await store.open(session)
+        session = await store.rotate(session.id, session.token_hash, new_hash, now, expires_at)
+        assert await store.end(session.id)
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -48,9 +57,9 @@ class SessionStore:
         former: str = "",
         ended: AuditEntry | None = None,
     ) -> Session:
-        """Keep a new session, if its user still exists and still has the session's role and, if given, the password.
+        """Store a new session, if its user still exists and still has the session's role and, if given, the password.
 
-        It takes the place of the session with id `former`, if there is one, which is noted as `ended`.
+        The session with id `former`, if there is one, ends; that is recorded as `ended`.
 
         Raises:
             Unauthenticated: `session-ended`, user, role or password changed while they signed in.
@@ -80,7 +89,7 @@ class SessionStore:
         former: str = "",
         ended: AuditEntry | None = None,
     ) -> Session:
-        """Add a user without a password and keep their first session, in the place of the `former` one: all or nothing.
+        """Add a user without a password, store the user's first session and end the `former` one: all or nothing.
 
         Raises:
             Conflict: `nik-taken` or `email-taken`, with the field.
@@ -105,13 +114,13 @@ class SessionStore:
         *,
         reuse: AuditEntry | None = None,
     ) -> Session:
-        """Exchange the current refresh token for a new one; of two that present the same token, one succeeds.
+        """Exchange the current refresh token for a new one; of two callers with the same token, one succeeds.
 
-        A hash that is not the current one is of a token used before: someone else has it, so the session ends, and
-        `reuse` is noted as done to the session's user.
+        A hash other than the current one belongs to a token used before. Two parties then have the token: the session
+        ends, and `reuse` is recorded with the session's user as its subject.
 
         Raises:
-            Unauthenticated: `session-ended`, there is no such session; `session-expired`; `token-reused`.
+            Unauthenticated: `session-ended`, the session does not exist; `session-expired`; `token-reused`.
         """
         refusal: Unauthenticated | None = None
         async with writing(self._engine) as connection:
@@ -138,13 +147,13 @@ class SessionStore:
 
     @retry_on_conflict
     async def end(self, session_id: str, *, act: AuditEntry | None = None) -> bool:
-        """End the session; whether there was one."""
+        """End the session; False if there was none."""
         async with writing(self._engine) as connection:
             return await _end(connection, sessions.c.id == session_id, act) > 0
 
     @retry_on_conflict
     async def end_all(self, user_id: str, *, act: AuditEntry | None = None) -> int:
-        """End all sessions of the user; how many."""
+        """End all sessions of the user; the number that ended."""
         async with writing(self._engine) as connection:
             return await _end(connection, sessions.c.user_id == user_id, act)
 
@@ -158,7 +167,7 @@ class SessionStore:
 
     @retry_on_conflict
     async def purge(self, now: datetime) -> int:
-        """Remove the sessions that have expired at `now`; how many."""
+        """Remove the sessions that expired until `now`; the number removed."""
         async with writing(self._engine) as connection:
             return (await connection.execute(delete(sessions).where(sessions.c.expires_at <= now))).rowcount
 

@@ -1,4 +1,4 @@
-"""The one-time token that makes the clinic's first administrator: there is no default account."""
+"""The store of the one-time token that creates the clinic's first administrator: there is no default account."""
 
 import hmac
 from datetime import datetime
@@ -8,7 +8,8 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mediq.actors.users.users import ADMIN, User, add_user, count_admins
+from mediq.actors.users.user import User
+from mediq.actors.users.user_rows import ADMIN, add_user, count_admins
 from mediq.messages.audit_entry import AuditEntry
 from mediq.messages.errors import Conflict, Unauthenticated, Unavailable
 from mediq.stores.audit_trail import insert_entry
@@ -20,14 +21,21 @@ _ONLY = 1
 
 
 class SetupStore:
-    """The set-up token in the SQL database: one or none. Every method may raise `Unavailable`."""
+    """The set-up token in the SQL database: one or none. Every method may raise `Unavailable`.
+
+    Example::
+
+        store = SetupStore(engine)
+        await store.issue(hashed(token), now)
+        admin = await store.redeem(hashed(token), admin, password_hash)
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     @retry_on_conflict
     async def issue(self, token_hash: str, now: datetime) -> None:
-        """Keep the hash of a new token; an earlier one no longer counts.
+        """Store the hash of a new token; an earlier token becomes invalid.
 
         Raises:
             Conflict: `already-set-up`, there is an administrator.
@@ -43,16 +51,16 @@ class SetupStore:
 
     @retry_on_conflict
     async def redeem(self, token_hash: str, admin: User, password_hash: str, *, act: AuditEntry | None = None) -> User:
-        """Spend the token, add `admin` as ADMIN_FASKES and note the `act`, all or nothing; a token is spent once.
+        """Use up the token, add `admin` as ADMIN_FASKES and record the `act`: all or nothing, and only once.
 
         Raises:
-            Conflict: `already-set-up`, there is an administrator; `nik-taken`, `email-taken`: the token stays good.
+            Conflict: `already-set-up`, there is an administrator; `nik-taken`, `email-taken`: the token stays valid.
             Unauthenticated: `setup-token-unknown`.
         """
         first = msgspec.structs.replace(admin, role=ADMIN)
         try:
             async with writing(self._engine) as connection:
-                # Whoever holds this row is the only one who redeems.
+                # The lock on this row lets one caller at a time redeem.
                 kept = (
                     await connection.execute(select(setup_tokens.c.token_hash).with_for_update())
                 ).scalar_one_or_none()
@@ -68,7 +76,7 @@ class SetupStore:
         return first
 
     async def pending(self) -> bool:
-        """Whether a token waits to be redeemed and there is no administrator."""
+        """Whether a token is stored and there is no administrator."""
         async with reading(self._engine) as connection:
             waiting = (await connection.execute(select(setup_tokens.c.id))).first() is not None
             return waiting and not await count_admins(connection)

@@ -1,4 +1,4 @@
-"""The tokens that a signed-in caller shows: access tokens and single-use refresh tokens (JWT, RFC 7519)."""
+"""Tokens of signed-in callers: access tokens and single-use refresh tokens (JWT, RFC 7519)."""
 
 import hashlib
 import hmac
@@ -16,11 +16,11 @@ from mediq.messages.principal import Principal
 
 _ALGORITHM: Final = "HS256"
 DEVICE_SECONDS: Final = 365 * 86_400
-"""How long a device stays signed in, which nobody signs in anew day by day."""
+"""How long a device stays signed in: nobody signs it in again every day."""
 
 
 class RefreshClaims(msgspec.Struct, frozen=True):
-    """What a refresh token says: the session, and a secret of which the store keeps only the hash."""
+    """The content of a refresh token: the session, and the hash of the token's secret, which alone is stored."""
 
     session_id: str
     secret_hash: str
@@ -30,6 +30,12 @@ class Tokens:
     """Signs and checks tokens. Access and refresh tokens are signed with different secrets.
 
     Times are in seconds; `clock` gives seconds since the epoch.
+
+    Example::
+
+        tokens = Tokens("access secret of 32 bytes or more", "another secret of 32 bytes or more")
+        token = tokens.access(Principal("siti", Role.PASIEN, "session-1"))
+        principal, expires_at = tokens.principal(token)
     """
 
     def __init__(
@@ -50,8 +56,7 @@ class Tokens:
         self._clock = clock
 
     def access(self, principal: Principal, seconds: int | None = None) -> str:
-        """A token that shows `principal` for so many seconds, `access_seconds` unless given, or until its session
-        ends."""
+        """A token for `principal`, valid for `seconds` (by default `access_seconds`) or until its session ends."""
         now = int(self._clock())
         claims = {
             "sub": principal.user_id,
@@ -63,24 +68,24 @@ class Tokens:
         return jwt.encode(claims, self._access_secret, _ALGORITHM)
 
     def secret_for(self, purpose: str) -> bytes:
-        """A secret for another purpose, 32 bytes, the same on every gateway."""
+        """A secret of 32 bytes for another purpose, the same on every gateway."""
         return hmac.digest(self._access_secret.encode(), purpose.encode(), "sha256")
 
     def cookie_seconds(self, role: Role) -> int:
-        """How long the cookie of a browser is good in which someone of this role has signed in."""
+        """The seconds for which the cookie of a signed-in user with this role is valid."""
         return DEVICE_SECONDS if role is Role.KIOSK else self._cookie_seconds
 
     def refresh(self, session_id: str) -> tuple[str, str]:
-        """A new refresh token of a session, and the hash of it to store."""
+        """A new refresh token of a session, and its hash to store."""
         secret = secrets.token_urlsafe(32)
         claims = {"sid": session_id, "jti": secret, "exp": int(self._clock()) + self.refresh_seconds}
         return jwt.encode(claims, self._refresh_secret, _ALGORITHM), hashed(secret)
 
     def principal(self, token: str) -> tuple[Principal, int]:
-        """Whom an access token shows, and until when, in seconds since the epoch.
+        """The principal of an access token, and when it expires in seconds since the epoch.
 
         Raises:
-            Unauthenticated: it is no such token (`token-invalid`), or its time is over (`token-expired`).
+            Unauthenticated: `token-invalid`, it is no access token of ours; `token-expired`.
         """
         claims = self._decode(token, self._access_secret, ["sub", "role", "sid", "exp"])
         try:
@@ -89,7 +94,7 @@ class Tokens:
             raise _invalid() from None
 
     def refresh_claims(self, token: str) -> RefreshClaims:
-        """What a refresh token says; raises as :meth:`principal`."""
+        """The content of a refresh token; raises as :meth:`principal`."""
         claims = self._decode(token, self._refresh_secret, ["sid", "jti", "exp"])
         return RefreshClaims(claims["sid"], hashed(claims["jti"]))
 
@@ -108,7 +113,7 @@ class Tokens:
 
 
 def hashed(secret: str) -> str:
-    """The form in which a random secret is stored: its SHA-256, since it is too long to be guessed."""
+    """The SHA-256 of a random secret, as it is stored. The secret is too long to guess, so no slower hash is needed."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -1,7 +1,9 @@
-"""Who the clinic knows: patients and staff."""
+"""A user of the clinic: a patient, a member of staff or a device."""
 
-from datetime import date
-from typing import Annotated
+import unicodedata
+import uuid
+from datetime import date, datetime
+from typing import Annotated, Any
 
 import msgspec
 
@@ -9,12 +11,11 @@ from mediq.domain import card
 from mediq.domain.instant import Instant
 
 KTP_FIELDS: tuple[str, ...] = tuple(name for name in card.FIELDS if name not in ("nik", "nama"))
-"""What a user's record keeps of the card beside NIK and name."""
+"""The fields of a card that a user has beside NIK and name."""
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A patient, a member of staff or a device. Patients have a NIK, staff have an e-mail address, one may have both;
-    a device has but a name."""
+    """A patient has a NIK, a member of staff an e-mail address; one person may have both. A device has only a name."""
 
     id: str
     nik: Annotated[str | None, msgspec.Meta(examples=["3201155503900001"])] = None
@@ -41,5 +42,15 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def born(self) -> date | None:
-        """The printed date of birth, if it is one."""
+        """The date of birth, or None if what the card says is no date."""
         return card.parse_date(self.tgl_lahir) if self.tgl_lahir else None
+
+
+def new_user(at: datetime, **fields: Any) -> User:
+    """A user created at `at`, with a new id."""
+    return User(id=uuid.uuid4().hex, created_at=at, updated_at=at, **fields)
+
+
+def normalise(text: str) -> str:
+    """The form in which names, NIKs and emails are compared: case, surrounding space and accents' encoding removed."""
+    return unicodedata.normalize("NFC", text.strip().casefold())

@@ -15,7 +15,7 @@ from mediq.messages.registry import spec_of
 _PATH_PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _UPLOAD: Final = "ktp_image"
 _UPLOAD_TYPES: Final = "image/jpeg, image/png, application/pdf"
-_FORM_NAMES: Final = {"image": _UPLOAD}
+_FORM_NAMES: Final = {"image_id": _UPLOAD}
 """What a form calls a field of the message, where the two names differ."""
 _COOKIE: Final = {
     Cookie.GIVE: "For our own pages: the browser keeps the session in a cookie, and no script sees the tokens.",

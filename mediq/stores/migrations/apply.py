@@ -15,5 +15,5 @@ def configuration(connection: Connection) -> Config:
 
 
 def upgrade(connection: Connection) -> None:
-    """Apply what is missing, inside the transaction that `connection` is in."""
+    """Apply the missing revisions inside the transaction of `connection`."""
     command.upgrade(configuration(connection), "head")

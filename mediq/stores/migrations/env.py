@@ -1,4 +1,4 @@
-"""What Alembic runs for every command: the connection it is given, and the tables it is measured against."""
+"""Alembic runs this module for every command, with the connection and the tables to compare with."""
 
 from alembic import context
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mediq.actors.audit import store as audit
 from mediq.messages.audit_entry import AuditEntry
-from mediq.stores.audit_trail import AuditTrail, Place
+from mediq.stores import audit_trail as audit
+from mediq.stores.audit_trail import AuditTrail, TrailPosition
 from tests.fixtures.stores.backends import NOW
 
 
@@ -25,11 +25,11 @@ def an_entry(minute: int, **fields: object) -> AuditEntry:
     return AuditEntry(**known | fields)  # type: ignore[arg-type]
 
 
-async def entries(trail: AuditTrail, place: Place | None = None, **wanted: Any) -> list[AuditEntry]:
+async def entries(trail: AuditTrail, place: TrailPosition | None = None, **wanted: Any) -> list[AuditEntry]:
     return [entry for _, entry in await trail.before(place, **wanted)]
 
 
-async def test_newest_first_and_whole(trail: AuditTrail) -> None:
+async def test_entries_are_read_back_newest_first(trail: AuditTrail) -> None:
     assert await entries(trail) == []
     recorded = [an_entry(minute, why="lansia" * 200) for minute in range(5)]
     for n in (2, 0, 4, 1, 3):
@@ -38,13 +38,13 @@ async def test_newest_first_and_whole(trail: AuditTrail) -> None:
     assert await entries(trail, limit=2) == recorded[:2:-1]
 
 
-async def test_of_one_moment_the_last_recorded_first(trail: AuditTrail) -> None:
+async def test_entries_of_one_moment_come_last_recorded_first(trail: AuditTrail) -> None:
     for n in range(3):
         await trail.record(an_entry(0, subject=f"patient-{n}"))
     assert [entry.subject for entry in await entries(trail)] == ["patient-2", "patient-1", "patient-0"]
 
 
-async def test_going_on_from_any_place(trail: AuditTrail) -> None:
+async def test_reading_continues_from_any_position(trail: AuditTrail) -> None:
     """Also between entries of one moment, and however many come in front meanwhile."""
     for n in range(12):
         await trail.record(an_entry(n // 4, ref=str(n)))
@@ -54,16 +54,16 @@ async def test_going_on_from_any_place(trail: AuditTrail) -> None:
         assert await trail.before(place) == whole[n + 1 :]
         assert await trail.before(place, limit=3) == whole[n + 1 : n + 4]
     place, first = whole[0]
-    assert (await trail.before(Place(place.at, place.id + 1), limit=1))[0][1] == first
+    assert (await trail.before(TrailPosition(place.at, place.id + 1), limit=1))[0][1] == first
 
 
-async def test_the_application_acts_too(trail: AuditTrail) -> None:
+async def test_an_act_of_the_application_has_no_actor(trail: AuditTrail) -> None:
     entry = AuditEntry(at=NOW, action="user.create")
     await trail.record(entry)
     assert await entries(trail) == [entry]
 
 
-async def test_filters(trail: AuditTrail) -> None:
+async def test_entries_can_be_filtered(trail: AuditTrail) -> None:
     for minute in range(6):
         await trail.record(
             an_entry(
@@ -92,7 +92,7 @@ async def test_filters(trail: AuditTrail) -> None:
     assert await minutes(actor="nobody") == []
 
 
-async def test_many_at_once_are_all_recorded(trail: AuditTrail) -> None:
+async def test_entries_recorded_at_once_are_all_stored(trail: AuditTrail) -> None:
     await asyncio.gather(*(trail.record(an_entry(minute)) for minute in range(40)))
     assert len(await entries(trail)) == 40
 

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from mediq.actors.users.credentials import CredentialStore
 from mediq.actors.users.sessions import Session, SessionStore
 from mediq.actors.users.setup_tokens import SetupStore
-from mediq.actors.users.users import User, UserStore
+from mediq.actors.users.user import User
+from mediq.actors.users.users import UserStore
 from mediq.messages.audit_entry import AuditEntry
 from mediq.messages.errors import Conflict, DomainError, Unauthenticated
 from mediq.stores.audit_trail import AuditTrail
@@ -143,7 +144,7 @@ NOT_DONE: dict[str, Act] = {
 
 
 @pytest.mark.parametrize("name", DONE)
-async def test_what_is_done_is_noted(desk: Desk, name: str) -> None:
+async def test_every_act_is_recorded_with_its_write(desk: Desk, name: str) -> None:
     before = await desk.everything()
     await DONE[name](desk)
     assert await desk.everything() != before
@@ -151,7 +152,7 @@ async def test_what_is_done_is_noted(desk: Desk, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DONE)
-async def test_what_cannot_be_noted_is_not_done(desk: Desk, name: str) -> None:
+async def test_an_act_that_cannot_be_recorded_is_undone(desk: Desk, name: str) -> None:
     before = await desk.everything()
     with desk.without_trail(), pytest.raises(RuntimeError, match="no trail"):
         await DONE[name](desk)
@@ -160,7 +161,7 @@ async def test_what_cannot_be_noted_is_not_done(desk: Desk, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NOT_DONE)
-async def test_what_is_not_done_is_not_noted(desk: Desk, name: str) -> None:
+async def test_an_act_that_changes_nothing_is_not_recorded(desk: Desk, name: str) -> None:
     before = await desk.everything()
     with suppress(DomainError):
         await NOT_DONE[name](desk)
@@ -168,19 +169,21 @@ async def test_what_is_not_done_is_not_noted(desk: Desk, name: str) -> None:
     assert await desk.noted() == []
 
 
-async def test_to_find_a_patient_under_a_new_key_is_no_act(desk: Desk) -> None:
+async def test_finding_a_patient_under_a_new_key_is_not_recorded(desk: Desk) -> None:
     """A new key is remembered, so something is written; nothing is done to anybody."""
     found, created = await desk.users.find_or_create(a_user(1), key="key-2", act=ACT)
     assert (found.id, created) == (PATIENT, False)
     assert await desk.noted() == []
 
 
-async def test_to_stay_signed_in_is_no_act(desk: Desk) -> None:
+async def test_refreshing_a_session_is_not_recorded(desk: Desk) -> None:
     await desk.sessions.rotate("s-patient", "hash", "new", NOW, NOW + timedelta(days=7), reuse=ACT)
     assert await desk.noted() == []
 
 
-async def test_the_first_administrator(setup_store: SetupStore, users: UserStore, trail: AuditTrail) -> None:
+async def test_creating_the_first_administrator_is_recorded(
+    setup_store: SetupStore, users: UserStore, trail: AuditTrail
+) -> None:
     await setup_store.issue("hash", NOW)
     await setup_store.redeem("hash", an_admin(), "argon2", act=ACT)
     with pytest.raises(Conflict):
@@ -188,7 +191,7 @@ async def test_the_first_administrator(setup_store: SetupStore, users: UserStore
     assert [entry for _, entry in await trail.before()] == [ACT]
 
 
-async def test_of_a_token_shown_again_the_trail_names_the_user(desk: Desk) -> None:
+async def test_reuse_of_a_token_is_recorded_with_the_user(desk: Desk) -> None:
     with pytest.raises(Unauthenticated):
         await desk.sessions.rotate(
             "s-patient", "old", "new", NOW, NOW, reuse=msgspec.structs.replace(ACT, subject=None)

@@ -11,7 +11,7 @@ from mediq.actors.users.users import UserStore
 from mediq.stores.audit_trail import AuditTrail
 from mediq.stores.database import migrate, open_database
 from tests.fixtures.application import ROOT
-from tests.fixtures.stores.backends import a_user
+from tests.fixtures.stores.backends import a_user, utc_now
 from tests.fixtures.stores.crash_writer import IMAGE
 
 ROUNDS = (1, 40, 150)
@@ -41,7 +41,7 @@ def assert_sound(file: Path) -> None:
     connection.close()
 
 
-async def test_the_log(tmp_path: Path) -> None:
+async def test_acknowledged_events_survive_a_kill(tmp_path: Path) -> None:
     for lines in ROUNDS:
         acknowledged = [int(version) for [version] in killed_after(lines, "log", tmp_path)]
         log = SqliteEventLog(tmp_path / "queue.db")
@@ -60,7 +60,7 @@ async def test_the_log(tmp_path: Path) -> None:
         assert_sound(tmp_path / "queue.db")
 
 
-async def test_the_users(tmp_path: Path) -> None:
+async def test_acknowledged_users_survive_a_kill(tmp_path: Path) -> None:
     told: dict[int, tuple[str, str]] = {}
     for lines in ROUNDS:
         for number, user_id, created in killed_after(lines, "users", tmp_path):
@@ -78,7 +78,7 @@ async def test_the_users(tmp_path: Path) -> None:
     assert sorted(entry.subject or "" for _, entry in noted) == sorted(user.id for user in found)
 
 
-async def test_the_jobs(tmp_path: Path) -> None:
+async def test_acknowledged_jobs_survive_a_kill(tmp_path: Path) -> None:
     told: dict[int, str] = {}
     last: dict[int, str] = {}
     for lines in ROUNDS:
@@ -86,7 +86,7 @@ async def test_the_jobs(tmp_path: Path) -> None:
             assert told.setdefault(int(number), job_id) == job_id
             last[int(number)] = status
         assert_sound(tmp_path / "ocr.db")
-    jobs = SqliteJobStore(tmp_path / "ocr.db")
+    jobs = SqliteJobStore(tmp_path / "ocr.db", clock=utc_now)
     await jobs.open()
     for n, job_id in told.items():
         job = await jobs.get(job_id)

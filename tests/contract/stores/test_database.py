@@ -28,7 +28,7 @@ async def acts(engine: AsyncEngine) -> int:
         return (await connection.execute(select(func.count()).select_from(audit))).scalar_one()
 
 
-async def test_a_write_is_kept_and_a_failed_one_is_not(engine: AsyncEngine) -> None:
+async def test_a_failed_transaction_writes_nothing(engine: AsyncEngine) -> None:
     await ping(engine)
     async with writing(engine) as connection:
         await connection.execute(AN_ACT)
@@ -127,7 +127,7 @@ async def test_readers_do_not_wait_for_a_writer(own: AsyncEngine) -> None:
     assert await acts(own) == 1
 
 
-async def test_every_connection_is_safe(own: AsyncEngine) -> None:
+async def test_every_connection_syncs_and_enforces_foreign_keys(own: AsyncEngine) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(database.POOL):
             connection = await stack.enter_async_context(reading(own))
@@ -138,7 +138,7 @@ async def test_every_connection_is_safe(own: AsyncEngine) -> None:
             assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
-async def test_all_connections_in_use(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pool_without_free_connections_is_unavailable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "POOL_WAIT", 0.01)
     engine = open_database(f"sqlite+aiosqlite:///{path}")
     async with AsyncExitStack() as stack:
@@ -150,7 +150,9 @@ async def test_all_connections_in_use(path: Path, monkeypatch: pytest.MonkeyPatc
     await engine.dispose()
 
 
-async def test_a_database_locked_by_another_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_database_that_another_process_locks_is_unavailable(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.01)
     engine = open_database(f"sqlite+aiosqlite:///{path}")
     await migrate(engine)
@@ -184,14 +186,14 @@ def letter(path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("letter")
-async def test_what_is_no_database_is_not_overwritten(path: Path) -> None:
+async def test_a_file_that_is_no_database_is_refused_unchanged(path: Path) -> None:
     with pytest.raises(UnknownSchema, match=r"own\.db is not a database"):
         open_database(f"sqlite+aiosqlite:///{path}")
     with pytest.raises(UnknownSchema, match=r"own\.db is not a database"):
         await SqliteFile(path, schema=[]).open()
 
 
-async def test_who_is_deleted_is_in_no_file_any_more(own: AsyncEngine, path: Path) -> None:
+async def test_a_deleted_user_leaves_every_file(own: AsyncEngine, path: Path) -> None:
     store = UserStore(own)
     gone = await store.create(a_user(7, nama="NAMA YANG DIHAPUS"))
     files = (path, path.with_name(f"{path.name}-wal"))

@@ -18,13 +18,13 @@ from mediq.actors.users.users import UserStore
 from mediq.messages.errors import StorageFull
 from mediq.stores.database import migrate, open_database
 from tests.fixtures.application import ROOT
-from tests.fixtures.stores.backends import NOW, Clock, a_job, a_user, unfinished
+from tests.fixtures.stores.backends import NOW, Clock, a_job, a_user, create_job, unfinished
 from tests.fixtures.stores.full_disk import until_full
 
 SMALL = 256 * 1024
 
 
-async def test_the_log(tmp_path: Path) -> None:
+async def test_a_full_disk_refuses_events_and_loses_none(tmp_path: Path) -> None:
     log = SqliteEventLog(tmp_path / "queue.db", max_bytes=SMALL)
     await log.open()
     await log.append(0, [b"first"])
@@ -42,18 +42,18 @@ async def test_the_log(tmp_path: Path) -> None:
     await log.close()
 
 
-async def test_the_jobs(tmp_path: Path, clock: Clock) -> None:
+async def test_a_full_disk_refuses_jobs_and_loses_none(tmp_path: Path, clock: Clock) -> None:
     jobs = SqliteJobStore(tmp_path / "ocr.db", clock=clock, max_bytes=SMALL)
     await jobs.open()
     image = b"image" * 2000
-    full = await until_full(lambda n: jobs.create(a_job(id=f"{n:06}"), image, key=f"upload-{n}"))
+    full = await until_full(lambda n: create_job(jobs, a_job(id=f"{n:06}"), image, key=f"upload-{n}"))
     assert full > 10
     assert await unfinished(jobs) == [f"{n:06}" for n in range(full)]
     assert await jobs.get(f"{full:06}") is None
     assert await jobs.expire(clock.pass_(hours=2)) == full
     late = a_job(expires_at=clock.pass_(hours=1), created_at=NOW)
     clock.pass_(minutes=-30)
-    assert await jobs.create(late, image, key=f"upload-{full}") == late
+    assert await create_job(jobs, late, image, key=f"upload-{full}") == late
     assert await jobs.image(late.id) == image
     await jobs.close()
 
@@ -74,7 +74,7 @@ async def small(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-async def test_the_users(small: AsyncEngine) -> None:
+async def test_a_full_disk_refuses_users_and_loses_none(small: AsyncEngine) -> None:
     users = UserStore(small)
     full = await until_full(lambda n: users.create(a_user(n, id=f"{n}", alamat="J" * 255), key=f"job-{n}"))
     assert full > 10
@@ -97,7 +97,7 @@ def namespace() -> list[str]:
     return command
 
 
-def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+def test_every_store_survives_a_file_system_without_room(tmp_path: Path) -> None:
     if not (command := namespace()):
         pytest.skip("this machine does not let us mount a small disk")
     script = 'mount -t tmpfs -o size=2m tmpfs "$1" && exec "$2" -m tests.fixtures.stores.full_disk "$1"'

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from mediq.messages.errors import Fault, StorageFull, Unavailable, to_wire
-from mediq.stores.driver_errors import Contended, fault_of, named
+from mediq.stores.driver_errors import Contended, fault_of, translated_errors
 
 
 def sqlite_error(code: int, message: str = "") -> sqlite3.OperationalError:
@@ -68,7 +68,7 @@ OURS: list[Exception] = [
     ],
     ids=repr,
 )
-def test_fault(error: Exception, kind: type[Fault] | None) -> None:
+def test_each_driver_error_becomes_its_fault(error: Exception, kind: type[Fault] | None) -> None:
     fault = fault_of(error)
     assert (None if fault is None else type(fault)) is kind
     wrapped = fault_of(OperationalError("SELECT 1", {}, error))
@@ -76,19 +76,19 @@ def test_fault(error: Exception, kind: type[Fault] | None) -> None:
         assert (None if wrapped is None else type(wrapped)) is kind
 
 
-def test_a_lost_connection_is_unavailable_whatever_the_driver_says() -> None:
+def test_a_lost_connection_is_unavailable_for_every_driver() -> None:
     assert isinstance(fault_of(DBAPIError("", {}, MySqlError(), connection_invalidated=True)), Unavailable)
 
 
-def test_what_may_be_repeated_is_unavailable_to_those_who_do_not_repeat_it() -> None:
+def test_a_conflict_between_transactions_is_a_kind_of_unavailable() -> None:
     fault = fault_of(MET[0])
     assert isinstance(fault, Unavailable)
     assert to_wire(fault) == to_wire(Unavailable())
 
 
-def test_named_changes_only_faults() -> None:
-    with pytest.raises(StorageFull) as full, named():
+def test_other_errors_pass_unchanged() -> None:
+    with pytest.raises(StorageFull) as full, translated_errors():
         raise FULL[0]
     assert full.value.__cause__ is FULL[0]
-    with pytest.raises(IntegrityError), named():
+    with pytest.raises(IntegrityError), translated_errors():
         raise IntegrityError("", {}, OURS[1])

@@ -49,7 +49,7 @@ async def tables(engine: AsyncEngine) -> set[str]:
         return set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
 
 
-async def test_from_empty_and_again(empty: AsyncEngine) -> None:
+async def test_migrating_an_empty_database_twice_changes_nothing_the_second_time(empty: AsyncEngine) -> None:
     assert await tables(empty) == set()
     await migrate(empty)
     assert await tables(empty) == {*metadata.tables, "alembic_version"}
@@ -58,7 +58,7 @@ async def test_from_empty_and_again(empty: AsyncEngine) -> None:
     assert await UserStore(empty).get(user.id) == user
 
 
-async def test_from_an_earlier_version_with_what_it_holds(empty: AsyncEngine) -> None:
+async def test_migrating_an_earlier_version_keeps_its_rows(empty: AsyncEngine) -> None:
     def earlier(connection: Connection) -> None:
         command.upgrade(configuration(connection), "0001")
 
@@ -71,7 +71,7 @@ async def test_from_an_earlier_version_with_what_it_holds(empty: AsyncEngine) ->
     assert [entry.subject for _, entry in await AuditTrail(empty).before(subject=user.id)] == [user.id]
 
 
-async def test_tables_and_migrations_agree(engine: AsyncEngine) -> None:
+async def test_the_migrations_build_the_declared_tables(engine: AsyncEngine) -> None:
     def differences(connection: Connection) -> list[Any]:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return list(compare_metadata(context, metadata))
@@ -94,7 +94,7 @@ async def test_several_processes_start_at_once(empty: AsyncEngine, database_url:
         await engine.dispose()
 
 
-async def test_a_newer_database_is_left_alone(engine: AsyncEngine) -> None:
+async def test_a_database_of_a_newer_version_is_refused(engine: AsyncEngine) -> None:
     async with writing(engine) as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(UnknownSchema, match="newer version"):
@@ -104,7 +104,7 @@ async def test_a_newer_database_is_left_alone(engine: AsyncEngine) -> None:
 # --- what is SQLite's own ---
 
 
-async def test_a_migration_that_fails_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_failed_migration_changes_nothing(tmp_path: Path) -> None:
     engine = open_database(f"sqlite+aiosqlite:///{tmp_path / 'own.db'}")
 
     def fail(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:

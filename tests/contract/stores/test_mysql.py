@@ -102,7 +102,7 @@ async def test_every_connection_has_our_settings(engine: AsyncEngine) -> None:
             assert "STRICT_ALL_TABLES" in found["sql_mode"]
 
 
-async def test_every_letter_is_kept_whatever_the_database_was_made_for(own: MariaDB) -> None:
+async def test_every_unicode_letter_is_stored_whatever_the_default_of_the_database(own: MariaDB) -> None:
     await asyncio.to_thread(own.sql, "CREATE DATABASE old_fashioned CHARACTER SET latin1")
     engine = open_database(f"mysql://root@127.0.0.1:{own.port}/old_fashioned")
     await migrate(engine)
@@ -116,7 +116,7 @@ async def test_every_letter_is_kept_whatever_the_database_was_made_for(own: Mari
 # --- the server goes ---
 
 
-async def test_a_restart_between_two_calls_is_not_noticed(own: MariaDB, engine: AsyncEngine) -> None:
+async def test_a_restart_of_the_server_between_two_calls_fails_neither(own: MariaDB, engine: AsyncEngine) -> None:
     store = UserStore(engine)
     await fill_the_pool(engine)
     await asyncio.to_thread(own.restart)
@@ -151,7 +151,7 @@ async def test_what_was_acknowledged_outlives_a_kill(own: MariaDB, engine: Async
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_server_that_is_cut_off(own: MariaDB, engine: AsyncEngine) -> None:
+async def test_a_server_that_is_cut_off_is_unavailable_in_time(own: MariaDB, engine: AsyncEngine) -> None:
     store = UserStore(engine)
     known = await store.create(a_user(1))
     await fill_the_pool(engine)
@@ -174,7 +174,7 @@ async def test_a_server_that_is_cut_off(own: MariaDB, engine: AsyncEngine) -> No
 # --- the client gives up ---
 
 
-async def test_cancelled_queries_leave_the_pool_whole(engine: AsyncEngine) -> None:
+async def test_cancelled_queries_cost_no_connection_of_the_pool(engine: AsyncEngine) -> None:
     store = UserStore(engine)
     known = [await store.create(a_user(n)) for n in range(5)]
     made = 5
@@ -205,7 +205,7 @@ async def lock(connection: AsyncConnection, user_id: str) -> None:
     await connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
 
 
-async def test_of_two_in_each_others_way_both_get_through(engine: AsyncEngine) -> None:
+async def test_two_conflicting_transactions_both_succeed(engine: AsyncEngine) -> None:
     store = UserStore(engine)
     one, two = await store.create(a_user(1)), await store.create(a_user(2))
     both_hold_one = asyncio.Barrier(2)
@@ -236,7 +236,7 @@ async def held(engine: AsyncEngine, user_id: str) -> AsyncIterator[None]:
         yield
 
 
-async def test_a_row_that_somebody_holds_too_long(engine: AsyncEngine) -> None:
+async def test_a_row_locked_for_too_long_is_unavailable(engine: AsyncEngine) -> None:
     store = UserStore(engine)
     user = await store.create(a_user(1))
     async with held(engine, user.id):
@@ -248,7 +248,7 @@ async def test_a_row_that_somebody_holds_too_long(engine: AsyncEngine) -> None:
     await store.delete(user.id)
 
 
-async def test_a_row_that_is_let_go_in_time(engine: AsyncEngine) -> None:
+async def test_a_row_unlocked_in_time_is_written(engine: AsyncEngine) -> None:
     store = UserStore(engine)
     user = await store.create(a_user(1))
     async with held(engine, user.id):
@@ -260,7 +260,9 @@ async def test_a_row_that_is_let_go_in_time(engine: AsyncEngine) -> None:
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("moment", ["before the first statement", "after the last"])
-async def test_a_server_that_is_cut_off_in_the_middle(own: MariaDB, engine: AsyncEngine, moment: str) -> None:
+async def test_a_server_cut_off_during_a_transaction_is_unavailable_in_time(
+    own: MariaDB, engine: AsyncEngine, moment: str
+) -> None:
     """Also whoever has nothing more to ask, and only lets the connection go, is not kept waiting."""
 
     async def read() -> None:

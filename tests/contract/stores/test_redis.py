@@ -13,8 +13,8 @@ import pytest
 from redis import exceptions
 from redis.asyncio import Redis as Client
 
+from mediq.actors.cards.job_store.base import Job, microseconds
 from mediq.actors.cards.job_store.redis import RedisJobStore
-from mediq.actors.cards.job_store.sqlite import Job
 from mediq.actors.queue.command_processor import CommandProcessor
 from mediq.actors.queue.event_store.base import VersionConflict
 from mediq.actors.queue.event_store.redis import RedisEventLog
@@ -22,10 +22,10 @@ from mediq.actors.queue.rules.events import Recorded
 from mediq.messages.errors import Fault, StorageFull, Unavailable
 from mediq.stores import redis_server
 from mediq.stores.redis_server import RedisServer, fault_of, warnings_about
-from tests.contract.actors.queue.test_command_processor import add
+from tests.contract.actors.queue.test_command_processor import add, given_now, ids_of
 from tests.fixtures.queue.journal import CLINIC
 from tests.fixtures.servers import Redis
-from tests.fixtures.stores.backends import a_job, cut_off, unfinished
+from tests.fixtures.stores.backends import a_job, create_job, cut_off, unfinished, utc_now
 
 PATIENCE = redis_server.ANSWER_SECONDS
 """Seconds after which a store gives up on the server."""
@@ -56,7 +56,7 @@ async def log(url: str) -> AsyncIterator[RedisEventLog]:
 
 @pytest.fixture
 async def jobs(url: str) -> AsyncIterator[RedisJobStore]:
-    jobs = RedisJobStore(url)
+    jobs = RedisJobStore(url, clock=utc_now)
     await jobs.open()
     yield jobs
     await jobs.close()
@@ -78,7 +78,7 @@ async def admin(url: str) -> AsyncIterator[Any]:
 
 @pytest.mark.parametrize("acknowledged", [1, 30, 200])
 async def test_what_was_acknowledged_outlives_a_kill(own: Redis, url: str, acknowledged: int) -> None:
-    log, jobs = RedisEventLog(url), RedisJobStore(url)
+    log, jobs = RedisEventLog(url), RedisJobStore(url, clock=utc_now)
     await log.open()
     await jobs.open()
     told: dict[int, int] = {}
@@ -98,7 +98,7 @@ async def test_what_was_acknowledged_outlives_a_kill(own: Redis, url: str, ackno
     async def create(n: int) -> None:
         while True:
             job, image = a_job(expires_at=datetime.now(UTC) + timedelta(hours=1)), random.randbytes(5000)
-            await jobs.create(job, image)
+            await create_job(jobs, job, image)
             made[job.id] = image
 
     writers = [asyncio.create_task(append()), *(asyncio.create_task(create(n)) for n in range(3))]
@@ -128,7 +128,7 @@ async def test_what_was_acknowledged_outlives_a_kill(own: Redis, url: str, ackno
     await jobs.close()
 
 
-async def test_a_restart_between_two_calls_is_not_noticed(own: Redis, log: RedisEventLog) -> None:
+async def test_a_restart_of_the_server_between_two_calls_fails_neither(own: Redis, log: RedisEventLog) -> None:
     await asyncio.gather(*(log.version() for _ in range(8)))
     await asyncio.to_thread(own.restart)
     assert await log.append(0, [b"one"]) == 1
@@ -153,7 +153,7 @@ async def test_a_server_that_is_away_is_unavailable_at_once(own: Redis, log: Red
 # --- the server is cut off ---
 
 
-async def test_a_server_that_is_cut_off(own: Redis, log: RedisEventLog) -> None:
+async def test_a_server_that_is_cut_off_is_unavailable_in_time(own: Redis, log: RedisEventLog) -> None:
     await log.append(0, [b"one"])
     await asyncio.gather(*(log.version() for _ in range(redis_server.CONNECTIONS)))
     with cut_off(own):
@@ -177,14 +177,14 @@ async def test_a_command_sent_to_a_server_that_was_cut_off_counts_once(own: Redi
     processor = CommandProcessor(log, CLINIC, on_recorded=tell, shared=True)
     await processor.restore()
     run = asyncio.create_task(processor.run())
-    await processor.submit(add("zero"))
+    await processor.submit(add("zero"), given_now(**ids_of("zero")))
     with cut_off(own):
         with pytest.raises(Unavailable):
-            await processor.submit(add("one", "job-1"))
+            await processor.submit(add("one"), given_now(**ids_of("one"), key="job-1"))
         with pytest.raises(Unavailable):
             await processor.fresh()
-    again = msgspec.structs.replace(add("one", "job-1"), ticket_id="t-again", token="k-again")
-    assert (await processor.submit(again))[1].ticket_id == "t-one"
+    again = given_now(**ids_of("again"), key="job-1")
+    assert (await processor.submit(add("one"), again))[1].ticket_id == "t-one"
     assert told == await processor.events(0)
     assert len(told) == 2
     run.cancel()
@@ -196,7 +196,7 @@ async def test_a_command_sent_to_a_server_that_was_cut_off_counts_once(own: Redi
 
 async def test_cancelled_calls_leave_no_connection_half_read(log: RedisEventLog, jobs: RedisJobStore) -> None:
     await log.append(0, [b"%d" % n * 1000 for n in range(50)])
-    job = await jobs.create(a_job(expires_at=datetime.now(UTC) + timedelta(hours=1)), b"image" * 10_000)
+    job = await create_job(jobs, a_job(expires_at=datetime.now(UTC) + timedelta(hours=1)), b"image" * 10_000)
 
     async def right(n: int) -> None:
         match n % 3:
@@ -218,7 +218,7 @@ async def test_cancelled_calls_leave_no_connection_half_read(log: RedisEventLog,
         assert outcomes[1::2] == [None] * 15
 
 
-async def test_closing_waits_for_what_is_under_way(log: RedisEventLog) -> None:
+async def test_closing_waits_for_pending_calls(log: RedisEventLog) -> None:
     task = asyncio.create_task(log.append(0, [b"one"]))
     await asyncio.sleep(0)
     await log.close()
@@ -227,7 +227,7 @@ async def test_closing_waits_for_what_is_under_way(log: RedisEventLog) -> None:
     assert await log.version() == 1
 
 
-async def test_a_lost_answer_is_not_taken_for_a_defeat(own: Redis, log: RedisEventLog) -> None:
+async def test_an_append_whose_answer_was_lost_is_no_version_conflict(own: Redis, log: RedisEventLog) -> None:
     """The client itself would send an append again, and find the version taken: by the first."""
     await log.append(0, [b"one"])
     with cut_off(own), pytest.raises(Unavailable):
@@ -240,20 +240,22 @@ async def test_a_lost_answer_is_not_taken_for_a_defeat(own: Redis, log: RedisEve
 # --- the server is full, or may not write ---
 
 
-async def test_memory_that_is_full(log: RedisEventLog, jobs: RedisJobStore, admin: Any) -> None:
+async def test_full_memory_refuses_writes_and_loses_nothing(
+    log: RedisEventLog, jobs: RedisJobStore, admin: Any
+) -> None:
     await log.append(0, [b"one"])
     await admin.config_set("maxmemory", "1mb")
     with pytest.raises(StorageFull):
         await log.append(1, [b"x" * 1000] * 3)
     with pytest.raises(StorageFull):
-        await jobs.create(a_job(), b"image")
+        await create_job(jobs, a_job(), b"image")
     assert await log.read() == [(1, b"one")]
     assert await unfinished(jobs) == []
     await admin.config_set("maxmemory", "0")
     assert await log.append(1, [b"two"]) == 2
 
 
-async def test_a_server_that_may_not_write(log: RedisEventLog, admin: Any) -> None:
+async def test_a_read_only_server_is_unavailable(log: RedisEventLog, admin: Any) -> None:
     await log.append(0, [b"one"])
     await admin.execute_command("REPLICAOF", "127.0.0.1", "1")
     with pytest.raises(Unavailable):
@@ -280,7 +282,7 @@ async def test_a_server_that_may_not_write(log: RedisEventLog, admin: Any) -> No
     ],
     ids=repr,
 )
-def test_fault(error: Exception, kind: type[Fault] | None) -> None:
+def test_each_client_error_becomes_its_fault(error: Exception, kind: type[Fault] | None) -> None:
     fault = fault_of(error)
     assert (None if fault is None else type(fault)) is kind
 
@@ -312,13 +314,13 @@ SAFE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noevi
         ({"appendonly": "yes"}, ["See to it that `appendfsync always` is set"]),
     ],
 )
-def test_settings_that_lose_tickets_are_named(settings: dict[str, str], to_set: list[str]) -> None:
+def test_settings_that_lose_acknowledged_writes_are_warned_of(settings: dict[str, str], to_set: list[str]) -> None:
     warnings = warnings_about(settings)
     assert len(warnings) == len(to_set)
     assert all(words in warning for words, warning in zip(to_set, warnings, strict=True))
 
 
-async def test_a_start_looks_at_the_settings(url: str, admin: Any, warned: list[str]) -> None:
+async def test_opening_a_store_checks_the_settings(url: str, admin: Any, warned: list[str]) -> None:
     for fsync, warnings in (("always", 0), ("everysec", 1)):
         await admin.config_set("appendfsync", fsync)
         log = RedisEventLog(url)
@@ -327,7 +329,7 @@ async def test_a_start_looks_at_the_settings(url: str, admin: Any, warned: list[
         assert len(warned) == warnings
 
 
-async def test_a_server_that_does_not_tell_its_settings(url: str, admin: Any, warned: list[str]) -> None:
+async def test_a_server_that_hides_its_settings_is_warned_of(url: str, admin: Any, warned: list[str]) -> None:
     await admin.execute_command("ACL", "SETUSER", "guarded", "on", ">secret", "~*", "+@all", "-config")
     log = RedisEventLog(url.replace("redis://", "redis://guarded:secret@"))
     await log.open()
@@ -342,7 +344,7 @@ async def test_a_server_that_does_not_tell_its_settings(url: str, admin: Any, wa
 
 async def test_two_stores_on_one_server(url: str) -> None:
     server = RedisServer(url)
-    log, jobs = RedisEventLog(server), RedisJobStore(server)
+    log, jobs = RedisEventLog(server), RedisJobStore(server, clock=utc_now)
     await log.open()
     await jobs.open()
     await log.close()
@@ -354,7 +356,7 @@ async def test_two_stores_on_one_server(url: str) -> None:
         await unfinished(jobs)
 
 
-async def test_logs_of_two_names_are_two(url: str) -> None:
+async def test_logs_with_different_names_are_separate(url: str) -> None:
     one, two = RedisEventLog(url, "one"), RedisEventLog(url, "two")
     await one.open()
     await two.open()
@@ -367,13 +369,13 @@ async def test_logs_of_two_names_are_two(url: str) -> None:
 # --- what is forgotten ---
 
 
-async def test_the_server_itself_forgets_a_job(jobs: RedisJobStore, admin: Any) -> None:
+async def test_the_server_itself_erases_an_expired_job(jobs: RedisJobStore, admin: Any) -> None:
     now = datetime.now(UTC)
     short = a_job(expires_at=now + timedelta(seconds=0.3), digest="card")
-    await jobs.create(short, b"image", key="upload-1")
+    await create_job(jobs, short, b"image", key="upload-1")
     keys = [f"{{mediq:cards}}:{name}" for name in (f"job:{short.id}", f"image:{short.id}", "card:card", "key:upload-1")]
     assert await admin.exists(*keys) == 4
-    long = await jobs.create(a_job(expires_at=now + timedelta(hours=1)), b"image", key="upload-2")
+    long = await create_job(jobs, a_job(expires_at=now + timedelta(hours=1)), b"image", key="upload-2")
     async with asyncio.timeout(5):
         while await admin.exists(*keys):
             continue  # it is asked until it has forgotten
@@ -384,9 +386,24 @@ async def test_the_server_itself_forgets_a_job(jobs: RedisJobStore, admin: Any) 
     assert await jobs.image(long.id) == b"image"
 
 
-async def test_an_update_keeps_all_of_a_job_alive(jobs: RedisJobStore, admin: Any) -> None:
+async def test_a_job_of_version_0_1_0_keeps_its_picture(jobs: RedisJobStore, admin: Any) -> None:
     now = datetime.now(UTC)
-    job = await jobs.create(a_job(expires_at=now + timedelta(hours=1), digest="card"), b"image", key="upload-1")
+    job = a_job(status="NEEDS_REVIEW", expires_at=now + timedelta(hours=1))
+    expires = microseconds(job.expires_at)
+    stored = msgspec.to_builtins(job, builtin_types=(datetime,)) | {"auto": True}
+    fields = {"job": msgspec.msgpack.encode(stored), "status": job.status, "digest": job.digest, "expires": expires}
+    await admin.hset(f"{{mediq:cards}}:job:{job.id}", mapping=fields)
+    await admin.set(f"{{mediq:cards}}:image:{job.id}", b"image")
+    await admin.zadd("{mediq:cards}:expiry", {job.id: expires})
+    assert [each.id for each in await jobs.having("NEEDS_REVIEW")] == [job.id]
+    assert await jobs.image(job.id) == b"image"
+    await jobs.update(msgspec.structs.replace(job, status="REGISTERED"), delete_image=True)
+    assert await jobs.image(job.id) is None
+
+
+async def test_an_update_extends_every_key_of_a_job(jobs: RedisJobStore, admin: Any) -> None:
+    now = datetime.now(UTC)
+    job = await create_job(jobs, a_job(expires_at=now + timedelta(hours=1), digest="card"), b"image", key="upload-1")
     await jobs.update(msgspec.structs.replace(job, expires_at=now + timedelta(hours=3)))
     for name in (f"job:{job.id}", f"image:{job.id}", "card:card", "key:upload-1"):
         assert await admin.ttl(f"{{mediq:cards}}:{name}") > 2.9 * 3600
@@ -396,7 +413,7 @@ async def test_a_deleted_image_leaves_the_disk(own: Redis, jobs: RedisJobStore) 
     now = datetime.now(UTC)
     image = random.randbytes(3000)
     job: Job = a_job(expires_at=now + timedelta(hours=1))
-    await jobs.create(job, image)
+    await create_job(jobs, job, image)
 
     def holds(file: Path) -> bool:
         try:

@@ -13,7 +13,7 @@ from mediq.actors.cards.job_store.sqlite import SqliteJobStore
 from mediq.messages.errors import Unavailable
 from mediq.stores import sqlite_file
 from mediq.stores.sqlite_file import SqliteFile, UnknownSchema, make_ready
-from tests.fixtures.stores.backends import Clock, a_job
+from tests.fixtures.stores.backends import Clock, a_job, create_job
 
 ONE = "CREATE TABLE IF NOT EXISTS one (n INTEGER PRIMARY KEY);"
 TWO = "CREATE TABLE IF NOT EXISTS two (n INTEGER PRIMARY KEY);"
@@ -65,7 +65,7 @@ async def test_a_failed_layout_changes_nothing(path: Path) -> None:
     connection.close()
 
 
-async def test_many_open_a_new_file_at_once(path: Path) -> None:
+async def test_many_processes_open_a_new_file_at_once(path: Path) -> None:
     files = [SqliteFile(path, schema=[ONE, TWO]) for _ in range(5)]
     await asyncio.gather(*(file.open() for file in files))
     for number, file in enumerate(files):
@@ -73,7 +73,9 @@ async def test_many_open_a_new_file_at_once(path: Path) -> None:
         await file.close()
 
 
-async def test_a_file_that_others_read_in_another_mode(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_that_another_process_reads_is_switched_to_write_ahead_mode(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As a restored copy may be, while someone looks into it."""
     monkeypatch.setattr(sqlite_file, "BUSY_SECONDS", 0.01)
     make_ready(path)
@@ -90,7 +92,7 @@ async def test_a_file_that_others_read_in_another_mode(path: Path, monkeypatch: 
     await file.close()
 
 
-async def test_a_connection_found_closed_is_replaced(file: SqliteFile) -> None:
+async def test_a_closed_connection_is_replaced(file: SqliteFile) -> None:
     await file.write("INSERT INTO one VALUES (1)")
     assert file._connection is not None
     await file._connection.close()
@@ -98,7 +100,7 @@ async def test_a_connection_found_closed_is_replaced(file: SqliteFile) -> None:
     assert await file.rows("SELECT n FROM one") == [(1,), (2,)]
 
 
-async def test_after_an_io_error_the_file_is_opened_anew(file: SqliteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_file_is_reopened_after_an_io_error(file: SqliteFile, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = file._connection
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
@@ -113,14 +115,14 @@ async def test_after_an_io_error_the_file_is_opened_anew(file: SqliteFile, monke
     assert file._connection is not broken
 
 
-async def test_many_callers_find_one_break(file: SqliteFile) -> None:
+async def test_many_callers_survive_a_closed_connection(file: SqliteFile) -> None:
     assert file._connection is not None
     await file._connection.close()
     written = await asyncio.gather(*(file.write("INSERT INTO one VALUES (?)", (n,)) for n in range(10)))
     assert written == [1] * 10
 
 
-async def test_a_place_where_no_file_can_be(tmp_path: Path) -> None:
+async def test_a_path_where_no_file_can_be_created_is_refused(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     file = SqliteFile(tmp_path / "taken", schema=[ONE])
     with pytest.raises(OSError, match="taken"):
@@ -140,12 +142,12 @@ def traces(folder: Path) -> list[str]:
 async def test_deleted_images_leave_no_trace(tmp_path: Path, clock: Clock) -> None:
     jobs = SqliteJobStore(tmp_path / "ocr.db", clock=clock)
     await jobs.open()
-    kept = await jobs.create(a_job(), b"another image")
-    one = await jobs.create(a_job(), FACE)
+    kept = await create_job(jobs, a_job(), b"another image")
+    one = await create_job(jobs, a_job(), FACE)
     assert traces(tmp_path)
     await jobs.update(msgspec.structs.replace(one, status="REGISTERED"), delete_image=True)
     assert traces(tmp_path) == []
-    await jobs.create(a_job(), FACE)
+    await create_job(jobs, a_job(), FACE)
     await jobs.update(msgspec.structs.replace(kept, expires_at=clock.now.replace(year=2030)))
     assert traces(tmp_path)
     assert await jobs.expire(clock.pass_(hours=2)) == 2
@@ -154,10 +156,10 @@ async def test_deleted_images_leave_no_trace(tmp_path: Path, clock: Clock) -> No
     await jobs.close()
 
 
-async def test_a_deletion_cut_short_is_finished_at_the_next_start(tmp_path: Path, clock: Clock) -> None:
+async def test_the_next_start_finishes_an_interrupted_erasure(tmp_path: Path, clock: Clock) -> None:
     jobs = SqliteJobStore(tmp_path / "ocr.db", clock=clock)
     await jobs.open()
-    job = await jobs.create(a_job(), FACE)
+    job = await create_job(jobs, a_job(), FACE)
     # A process that died after the deletion and before it emptied the write-ahead log leaves the image there.
     killed = sqlite3.connect(tmp_path / "ocr.db", isolation_level=None)
     killed.execute("UPDATE jobs SET image = NULL WHERE id = ?", (job.id,))

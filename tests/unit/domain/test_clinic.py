@@ -19,7 +19,7 @@ def clinic(**changes: Any) -> Clinic:
 
 
 @pytest.mark.parametrize("good", [DEFAULT, CLINIC])
-def test_a_good_clinic_has_no_problems(good: Clinic) -> None:
+def test_a_valid_clinic_has_no_problems(good: Clinic) -> None:
     assert problems(good) == []
 
 
@@ -82,7 +82,7 @@ def test_the_day_turns_at_local_midnight(zone: str, hour: int) -> None:
         (time(20), time(6), [*range(6), *range(20, 24)]),
     ],
 )
-def test_opening_hours(opens: time | None, closes: time | None, hours: list[int]) -> None:
+def test_a_service_is_open_during_its_hours(opens: time | None, closes: time | None, hours: list[int]) -> None:
     service = Service(id="x", name="X", letter="X", opens=opens, closes=closes)
     midnight = datetime(2026, 11, 22, 16, tzinfo=UTC)  # in WITA
     found = [h for h in range(24) if CLINIC.is_open(service, midnight.replace(hour=(16 + h) % 24))]
@@ -102,7 +102,7 @@ def test_minutes_since_the_last_service_closed() -> None:
     assert CLINIC.minutes_since_closing(datetime(2026, 11, 23, 15, tzinfo=UTC)) is None, "never closed"
 
 
-def test_lookups_refuse_by_field() -> None:
+def test_an_unknown_service_or_counter_is_refused_with_its_field() -> None:
     assert CLINIC.service(None).id == "umum"
     assert CLINIC.counter("2").name == "Loket 2"
     assert CLINIC.offered("3") == ("umum", "gigi", "farmasi")
@@ -117,7 +117,7 @@ def test_lookups_refuse_by_field() -> None:
         assert [e.field for e in refusal.value.errors] == [field]
 
 
-def test_it_reads_from_settings() -> None:
+def test_a_clinic_is_read_from_settings() -> None:
     read = msgspec.convert(
         {"name": "K", "services": [{"id": "a", "name": "A", "letter": "A", "opens": "08:00:00", "closes": "14:00:00"}]},
         Clinic,

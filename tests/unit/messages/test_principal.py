@@ -8,7 +8,7 @@ from mediq.messages.principal import Principal
 
 
 @pytest.mark.parametrize(("role", "staff"), [(Role.PASIEN, False), (Role.OPERATOR, True), (Role.ADMIN_FASKES, True)])
-def test_who_is_staff(role: Role, staff: bool) -> None:
+def test_operators_and_administrators_are_staff(role: Role, staff: bool) -> None:
     assert Principal("u", role).staff is staff
 
 

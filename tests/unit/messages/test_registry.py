@@ -1,4 +1,4 @@
-"""The names that go over the wire."""
+"""The registry of wire patterns."""
 
 import importlib
 import pkgutil
@@ -8,11 +8,16 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import pytest
 
+import mediq.actors
 import mediq.messages
 from mediq.messages.registry import Done, Event, Request, Spec, event, patterns, request, spec_named, spec_of
 
-for _module in pkgutil.iter_modules(mediq.messages.__path__, "mediq.messages."):
-    importlib.import_module(_module.name)
+for _module in (
+    *pkgutil.walk_packages(mediq.messages.__path__, "mediq.messages."),
+    *pkgutil.walk_packages(mediq.actors.__path__, "mediq.actors."),
+):
+    if _module.name.startswith("mediq.messages.") or _module.name.endswith("messages"):
+        importlib.import_module(_module.name)
 
 SPECS: list[Spec[Any]] = [
     spec
@@ -34,7 +39,7 @@ def test_the_application_has_requests_and_events() -> None:
 
 
 @by_pattern
-def test_every_pattern_is_a_service_and_what_it_is_to_do(spec: Spec[Any]) -> None:
+def test_every_pattern_is_a_service_and_a_verb(spec: Spec[Any]) -> None:
     assert SERVICE_AND_VERB.fullmatch(spec.pattern)
 
 
@@ -68,11 +73,11 @@ def test_every_request_is_found_by_its_class(spec: Spec[Any]) -> None:
 
 
 @pytest.mark.parametrize("spec", EVENTS, ids=[spec.pattern for spec in EVENTS])
-def test_events_have_neither_addressee_nor_reply(spec: Spec[Any]) -> None:
+def test_events_have_neither_service_nor_reply(spec: Spec[Any]) -> None:
     assert (spec.service, spec.reply, spec.decode_reply, spec.idempotent) == ("", None, None, True)
 
 
-def test_patterns_are_told_sorted_and_once() -> None:
+def test_patterns_are_listed_once_and_sorted() -> None:
     assert patterns() == sorted(set(patterns()))
 
 
@@ -80,7 +85,7 @@ class Answer(msgspec.Struct):
     text: str
 
 
-def test_a_request_goes_to_the_service_of_its_first_word_unless_it_says_otherwise() -> None:
+def test_the_first_word_of_a_pattern_is_the_service_unless_one_is_given() -> None:
     @request("test.registry-plain")
     class Plain(Request[Answer], frozen=True, kw_only=True): ...
 
@@ -95,7 +100,7 @@ def test_a_request_goes_to_the_service_of_its_first_word_unless_it_says_otherwis
     assert plain.decode_reply(msgspec.msgpack.encode(Answer("a"))) == Answer("a")
 
 
-def test_the_reply_may_be_named_after_other_bases_and_may_be_generic() -> None:
+def test_the_reply_may_be_generic_and_the_request_have_other_bases() -> None:
     item = TypeVar("item")
 
     class Several(msgspec.Struct, Generic[item]):
@@ -113,7 +118,7 @@ def test_the_reply_may_be_named_after_other_bases_and_may_be_generic() -> None:
     assert spec.decode_reply(msgspec.msgpack.encode({"data": [{"text": "a"}]})) == Several([Answer("a")])
 
 
-def test_a_pattern_is_not_given_twice() -> None:
+def test_a_pattern_is_registered_once() -> None:
     @request("test.registry-taken")
     class First(Request[Done], frozen=True, kw_only=True): ...
 
@@ -145,7 +150,7 @@ def test_a_request_that_names_no_reply_is_refused() -> None:
     assert spec_named("test.registry-stranger") is None
 
 
-def test_one_event_may_go_under_several_patterns() -> None:
+def test_one_event_may_have_several_patterns() -> None:
     @event("test.registry-this")
     @event("test.registry-that")
     class Both(Event, frozen=True, kw_only=True):
@@ -157,7 +162,7 @@ def test_one_event_may_go_under_several_patterns() -> None:
         assert spec.decode(msgspec.msgpack.encode(Both(text="x"))) == Both(text="x")
 
 
-def test_what_was_never_registered_is_unknown() -> None:
+def test_an_unregistered_pattern_is_unknown() -> None:
     assert spec_named("test.registry-never") is None
     with pytest.raises(KeyError):
         spec_of(Answer)

@@ -1,5 +1,6 @@
-"""OCR jobs on a Redis server, which forgets each job and its image by itself when their time is over."""
+"""The job store on a Redis server, which erases each job and its picture by itself when they expire."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -8,20 +9,33 @@ from typing import Any, Final
 import msgspec
 from redis.exceptions import ResponseError
 
-from mediq.actors.cards.job_store.sqlite import UNFINISHED, Job, in_progress, instant, utc_now
-from mediq.messages.errors import Conflict, Fault, NotFound
-from mediq.stores.redis_server import Part, RedisServer, RedisStore, Script
+from mediq.actors.cards.job_store.base import (
+    UNADOPTED,
+    UNFINISHED,
+    Job,
+    card_in_progress,
+    id_taken,
+    job_moved_on,
+    job_not_found,
+    microseconds,
+    new_image_id,
+    no_image,
+)
+from mediq.messages.errors import Fault
+from mediq.stores.redis_server import Argument, RedisServer, RedisStore, Script
 
 REWRITE_EVERY: Final = timedelta(hours=1)
-"""How often at most the server is asked to write its append-only file anew, without the images deleted since."""
+"""The shortest time between two requests that the server rewrite its append-only file without erased pictures."""
 
-# A job is a hash with its image beside it; `card` holds the id of the unfinished job of a picture, `key` that of the
-# job made under an idempotency key. A sorted set holds all ids by expiry.
+# A job is a hash with its picture beside it. `card` holds the id of the unfinished job of a picture, `key` that of the
+# job created under an idempotency key. A sorted set holds all job ids by expiry. An `upload` is a picture that no job
+# has adopted yet; a second sorted set holds the ids of these by expiry.
 _KEYS: Final = """
 local prefix, now = KEYS[1], tonumber(ARGV[1])
-local expiry = prefix .. 'expiry'
+local expiry, uploads = prefix .. 'expiry', prefix .. 'uploads'
 local function job_of(id) return prefix .. 'job:' .. id end
 local function image_of(id) return prefix .. 'image:' .. id end
+local function upload_of(id) return prefix .. 'upload:' .. id end
 local function card_of(digest) return prefix .. 'card:' .. digest end
 local function key_of(key) return prefix .. 'key:' .. key end
 
@@ -42,6 +56,11 @@ local function erase(id)
   return redis.call('ZREM', expiry, id)
 end
 
+local function drop_upload(id)
+  redis.call('DEL', upload_of(id))
+  return redis.call('ZREM', uploads, id)
+end
+
 local function keep(id, job, status, digest, key, expires, busy)
   local ttl = math.max(1, math.ceil((tonumber(expires) - now) / 1000))
   redis.call('HSET', job_of(id), 'job', job, 'status', status, 'digest', digest, 'expires', expires)
@@ -56,24 +75,39 @@ local function keep(id, job, status, digest, key, expires, busy)
 end
 """
 
+_STORE_IMAGE: Final = Script(
+    _KEYS
+    + """
+local id, expires, image = unpack(ARGV, 2)
+redis.call('SET', upload_of(id), image, 'PX', math.max(1, math.ceil((tonumber(expires) - now) / 1000)))
+redis.call('ZADD', uploads, expires, id)
+"""
+)
+
 _CREATE: Final = Script(
     _KEYS
     + """
-local id, job, status, digest, expires, busy, image, key = unpack(ARGV, 2)
+local id, job, status, digest, expires, busy, upload, key = unpack(ARGV, 2)
 local first = key and redis.call('GET', key_of(key)) or false
-if alive(first) then return {'known', redis.call('HGET', job_of(first), 'job')} end
-if alive(id) then return {'id-taken'} end
+if alive(first) then
+  drop_upload(upload)
+  return {'known', redis.call('HGET', job_of(first), 'job')}
+end
 local holder = busy == '1' and redis.call('GET', card_of(digest))
-if alive(holder) then return {'card-in-progress'} end
--- First of all what takes room: a server that has none refuses it, and nothing has changed yet.
-redis.call('SET', image_of(id), image)
-for _, past in ipairs({first, holder}) do
-  if past and past ~= id then erase(past) end
+local refusal = alive(id) and 'id-taken' or alive(holder) and 'card-in-progress'
+if refusal then
+  drop_upload(upload)
+  return {refusal}
 end
-if redis.call('EXISTS', job_of(id)) == 1 then
-  erase(id)
-  redis.call('SET', image_of(id), image)
+local waits_until = redis.call('ZSCORE', uploads, upload)
+if not waits_until or tonumber(waits_until) <= now or redis.call('EXISTS', upload_of(upload)) == 0 then
+  return {'no-image'}
 end
+for _, past in ipairs({first, holder, id}) do
+  if past then erase(past) end
+end
+redis.call('RENAME', upload_of(upload), image_of(id))
+redis.call('ZREM', uploads, upload)
 keep(id, job, status, digest, key, expires, busy == '1')
 return {'kept'}
 """
@@ -116,9 +150,10 @@ return found
 _EXPIRE: Final = Script(
     _KEYS
     + """
-local erased = 0
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiry, '-inf', ARGV[1])) do erased = erased + erase(id) end
-return erased
+local jobs, images = 0, 0
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiry, '-inf', ARGV[1])) do jobs = jobs + erase(id) end
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', uploads, '-inf', ARGV[1])) do images = images + drop_upload(id) end
+return {jobs, images}
 """
 )
 
@@ -127,10 +162,10 @@ _decode: Final = msgspec.msgpack.Decoder(Job).decode
 
 
 class RedisJobStore(RedisStore):
-    """The jobs called `name` on a Redis server.
+    """The jobs called `name` on a Redis server; see :class:`~mediq.actors.cards.job_store.base.JobStore`.
 
-    A deleted image is gone from the server's memory at once, and from its append-only file when that is next written
-    anew; `expire` asks for that.
+    An erased picture leaves the server's memory at once, and its append-only file at the next rewrite of that file,
+    which `expire` asks for.
     """
 
     def __init__(
@@ -138,32 +173,39 @@ class RedisJobStore(RedisStore):
         server: RedisServer | str,
         name: str = "cards",
         *,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime],
     ) -> None:
         super().__init__(server)
         self._prefix = f"{{mediq:{name}}}:"
         self._clock = clock
-        self._deleted_images = True  # an earlier process may have
+        self._deleted_images = True  # an earlier process may have deleted some
         self._rewritten_at: datetime | None = None
 
-    async def create(self, job: Job, image: bytes, key: str | None = None) -> Job:
+    async def store_image(self, image: bytes) -> str:
+        image_id = await asyncio.to_thread(new_image_id, image)
+        await self._ask(_STORE_IMAGE, image_id, microseconds(self._clock() + UNADOPTED), image)
+        return image_id
+
+    async def create(self, job: Job, image_id: str, key: str | None = None) -> Job:
         answer, *known = await self._ask(
             _CREATE,
             job.id,
             _encode(job),
             job.status,
             job.digest,
-            instant(job.expires_at),
+            microseconds(job.expires_at),
             job.status in UNFINISHED,
-            image,
+            image_id,
             *(() if key is None else (key,)),
         )
         if answer == b"known":
             return _decode(known[0])
         if answer == b"id-taken":
-            raise Conflict("Kartu ini sudah ada.", code="id-taken")
+            raise id_taken()
         if answer == b"card-in-progress":
-            raise in_progress()
+            raise card_in_progress()
+        if answer == b"no-image":
+            raise no_image()
         return job
 
     async def get(self, job_id: str) -> Job | None:
@@ -182,17 +224,17 @@ class RedisJobStore(RedisStore):
             _encode(job),
             job.status,
             job.digest,
-            instant(job.expires_at),
+            microseconds(job.expires_at),
             job.status in UNFINISHED,
             delete_image,
             *(() if expect is None else (expect,)),
         )
         if answer == b"job-not-found":
-            raise NotFound("Kartu ini tidak ada atau sudah kedaluwarsa.", code="job-not-found")
+            raise job_not_found()
         if answer == b"job-moved-on":
-            raise Conflict("Kartu ini sudah diproses lebih lanjut.", code="job-moved-on")
+            raise job_moved_on()
         if answer == b"card-in-progress":
-            raise in_progress()
+            raise card_in_progress()
         self._deleted_images |= delete_image
         return job
 
@@ -201,18 +243,18 @@ class RedisJobStore(RedisStore):
         return sorted(jobs, key=lambda job: job.created_at)
 
     async def expire(self, now: datetime) -> int:
-        erased = int(await self._run(_EXPIRE, (self._prefix,), (instant(now),)))
-        self._deleted_images |= erased > 0
+        jobs, images = await self._run(_EXPIRE, (self._prefix,), (microseconds(now),))
+        self._deleted_images |= jobs + images > 0
         if self._deleted_images and (self._rewritten_at is None or now - self._rewritten_at >= REWRITE_EVERY):
-            # The erasing itself is done; a server that is busy rewriting, or may not be asked, is asked again later.
+            # A server that is rewriting already, or refuses to, is asked again at a later call.
             with suppress(Fault, ResponseError):
                 await self._call("BGREWRITEAOF")
                 self._deleted_images, self._rewritten_at = False, now
-        return erased
+        return int(jobs)
 
-    async def _ask(self, script: Script, *arguments: Part) -> Any:
-        return await self._run(script, (self._prefix,), (instant(self._clock()), *map(_plain, arguments)))
+    async def _ask(self, script: Script, *arguments: Argument) -> Any:
+        return await self._run(script, (self._prefix,), (microseconds(self._clock()), *map(_plain, arguments)))
 
 
-def _plain(argument: Part) -> Part:
+def _plain(argument: Argument) -> Argument:
     return int(argument) if isinstance(argument, bool) else argument

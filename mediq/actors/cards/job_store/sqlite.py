@@ -1,111 +1,31 @@
-"""OCR jobs: a card's image and what is known of it, from its arrival until it is registered or expires."""
+"""The job store in a SQLite file."""
 
+import asyncio
 import json
 import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from datetime import datetime
+from typing import Final
 
 import msgspec
 
-from mediq.messages.errors import Conflict, Fault, NotFound
+from mediq.actors.cards.job_store.base import (
+    UNADOPTED,
+    Job,
+    card_in_progress,
+    id_taken,
+    job_moved_on,
+    job_not_found,
+    microseconds,
+    new_image_id,
+    no_image,
+)
+from mediq.messages.errors import Fault
 from mediq.stores.sqlite_file import SqliteFile
 
-UNFINISHED: Final = ("PENDING", "PROCESSING")
-"""The statuses of a job that the reader of cards still has to work on."""
-
-
-class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One card on its way; change it with `msgspec.structs.replace` and `JobStore.update`.
-
-    `digest` identifies the image: the same picture twice has the same digest. `requested_by` and `role` say who
-    sent it, `service`, `priority` and `priority_reason` what ticket is wanted, `auto` whether a certain reading may
-    register without an operator. `reading` is the encoded result, `reason` why the job was rejected or failed.
-    `asked` is the fingerprint of the request that made it, `confirmed_under` the idempotency key of its confirmation.
-    """
-
-    id: str
-    status: str
-    created_at: datetime
-    updated_at: datetime
-    expires_at: datetime
-    digest: str
-    requested_by: str | None = None
-    role: str | None = None
-    service: str | None = None
-    priority: str | None = None
-    priority_reason: str | None = None
-    auto: bool = False
-    reading: bytes | None = None
-    user_id: str | None = None
-    ticket_id: str | None = None
-    reason: str | None = None
-    attempts: int = 0
-    asked: str | None = None
-    confirmed_under: str | None = None
-
-
-class JobStore(Protocol):
-    """Jobs and their images, each with a time to live.
-
-    Every method may raise :class:`~mediq.messages.errors.Unavailable` or, when it writes,
-    :class:`~mediq.messages.errors.StorageFull`; nothing is then written.
-    """
-
-    async def open(self) -> None:
-        """Make the store ready, creating it when it is not there. Opening an open store does nothing."""
-        ...
-
-    async def close(self) -> None:
-        """Finish what is under way and let go. Closing twice does nothing; the store can be opened again."""
-        ...
-
-    async def ping(self) -> None:
-        """Return if the store answers; raise :class:`~mediq.messages.errors.Unavailable` if it does not."""
-        ...
-
-    async def create(self, job: Job, image: bytes, key: str | None = None) -> Job:
-        """Keep `job` and its image, durable before the return.
-
-        With the `key` of an unexpired job nothing is written, and that job is returned as it is now.
-
-        Raises:
-            Conflict: `card-in-progress`, an unfinished job holds the same picture; `id-taken`.
-        """
-        ...
-
-    async def get(self, job_id: str) -> Job | None:
-        """The job, or None when it is absent or expired."""
-        ...
-
-    async def image(self, job_id: str) -> bytes | None:
-        """The job's image, or None when job or image are absent, deleted or expired."""
-        ...
-
-    async def update(self, job: Job, *, delete_image: bool = False, expect: str | None = None) -> Job:
-        """Keep `job` in place of its earlier state, with `delete_image` erasing the image in the same write.
-
-        With `expect`, only if the stored status is that one: of two that try, one wins.
-
-        Raises:
-            NotFound: the job is absent or expired.
-            Conflict: `job-moved-on`, its status is not `expect`; `card-in-progress`, it would be unfinished
-                again while another unfinished job holds the same picture.
-        """
-        ...
-
-    async def having(self, *statuses: str) -> list[Job]:
-        """The jobs in one of these statuses that have not expired, oldest first."""
-        ...
-
-    async def expire(self, now: datetime) -> int:
-        """Erase the jobs, with their images, whose time ran out at `now`; how many."""
-        ...
-
-
-_SCHEMA = (
+_SCHEMA: Final = (
     """
     CREATE TABLE IF NOT EXISTS jobs (
         id TEXT PRIMARY KEY, key TEXT UNIQUE, status TEXT NOT NULL, digest TEXT NOT NULL,
@@ -115,28 +35,48 @@ _SCHEMA = (
         WHERE status IN ('PENDING', 'PROCESSING');
     CREATE INDEX IF NOT EXISTS jobs_expire ON jobs (expires_at);
     """,
+    # Version 2: pictures have a table of their own, and `jobs.image` holds the id of the job's picture.
+    """
+    CREATE TABLE IF NOT EXISTS images (id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL, image BLOB NOT NULL);
+    INSERT OR IGNORE INTO images SELECT id, expires_at, image FROM jobs WHERE typeof(image) = 'blob';
+    UPDATE jobs SET image = id WHERE typeof(image) = 'blob';
+    CREATE INDEX IF NOT EXISTS jobs_image ON jobs (image);
+    CREATE INDEX IF NOT EXISTS images_expire ON images (expires_at);
+    CREATE TRIGGER IF NOT EXISTS erase_image_that_a_job_let_go AFTER UPDATE OF image ON jobs
+        WHEN OLD.image IS NOT NULL AND NEW.image IS NULL
+        BEGIN DELETE FROM images WHERE id = OLD.image; END;
+    CREATE TRIGGER IF NOT EXISTS erase_image_with_its_job AFTER DELETE ON jobs
+        BEGIN DELETE FROM images WHERE id = OLD.image; END;
+    """,
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_encode = msgspec.msgpack.encode
-_decode = msgspec.msgpack.Decoder(Job).decode
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
+_UNADOPTED: Final = "id NOT IN (SELECT image FROM jobs WHERE image IS NOT NULL)"
+_ADOPT: Final = f"""
+    INSERT INTO jobs (id, key, status, digest, created_at, expires_at, job, image)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, id FROM images WHERE id = ?8 AND expires_at > ?9 AND {_UNADOPTED}
+    """  # noqa: S608
+_UPDATE: Final = """
+    UPDATE jobs SET status = ?1, digest = ?2, expires_at = ?3, job = ?4, image = CASE WHEN ?5 THEN NULL ELSE image END
+    WHERE id = ?6 AND expires_at > ?7 AND (?8 IS NULL OR status = ?8)
+    """
+_ERASE_EXPIRED_UPLOADS: Final = f"DELETE FROM images WHERE expires_at <= ? AND {_UNADOPTED}"  # noqa: S608
+_ERASE_UPLOAD: Final = f"DELETE FROM images WHERE id = ? AND {_UNADOPTED}"  # noqa: S608
+_encode: Final = msgspec.msgpack.encode
+_decode: Final = msgspec.msgpack.Decoder(Job).decode
 
 
 class SqliteJobStore:
-    """Jobs in a SQLite file of their own, erased content overwritten.
+    """Jobs in a SQLite file of their own, erased content overwritten; see
+    :class:`~mediq.actors.cards.job_store.base.JobStore`.
 
-    The image stands in the job's own row, last, so that a job and its image come and go in one statement and a
-    read of the job does not touch the image. `max_bytes` bounds the file, beyond it the disk counts as full.
+    A job and its picture change in one statement: triggers erase the picture that a job lets go. `max_bytes` bounds
+    the file; beyond it the disk counts as full.
     """
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime],
         max_bytes: int | None = None,
     ) -> None:
         self._file = SqliteFile(path, schema=_SCHEMA, secure_delete=True, max_bytes=max_bytes)
@@ -152,63 +92,74 @@ class SqliteJobStore:
     async def ping(self) -> None:
         await self._file.rows("SELECT 1")
 
-    async def create(self, job: Job, image: bytes, key: str | None = None) -> Job:
+    async def store_image(self, image: bytes) -> str:
+        image_id = await asyncio.to_thread(new_image_id, image)
+        expires_at = microseconds(self._clock() + UNADOPTED)
+        await self._file.write("INSERT INTO images VALUES (?, ?, ?)", (image_id, expires_at, image))
+        return image_id
+
+    async def create(self, job: Job, image_id: str, key: str | None = None) -> Job:
         row = (
             job.id,
             key,
             job.status,
             job.digest,
-            instant(job.created_at),
-            instant(job.expires_at),
+            microseconds(job.created_at),
+            microseconds(job.expires_at),
             _encode(job),
-            image,
+            image_id,
+            microseconds(self._clock()),
         )
         for _ in range(2):
             try:
-                await self._file.write("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+                if await self._file.write(_ADOPT, row):
+                    return job
             except sqlite3.IntegrityError:
                 if (first := await self._by_key(key)) is not None:
+                    await self._erase_upload(image_id)
                     return first
-                # What stands in the way may be a job whose time ran out and that nobody has erased yet.
+                # The job in the way may have expired without having been erased yet.
                 await self.expire(self._clock())
             else:
-                return job
-        if await self.get(job.id) is not None:
-            raise Conflict("Kartu ini sudah ada.", code="id-taken")
-        raise in_progress()
+                # A repeated message: its first delivery has adopted the picture.
+                if (first := await self._by_key(key)) is not None:
+                    return first
+                if await self._unfinished_with(job.digest):
+                    raise card_in_progress()
+                raise no_image()
+        await self._erase_upload(image_id)
+        raise id_taken() if await self.get(job.id) is not None else card_in_progress()
 
     async def get(self, job_id: str) -> Job | None:
         return await self._one("SELECT job FROM jobs WHERE id = ? AND expires_at > ?", job_id)
 
     async def image(self, job_id: str) -> bytes | None:
         found = await self._file.rows(
-            "SELECT image FROM jobs WHERE id = ? AND expires_at > ?", (job_id, instant(self._clock()))
+            "SELECT images.image FROM jobs JOIN images ON images.id = jobs.image"
+            " WHERE jobs.id = ? AND jobs.expires_at > ?",
+            (job_id, microseconds(self._clock())),
         )
         return found[0][0] if found else None
 
     async def update(self, job: Job, *, delete_image: bool = False, expect: str | None = None) -> Job:
         try:
             written = await self._file.write(
-                "UPDATE jobs SET status = ?1, digest = ?2, expires_at = ?3, job = ?4,"
-                " image = CASE WHEN ?5 THEN NULL ELSE image END"
-                " WHERE id = ?6 AND expires_at > ?7 AND (?8 IS NULL OR status = ?8)",
+                _UPDATE,
                 (
                     job.status,
                     job.digest,
-                    instant(job.expires_at),
+                    microseconds(job.expires_at),
                     _encode(job),
                     delete_image,
                     job.id,
-                    instant(self._clock()),
+                    microseconds(self._clock()),
                     expect,
                 ),
             )
         except sqlite3.IntegrityError:
-            raise in_progress() from None
+            raise card_in_progress() from None
         if not written:
-            if await self.get(job.id) is None:
-                raise NotFound("Kartu ini tidak ada atau sudah kedaluwarsa.", code="job-not-found")
-            raise Conflict("Kartu ini sudah diproses lebih lanjut.", code="job-moved-on")
+            raise job_not_found() if await self.get(job.id) is None else job_moved_on()
         if delete_image:
             await self._forget_deleted()
         return job
@@ -217,33 +168,36 @@ class SqliteJobStore:
         found = await self._file.rows(
             "SELECT job FROM jobs WHERE status IN (SELECT value FROM json_each(?)) AND expires_at > ?"
             " ORDER BY created_at, rowid",
-            (json.dumps(statuses), instant(self._clock())),
+            (json.dumps(statuses), microseconds(self._clock())),
         )
         return [_decode(job) for (job,) in found]
 
     async def expire(self, now: datetime) -> int:
-        erased = await self._file.write("DELETE FROM jobs WHERE expires_at <= ?", (instant(now),))
-        if erased:
+        expired = (microseconds(now),)
+        jobs = await self._file.write("DELETE FROM jobs WHERE expires_at <= ?", expired)
+        images = await self._file.write(_ERASE_EXPIRED_UPLOADS, expired)
+        if jobs or images:
             await self._forget_deleted()
-        return erased
+        return jobs
+
+    async def _erase_upload(self, image_id: str) -> None:
+        # The answer does not depend on it: what fails here expires.
+        with suppress(Fault):
+            await self._file.write(_ERASE_UPLOAD, (image_id,))
+            await self._file.forget_deleted()
 
     async def _forget_deleted(self) -> None:
-        # The write before it is safe and must be reported as such; what fails here is made up for by the next.
+        # The write before it is durable and must be reported so; the next call repeats what fails here.
         with suppress(Fault):
             await self._file.forget_deleted()
 
     async def _by_key(self, key: str | None) -> Job | None:
         return None if key is None else await self._one("SELECT job FROM jobs WHERE key = ? AND expires_at > ?", key)
 
+    async def _unfinished_with(self, digest: str) -> bool:
+        query = "SELECT job FROM jobs WHERE digest = ? AND expires_at > ? AND status IN ('PENDING', 'PROCESSING')"
+        return await self._one(query, digest) is not None
+
     async def _one(self, sql: str, value: str) -> Job | None:
-        found = await self._file.rows(sql, (value, instant(self._clock())))
+        found = await self._file.rows(sql, (value, microseconds(self._clock())))
         return _decode(found[0][0]) if found else None
-
-
-def in_progress() -> Conflict:
-    return Conflict("Kartu ini sedang dibaca. Tunggu hasilnya.", code="card-in-progress")
-
-
-def instant(moment: datetime) -> int:
-    """Microseconds since 1970: whole numbers, which sort and lose nothing."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -39,7 +39,9 @@ async def stored(credentials: CredentialStore, user: User) -> str | None:
     return known.password_hash if known else None
 
 
-async def test_credentials_are_apart_from_the_user(users: UserStore, credentials: CredentialStore, admin: User) -> None:
+async def test_a_user_record_never_holds_the_password_hash(
+    users: UserStore, credentials: CredentialStore, admin: User
+) -> None:
     assert b"one" not in msgspec.json.encode(await users.get(admin.id))
     wanted = Credentials(user_id=admin.id, password_hash="one", role="ADMIN_FASKES")
     assert await credentials.of_email("aNI@klinik.EXAMPLE") == wanted
@@ -51,7 +53,7 @@ async def test_credentials_are_apart_from_the_user(users: UserStore, credentials
     assert await credentials.of_user(patient.id) is None
 
 
-async def test_another_password_ends_the_sessions_but_the_one_to_spare(
+async def test_a_new_password_ends_all_sessions_but_the_spared_one(
     users: UserStore, credentials: CredentialStore, sessions: SessionStore, admin: User, clock: Clock
 ) -> None:
     other = await users.create(an_admin("budi@klinik.example"))
@@ -66,7 +68,7 @@ async def test_another_password_ends_the_sessions_but_the_one_to_spare(
     assert [await sessions.alive(name) for name in ("here", "other")] == [False, True]
 
 
-async def test_a_key_changes_once(
+async def test_a_repeated_key_changes_the_password_once(
     credentials: CredentialStore, sessions: SessionStore, admin: User, other_engine: AsyncEngine
 ) -> None:
     assert not await credentials.changed("key-1~a")
@@ -87,7 +89,7 @@ async def test_a_key_changes_once(
         assert refused.value.code == "key-reused"
 
 
-async def test_no_password_without_an_address(users: UserStore, credentials: CredentialStore) -> None:
+async def test_a_user_without_an_email_gets_no_password(users: UserStore, credentials: CredentialStore) -> None:
     patient = await users.create(a_user(1))
     with pytest.raises(Conflict) as refused:
         await credentials.change(patient.id, "one")
@@ -97,7 +99,7 @@ async def test_no_password_without_an_address(users: UserStore, credentials: Cre
         await credentials.change("nobody", "one")
 
 
-async def test_another_hash_of_the_same_password_ends_nothing(
+async def test_rehashing_the_same_password_ends_no_session(
     credentials: CredentialStore, sessions: SessionStore, admin: User
 ) -> None:
     await signed_in(sessions, admin, "here")
@@ -106,7 +108,7 @@ async def test_another_hash_of_the_same_password_ends_nothing(
     assert await sessions.alive("here")
 
 
-async def test_another_hash_does_not_bring_an_old_password_back(
+async def test_rehashing_does_not_restore_an_old_password(
     credentials: CredentialStore, admin: User, other_engine: AsyncEngine
 ) -> None:
     await credentials.change(admin.id, "two")

@@ -44,7 +44,9 @@ async def test_a_session_lives_until_it_is_ended(sessions: SessionStore, user: U
     assert not await sessions.end("s1")
 
 
-async def test_a_session_needs_its_user_in_its_role(sessions: SessionStore, users: UserStore, user: User) -> None:
+async def test_a_session_is_refused_if_its_user_is_gone_or_has_another_role(
+    sessions: SessionStore, users: UserStore, user: User
+) -> None:
     for session in (a_session(user, user_id="nobody"), a_session(user, role="ADMIN_FASKES")):
         with pytest.raises(Unauthenticated):
             await sessions.open(session)
@@ -53,14 +55,14 @@ async def test_a_session_needs_its_user_in_its_role(sessions: SessionStore, user
         await sessions.open(a_session(user))
 
 
-async def test_an_id_is_used_once(sessions: SessionStore, user: User) -> None:
+async def test_a_session_id_that_is_taken_is_refused(sessions: SessionStore, user: User) -> None:
     await sessions.open(a_session(user))
     with pytest.raises(Conflict):
         await sessions.open(a_session(user, token_hash="other"))
     assert (await sessions.rotate("s1", "hash-1", "hash-2", LATER, WEEK)).token_hash == "hash-2"
 
 
-async def test_a_session_is_of_the_password_that_was_shown(
+async def test_a_session_is_refused_if_the_password_was_changed_meanwhile(
     sessions: SessionStore, users: UserStore, credentials: CredentialStore
 ) -> None:
     admin = await users.create(an_admin(), password_hash="one")
@@ -73,7 +75,7 @@ async def test_a_session_is_of_the_password_that_was_shown(
     assert not await sessions.alive("s2")
 
 
-async def test_rotation_exchanges_the_token(sessions: SessionStore, user: User) -> None:
+async def test_rotation_replaces_the_refresh_token(sessions: SessionStore, user: User) -> None:
     await sessions.open(a_session(user))
     longer = WEEK + timedelta(minutes=15)
     turned = await sessions.rotate("s1", "hash-1", "hash-2", LATER, longer)
@@ -95,7 +97,7 @@ async def test_a_used_token_ends_the_session(sessions: SessionStore, user: User)
     assert await sessions.alive("s2")
 
 
-async def test_an_expired_session_is_over(sessions: SessionStore, user: User) -> None:
+async def test_an_expired_session_cannot_be_refreshed(sessions: SessionStore, user: User) -> None:
     await sessions.open(a_session(user))
     assert not await sessions.alive("s1", WEEK)
     assert await sessions.alive("s1", WEEK - timedelta(microseconds=1))
@@ -105,13 +107,13 @@ async def test_an_expired_session_is_over(sessions: SessionStore, user: User) ->
     assert not await sessions.alive("s1")
 
 
-async def test_an_unknown_session(sessions: SessionStore) -> None:
+async def test_an_unknown_session_cannot_be_refreshed(sessions: SessionStore) -> None:
     with pytest.raises(Unauthenticated) as refused:
         await sessions.rotate("s1", "hash-1", "hash-2", NOW, WEEK)
     assert refused.value.code == "session-ended"
 
 
-async def test_of_many_with_one_token_one_rotates(
+async def test_of_many_rotations_with_one_token_one_succeeds(
     sessions: SessionStore, other_engine: AsyncEngine, user: User
 ) -> None:
     elsewhere = SessionStore(other_engine)

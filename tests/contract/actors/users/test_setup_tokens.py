@@ -38,7 +38,9 @@ async def test_the_token_makes_the_first_admin_once(
     assert await users.count_admins() == 1
 
 
-async def test_processes_that_start_together_all_issue_one(setup_store: SetupStore, engine: AsyncEngine) -> None:
+async def test_processes_that_start_together_can_all_issue_a_token(
+    setup_store: SetupStore, engine: AsyncEngine
+) -> None:
     await asyncio.gather(*(setup_store.pending() for _ in range(2)))  # connected, so that they meet
     for _ in range(10):
         async with writing(engine) as connection:
@@ -47,7 +49,7 @@ async def test_processes_that_start_together_all_issue_one(setup_store: SetupSto
         assert await setup_store.pending()
 
 
-async def test_only_the_newest_token_counts(setup_store: SetupStore, users: UserStore) -> None:
+async def test_an_older_token_is_refused(setup_store: SetupStore, users: UserStore) -> None:
     with pytest.raises(Unauthenticated):
         await setup_store.redeem("hash", an_admin(), "argon2")
     await setup_store.issue("old", NOW)
@@ -60,7 +62,7 @@ async def test_only_the_newest_token_counts(setup_store: SetupStore, users: User
     await setup_store.redeem("new", an_admin(), "argon2")
 
 
-async def test_an_admin_made_otherwise_closes_the_door(setup_store: SetupStore, users: UserStore) -> None:
+async def test_a_token_is_refused_once_there_is_an_administrator(setup_store: SetupStore, users: UserStore) -> None:
     await setup_store.issue("hash", NOW)
     await users.create(an_admin())
     assert not await setup_store.pending()
@@ -69,7 +71,7 @@ async def test_an_admin_made_otherwise_closes_the_door(setup_store: SetupStore, 
     assert refused.value.code == "already-set-up"
 
 
-async def test_a_refused_admin_leaves_the_token_good(setup_store: SetupStore, users: UserStore) -> None:
+async def test_a_refused_admin_does_not_use_up_the_token(setup_store: SetupStore, users: UserStore) -> None:
     await users.create(a_user(1, email="ani@klinik.example"))
     await setup_store.issue("hash", NOW)
     with pytest.raises(Conflict) as refused:
@@ -79,7 +81,7 @@ async def test_a_refused_admin_leaves_the_token_good(setup_store: SetupStore, us
     await setup_store.redeem("hash", an_admin(), "argon2")
 
 
-async def test_of_many_who_redeem_one_does(
+async def test_of_many_redemptions_at_once_one_succeeds(
     setup_store: SetupStore, users: UserStore, other_engine: AsyncEngine
 ) -> None:
     elsewhere = SetupStore(other_engine)

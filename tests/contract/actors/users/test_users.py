@@ -28,7 +28,7 @@ def a_session(user_id: str, role: str, name: str = "s1") -> Session:
     )
 
 
-async def test_what_was_created_is_found_whole(users: UserStore) -> None:
+async def test_a_created_user_is_read_back_with_every_field(users: UserStore) -> None:
     jakarta = timezone(timedelta(hours=7))
     printed: dict[str, Any] = {name: f"nilai {name}" for name in FIELDS if name != "nik"}
     user = a_user(email="Siti@Contoh.id", created_at=NOW.astimezone(jakarta), **printed)
@@ -41,7 +41,7 @@ async def test_what_was_created_is_found_whole(users: UserStore) -> None:
     assert await users.by_nik(user.nik) == user
 
 
-async def test_what_is_not_there(users: UserStore) -> None:
+async def test_an_unknown_user_is_not_found(users: UserStore) -> None:
     with pytest.raises(NotFound):
         await users.get("nobody")
     assert await users.by_nik("3173010000000001") is None
@@ -54,7 +54,7 @@ async def test_what_is_not_there(users: UserStore) -> None:
             await change
 
 
-async def test_many_are_found_at_once(users: UserStore) -> None:
+async def test_several_users_are_found_in_one_call(users: UserStore) -> None:
     first, second, _ = [await users.create(a_user(n)) for n in (1, 2, 3)]
     found = await users.find([second.id, "nobody", first.id])
     assert sorted(found, key=lambda user: user.id) == sorted([first, second], key=lambda user: user.id)
@@ -71,7 +71,7 @@ async def test_a_nik_belongs_to_one(users: UserStore) -> None:
 
 
 @pytest.mark.parametrize("email", ["ani@klinik.example", "ANI@Klinik.Example", " ani@klinik.example "])
-async def test_an_email_belongs_to_one_in_any_case(users: UserStore, email: str) -> None:
+async def test_an_email_in_any_case_belongs_to_one_user(users: UserStore, email: str) -> None:
     await users.create(a_user(1, email="Ani@klinik.example"))
     with pytest.raises(Conflict) as refused:
         await users.create(a_user(2, email=email))
@@ -79,7 +79,7 @@ async def test_an_email_belongs_to_one_in_any_case(users: UserStore, email: str)
     assert [error.field for error in refused.value.errors] == ["email"]
 
 
-async def test_accents_tell_emails_and_names_apart(users: UserStore) -> None:
+async def test_emails_and_names_that_differ_in_accents_are_different(users: UserStore) -> None:
     await users.create(a_user(1, email="andre@klinik.example"))
     other = await users.create(a_user(2, email="andré@klinik.example"))
     assert (await users.get(other.id)).email == "andré@klinik.example"
@@ -91,7 +91,7 @@ async def test_many_may_have_neither_nik_nor_email(users: UserStore) -> None:
     assert (await users.page())[1] == 3
 
 
-async def test_an_id_is_given_once(users: UserStore) -> None:
+async def test_an_id_that_is_taken_is_refused(users: UserStore) -> None:
     user = await users.create(a_user(1))
     with pytest.raises(Conflict) as refused:
         await users.create(a_user(2, id=user.id))
@@ -108,7 +108,7 @@ async def test_a_field_too_long_is_refused_by_name(users: UserStore, field: str,
     assert await users.page() == ([], 0)
 
 
-async def test_a_key_creates_once(users: UserStore) -> None:
+async def test_a_repeated_key_creates_one_user(users: UserStore) -> None:
     first = await users.create(a_user(1), key="job-1")
     assert await users.create(a_user(1), key="job-1") == first
     assert await users.create(a_user(2), key="job-1") == first
@@ -116,7 +116,7 @@ async def test_a_key_creates_once(users: UserStore) -> None:
     assert (await users.page())[1] == 1
 
 
-async def test_a_key_for_something_else(users: UserStore) -> None:
+async def test_a_key_used_for_another_request_is_refused(users: UserStore) -> None:
     first = await users.create(a_user(1), key="job-1~a")
     assert await users.create(a_user(1), key="job-1~a") == first
     for other in (users.create(a_user(2), key="job-1~b"), users.find_or_create(a_user(1), key="job-1~b")):
@@ -126,7 +126,7 @@ async def test_a_key_for_something_else(users: UserStore) -> None:
     assert await users.page() == ([first], 1)
 
 
-async def test_a_role_given_under_a_key_is_given_once(users: UserStore) -> None:
+async def test_a_repeated_key_changes_the_role_once(users: UserStore) -> None:
     user = await users.create(a_user(1))
     assert (await users.set_role(user.id, "OPERATOR", key="give~a")).role == "OPERATOR"
     assert (await users.set_role(user.id, "PASIEN")).role == "PASIEN"
@@ -136,7 +136,7 @@ async def test_a_role_given_under_a_key_is_given_once(users: UserStore) -> None:
     assert refused.value.code == "key-reused"
 
 
-async def test_one_key_for_two_at_the_same_time(users: UserStore, other_engine: AsyncEngine) -> None:
+async def test_one_key_used_for_two_users_at_once_counts_for_one(users: UserStore, other_engine: AsyncEngine) -> None:
     elsewhere = UserStore(other_engine)
     people = [await users.create(a_user(n)) for n in range(2)]
     answers = await asyncio.gather(
@@ -157,7 +157,7 @@ async def test_a_refused_creation_leaves_its_key_unused(users: UserStore) -> Non
     assert (await users.create(a_user(2), key="job-1")).nama == "PASIEN 2"
 
 
-async def test_a_key_does_not_bring_back_who_was_deleted(users: UserStore) -> None:
+async def test_a_repeated_key_does_not_restore_a_deleted_user(users: UserStore) -> None:
     user = await users.create(a_user(1), key="job-1")
     await users.delete(user.id)
     with pytest.raises(NotFound) as refused:
@@ -166,7 +166,7 @@ async def test_a_key_does_not_bring_back_who_was_deleted(users: UserStore) -> No
     assert (await users.create(a_user(1), key="job-2")).nik == user.nik
 
 
-async def test_keys_are_forgotten_in_time(users: UserStore, clock: Clock) -> None:
+async def test_old_keys_are_deleted(users: UserStore, clock: Clock) -> None:
     await users.create(a_user(1), key="job-1")
     assert await users.forget_keys(clock.now) == 0
     assert await users.forget_keys(clock.pass_(seconds=1)) == 1
@@ -183,14 +183,14 @@ async def test_a_returning_patient_is_found_unchanged(users: UserStore) -> None:
     assert await users.find_or_create(a_user(1), key="job-2") == (first, False)
 
 
-async def test_an_email_of_someone_else_stops_a_new_patient(users: UserStore) -> None:
+async def test_a_new_patient_with_the_email_of_another_user_is_refused(users: UserStore) -> None:
     await users.create(a_user(1, email="ani@klinik.example"))
     with pytest.raises(Conflict) as refused:
         await users.find_or_create(a_user(2, email="ani@klinik.example"))
     assert refused.value.code == "email-taken"
 
 
-async def test_one_row_however_many_register_the_same_card(
+async def test_many_registrations_of_one_card_at_once_add_one_user(
     users: UserStore, other_engine: AsyncEngine, clock: Clock
 ) -> None:
     elsewhere = UserStore(other_engine, clock=clock)
@@ -202,7 +202,9 @@ async def test_one_row_however_many_register_the_same_card(
     assert (await users.page())[1] == 1
 
 
-async def test_one_creation_wins_and_the_rest_are_told(users: UserStore, other_engine: AsyncEngine) -> None:
+async def test_of_many_creations_with_one_nik_one_succeeds_and_the_others_are_refused(
+    users: UserStore, other_engine: AsyncEngine
+) -> None:
     elsewhere = UserStore(other_engine)
     answers = await asyncio.gather(
         *((users, elsewhere)[n % 2].create(a_user(7)) for n in range(40)), return_exceptions=True
@@ -212,14 +214,14 @@ async def test_one_creation_wins_and_the_rest_are_told(users: UserStore, other_e
     assert {conflict.code for conflict in refused} == {"nik-taken"}
 
 
-async def test_one_key_at_the_same_time(users: UserStore, other_engine: AsyncEngine) -> None:
+async def test_many_creations_with_one_key_at_once_add_one_user(users: UserStore, other_engine: AsyncEngine) -> None:
     elsewhere = UserStore(other_engine)
     answers = await asyncio.gather(*((users, elsewhere)[n % 2].create(a_user(n), key="job-1") for n in range(40)))
     assert len({user.id for user in answers}) == 1
     assert (await users.page())[1] == 1
 
 
-async def test_pages_are_whole_and_in_order(users: UserStore) -> None:
+async def test_pages_together_hold_every_user_oldest_first(users: UserStore) -> None:
     made = [await users.create(a_user(n, created_at=NOW + timedelta(seconds=n // 2))) for n in range(25)]
     pages = [await users.page(page=page, limit=10) for page in (1, 2, 3, 4)]
     assert [total for _, total in pages] == [25] * 4
@@ -228,7 +230,7 @@ async def test_pages_are_whole_and_in_order(users: UserStore) -> None:
     assert seen == sorted(made, key=lambda user: (user.created_at, user.id))
 
 
-async def test_pages_by_role(users: UserStore) -> None:
+async def test_pages_can_be_limited_to_a_role(users: UserStore) -> None:
     await users.create(a_user(1))
     admin = await users.create(an_admin())
     assert await users.page(role="ADMIN_FASKES") == ([admin], 1)
@@ -253,7 +255,9 @@ async def test_pages_by_role(users: UserStore) -> None:
         ("' OR 1=1 --", set()),
     ],
 )
-async def test_search(users: UserStore, search: str, found: set[str]) -> None:
+async def test_search_finds_parts_of_name_nik_and_email_in_any_case(
+    users: UserStore, search: str, found: set[str]
+) -> None:
     await users.create(a_user(1, nama="SITI RAHAYU", email="siti@contoh.id"))
     await users.create(a_user(2, nama="ÉMILE 100%"))
     await users.create(a_user(3, nama="A_B"))
@@ -263,14 +267,14 @@ async def test_search(users: UserStore, search: str, found: set[str]) -> None:
     assert total == len(found)
 
 
-async def test_search_follows_a_change(users: UserStore) -> None:
+async def test_search_finds_a_user_by_changed_fields(users: UserStore) -> None:
     user = await users.create(a_user(1, nama="LAMA"))
     await users.update(msgspec.structs.replace(user, nama="BARU"))
     assert (await users.page(search="lama"))[1] == 0
     assert (await users.page(search="baru"))[1] == 1
 
 
-async def test_an_update_changes_the_person_not_the_account(
+async def test_an_update_keeps_role_password_and_creation_date(
     users: UserStore, credentials: CredentialStore, clock: Clock
 ) -> None:
     user = await users.create(an_admin("ani@klinik.example"), password_hash="hash")
@@ -302,7 +306,7 @@ async def test_an_update_takes_nobodys_nik_or_email(users: UserStore) -> None:
     assert await users.get(user.id) == user
 
 
-async def test_another_role_ends_the_sessions(users: UserStore, sessions: SessionStore, clock: Clock) -> None:
+async def test_a_new_role_ends_the_sessions_of_the_user(users: UserStore, sessions: SessionStore, clock: Clock) -> None:
     user = await users.create(a_user(1, role="OPERATOR"))
     await sessions.open(a_session(user.id, "OPERATOR"))
     clock.pass_(minutes=1)
@@ -313,7 +317,7 @@ async def test_another_role_ends_the_sessions(users: UserStore, sessions: Sessio
     assert not await sessions.alive("s1")
 
 
-async def test_deletion_ends_the_sessions(users: UserStore, sessions: SessionStore) -> None:
+async def test_deleting_a_user_ends_the_sessions(users: UserStore, sessions: SessionStore) -> None:
     user = await users.create(a_user(1))
     await sessions.open(a_session(user.id, "PASIEN"))
     await users.delete(user.id)
@@ -322,7 +326,7 @@ async def test_deletion_ends_the_sessions(users: UserStore, sessions: SessionSto
         await users.get(user.id)
 
 
-async def test_the_last_admin_stays(users: UserStore, sessions: SessionStore) -> None:
+async def test_the_last_admin_can_be_neither_deleted_nor_demoted(users: UserStore, sessions: SessionStore) -> None:
     admin = await users.create(an_admin())
     await sessions.open(a_session(admin.id, admin.role))
     for attempt in (users.delete(admin.id), users.set_role(admin.id, "OPERATOR")):
@@ -334,7 +338,7 @@ async def test_the_last_admin_stays(users: UserStore, sessions: SessionStore) ->
     assert await users.count_admins() == 1
 
 
-async def test_of_two_admins_who_remove_each_other_one_stays(users: UserStore, other_engine: AsyncEngine) -> None:
+async def test_two_admins_who_delete_each_other_at_once_leave_one(users: UserStore, other_engine: AsyncEngine) -> None:
     elsewhere = UserStore(other_engine)
     for round_ in range(10):
         one = await users.create(an_admin(f"one{round_}@klinik.example"))
@@ -346,7 +350,7 @@ async def test_of_two_admins_who_remove_each_other_one_stays(users: UserStore, o
         assert await users.count_admins() == 1
 
 
-async def test_a_key_deletes_once(users: UserStore) -> None:
+async def test_a_repeated_key_deletes_once(users: UserStore) -> None:
     gone, other = await users.create(a_user(1)), await users.create(a_user(2))
     await users.delete(gone.id, key="hapus~one")
     await users.delete(gone.id, key="hapus~one")

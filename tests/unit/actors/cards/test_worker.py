@@ -1,7 +1,7 @@
-"""The card reader with a reading function of the test's own: what it makes of a picture that breaks it."""
+"""The worker with a reading function of the test's own: what becomes of pictures that break it."""
 
 import asyncio
-import time
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ class CardService:
             self._done.setdefault(event.id, asyncio.Event()).set()
 
     async def put(self, image: bytes) -> str:
-        return (await self.bus.ask(ProcessKtp(image=image))).id
+        return (await self.bus.ask(ProcessKtp(image_id=await self.jobs.store_image(image)))).id
 
     async def result(self, job_id: str) -> CardResult:
         async with asyncio.timeout(10):
@@ -99,6 +99,13 @@ async def test_a_picture_that_breaks_the_reader_fails_alone(tmp_path: Path) -> N
 
 
 async def test_a_picture_that_takes_too_long_fails(tmp_path: Path) -> None:
-    async with card_service(tmp_path, lambda: lambda image: time.sleep(0.2) or refuse(image), timeout=0.01) as service:
+    read_on = threading.Event()
+
+    def read(image: bytes) -> Reading:
+        read_on.wait(10)
+        return refuse(image)
+
+    async with card_service(tmp_path, lambda: read, timeout=0.01) as service:
         result = await service.result(await service.put(b"slow"))
         assert (result.status, result.reason) == (JobStatus.FAILED, "timeout")
+        read_on.set()

@@ -38,7 +38,7 @@ def refusal(tokens: Tokens, token: str) -> str:
     return refused.value.code
 
 
-def test_an_access_token_shows_its_holder_for_its_time(tokens: Tokens, clock: Clock) -> None:
+def test_an_access_token_names_its_principal_until_it_expires(tokens: Tokens, clock: Clock) -> None:
     token = tokens.access(SITI)
     assert tokens.principal(token) == (SITI, int(clock.now) + 900)
     clock.now += 899
@@ -47,7 +47,7 @@ def test_an_access_token_shows_its_holder_for_its_time(tokens: Tokens, clock: Cl
     assert refusal(tokens, token) == "token-expired"
 
 
-def test_a_refresh_token_is_kept_as_its_hash(tokens: Tokens, clock: Clock) -> None:
+def test_only_the_hash_of_a_refresh_token_is_stored(tokens: Tokens, clock: Clock) -> None:
     token, kept = tokens.refresh("session-1")
     claims = tokens.refresh_claims(token)
     assert (claims.session_id, claims.secret_hash) == ("session-1", kept)
@@ -59,26 +59,26 @@ def test_a_refresh_token_is_kept_as_its_hash(tokens: Tokens, clock: Clock) -> No
         tokens.refresh_claims(token)
 
 
-def test_one_kind_does_not_stand_for_the_other(tokens: Tokens) -> None:
+def test_access_and_refresh_tokens_are_not_interchangeable(tokens: Tokens) -> None:
     assert refusal(tokens, tokens.refresh("session-1")[0]) == "token-invalid"
     with pytest.raises(Unauthenticated):
         tokens.refresh_claims(tokens.access(SITI))
 
 
 @pytest.mark.parametrize("algorithm", ["none", "HS384", "HS512"])
-def test_another_algorithm_is_not_believed(tokens: Tokens, clock: Clock, algorithm: str) -> None:
+def test_a_token_signed_with_another_algorithm_is_refused(tokens: Tokens, clock: Clock, algorithm: str) -> None:
     claims = {"sub": "siti", "role": "ADMIN_FASKES", "sid": "s", "exp": clock.now + 60}
     token = jwt.encode(claims, "" if algorithm == "none" else ACCESS.ljust(64, "a"), algorithm)
     assert refusal(tokens, token) == "token-invalid"
 
 
 @pytest.mark.parametrize("missing", ["sub", "role", "sid", "exp"])
-def test_every_claim_is_needed(tokens: Tokens, clock: Clock, missing: str) -> None:
+def test_a_token_without_one_of_its_claims_is_refused(tokens: Tokens, clock: Clock, missing: str) -> None:
     claims = {"sub": "siti", "role": "PASIEN", "sid": "s", "exp": int(clock.now) + 60}
     del claims[missing]
     assert refusal(tokens, jwt.encode(claims, ACCESS, "HS256")) == "token-invalid"
 
 
 @given(st.text(max_size=200))
-def test_no_text_is_believed_and_none_breaks_the_check(text: str) -> None:
+def test_any_other_text_is_refused_as_an_invalid_token(text: str) -> None:
     assert refusal(Tokens(ACCESS, REFRESH), text) == "token-invalid"

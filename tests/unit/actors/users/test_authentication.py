@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,11 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mediq.actors.users import auth_messages as auth
-from mediq.actors.users.actor import UserActor
+from mediq.actors.users.authentication import Authentication, AuthStores
 from mediq.actors.users.credentials import CredentialStore
-from mediq.actors.users.passwords import hash_password
+from mediq.actors.users.passwords import Passwords, hash_password
 from mediq.actors.users.sessions import SessionStore
 from mediq.actors.users.setup_tokens import SetupStore
-from mediq.actors.users.sign_in import UserStores
 from mediq.actors.users.tokens import Tokens
 from mediq.actors.users.user import User
 from mediq.actors.users.users import UserStore
@@ -27,7 +25,7 @@ from mediq.messages.errors import Unauthenticated
 from mediq.runtime.bus import Bus
 from mediq.runtime.context import NOBODY
 from mediq.stores.audit_trail import AuditTrail
-from mediq.stores.database import migrate, open_database, ping
+from mediq.stores.database import migrate, open_database
 from mediq.transport.memory import MemoryBroker, MemoryTransport
 
 NOW = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
@@ -68,7 +66,7 @@ class Work:
 
 
 @asynccontextmanager
-async def service(folder: Path) -> AsyncIterator[tuple[UserActor, Work]]:
+async def service(folder: Path) -> AsyncIterator[tuple[Authentication, Work]]:
     engine = open_database(f"sqlite+aiosqlite:///{folder / 'users.db'}")
     await migrate(engine)
     users = UserStore(engine)
@@ -80,62 +78,59 @@ async def service(folder: Path) -> AsyncIterator[tuple[UserActor, Work]]:
     staff = {"id": "staff", "nik": STAFF, "nama": "BUDI", "role": "OPERATOR", "email": "budi@klinik.example"}
     await users.create(User(created_at=NOW, updated_at=NOW, **staff), password_hash=hash_password(PASSWORD))
     threads = Counting()
-    stores = UserStores(
-        users,
-        CredentialStore(engine),
-        SessionStore(engine),
-        SetupStore(engine),
-        AuditTrail(engine),
-        partial(ping, engine),
-    )
-    actor = UserActor(
+    authentication = Authentication(
         Bus(MemoryTransport(MemoryBroker()), {}),
-        stores,
+        AuthStores(
+            users=users,
+            credentials=CredentialStore(engine),
+            sessions=SessionStore(engine),
+            setup_tokens=SetupStore(engine),
+            audit=AuditTrail(engine),
+        ),
         Tokens("a" * 32, "b" * 32),
+        Passwords(threads),
         patient_login=True,
         patient_birth_date=True,
-        invite=lambda token: None,
-        executor=threads,
         clock=lambda: NOW,
     )
     try:
-        yield actor, Work(engine, threads)
+        yield authentication, Work(engine, threads)
     finally:
         threads.shutdown()
         await engine.dispose()
 
 
-async def test_a_password(tmp_path: Path) -> None:
-    async with service(tmp_path) as (actor, work):
+async def test_a_refused_password_takes_the_same_work_for_known_and_unknown_staff(tmp_path: Path) -> None:
+    async with service(tmp_path) as (authentication, work):
         done = []
         for email in ("budi@klinik.example", "BUDI@Klinik.Example", "siti@klinik.example", "siapa@klinik.example"):
             with pytest.raises(Unauthenticated):
-                await actor.login_admin(auth.LoginAdmin(email=email, password="salah-sama-sekali"), NOBODY)
+                await authentication.login_admin(auth.LoginAdmin(email=email, password="salah-sama-sekali"), NOBODY)
             done.append(work.taken())
         statements, hashed = done[0]
         assert (len(statements), hashed) == (2, 1)
         assert done == [done[0]] * len(done)
         right = auth.LoginAdmin(email="budi@klinik.example", password=PASSWORD)
-        assert (await actor.login_admin(right, NOBODY)).user.id == "staff"
+        assert (await authentication.login_admin(right, NOBODY)).user.id == "staff"
 
 
-async def test_a_card(tmp_path: Path) -> None:
-    async with service(tmp_path) as (actor, work):
+async def test_a_refused_card_takes_the_same_work_for_known_and_unknown_patients(tmp_path: Path) -> None:
+    async with service(tmp_path) as (authentication, work):
         done = []
         for nik in (KNOWN, STAFF, STRANGER, STRANGER[:-1] + "9", "1"):
             for nama, born in (("BUDI", "01-01-1990"), ("SITI", "02-01-1990"), ("SITI", "01-01-1900")):
                 with pytest.raises(Unauthenticated):
-                    await actor.login_user(auth.LoginUser(nik=nik, nama=nama, tgl_lahir=born), NOBODY)
+                    await authentication.login_user(auth.LoginUser(nik=nik, nama=nama, tgl_lahir=born), NOBODY)
                 done.append(work.taken())
         assert len(done[0][0]) == 2
         assert done == [done[0]] * len(done)
         right = auth.LoginUser(nik=KNOWN, nama="Siti", tgl_lahir="01-01-1990")
-        assert (await actor.login_user(right, NOBODY)).user.id == "patient"
+        assert (await authentication.login_user(right, NOBODY)).user.id == "patient"
 
 
-def test_nobodys_password_takes_as_long_to_check_as_anybodys() -> None:
+def test_checking_against_no_password_takes_as_long_as_against_a_stored_one() -> None:
     from mediq.actors.users import passwords
 
     stored = argon2.extract_parameters(hash_password(PASSWORD))
-    assert argon2.extract_parameters(passwords._NOBODYS) == stored
+    assert argon2.extract_parameters(passwords._NO_PASSWORD) == stored
     assert (stored.type, stored.memory_cost, stored.time_cost) == (argon2.Type.ID, 19_456, 2), "OWASP's minimum"
