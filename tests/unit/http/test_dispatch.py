@@ -22,7 +22,7 @@ from mediq.messages.principal import Principal
 from mediq.runtime import bus as buses
 from mediq.runtime.actor import Actor, handles
 from mediq.runtime.bus import Bus
-from mediq.runtime.circuit_breaker import Breaker
+from mediq.runtime.circuit_breaker import CircuitBreaker
 from mediq.runtime.context import Context
 from tests.fixtures.runtime import AT_ONCE, Application
 
@@ -79,9 +79,9 @@ async def application() -> AsyncIterator[Application]:
     application = Application()
     mailboxes = {name: name for name in ("user", "queue", "ocr", "gateway")}
     application.bus = Bus(application.transport, mailboxes, retry=AT_ONCE, clock=application.clock)
-    application.bus.breakers["user"] = Breaker("user", clock=application.clock)
+    application.bus.breakers["user"] = CircuitBreaker("user", clock=application.clock)
     async with application:
-        await application.employ(GatewayActor(application.bus))
+        await application.add_actor(GatewayActor(application.bus))
         yield application
 
 
@@ -106,7 +106,7 @@ async def test_looking_a_session_up_and_asking_have_one_time_together(
     application: Application, client: TestClient[Any, Any]
 ) -> None:
     users = SlowUsers(application.bus, application)
-    await application.employ(users)
+    await application.add_actor(users)
     began = application.clock()
     assert (await client.get("/users/profile", headers=BEARER)).status == 404
     assert [context.deadline for context in users.contexts] == [began + 5.0, began + 5.0]
@@ -160,7 +160,7 @@ async def test_a_service_that_fails_is_left_alone_until_it_works_again(
         raise Unavailable
 
     users = Users(application.bus, profile)
-    await application.employ(users)
+    await application.add_actor(users)
     assert await circuit(client) == "closed"
     answer = await client.get("/users/profile", headers=BEARER)
     assert (answer.status, users.asked) == (503, 3), "what only reads is asked three times"
@@ -191,7 +191,7 @@ async def test_a_service_that_hangs_costs_each_caller_their_time_until_it_is_lef
         await gate.wait()
         raise NotFound("Pengguna tidak ditemukan.")
 
-    await application.employ(Users(application.bus, profile))
+    await application.add_actor(Users(application.bus, profile))
     application.bus.timeout = 0.05
     answers = [await client.get("/users/profile", headers=BEARER) for _ in range(20)]
     told = [await problem(answer) for answer in answers]
@@ -215,7 +215,7 @@ async def test_a_service_with_too_much_to_do_turns_callers_away_soon(
         await gate.wait()
         raise NotFound("Pengguna tidak ditemukan.")
 
-    await application.employ(Users(application.bus, profile))
+    await application.add_actor(Users(application.bus, profile))
     assert (await client.get("/users/profile", headers=BEARER)).status == 404
     gate.clear()
     monkeypatch.setattr(buses, "_ROOM_SECONDS", 0.05)
