@@ -101,8 +101,9 @@ class ReconnectingBinding(Binding):
             await channel.close()  # aio-pika reopens it
 
     async def _cancelled(self, frame: spec.Basic.Cancel) -> None:
-        """The broker has cancelled the consumer, since the queue was deleted: close the channel, and aio-pika restores
-        both."""
+        """The broker cancelled the consumer because its queue was deleted: close the channel, so that aio-pika restores
+        both.
+        """
         if self.open and self.channel is not None:
             _log.warning("queue deleted", queue=self._queue.name)
             await (await self.channel.get_underlay_channel()).close()

@@ -12,7 +12,6 @@ from aio_pika.connection import make_url
 from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
 from aiormq import spec
 from aiormq.channel import Channel
-from yarl import URL
 
 from mediq.messages.errors import Unavailable, Unroutable
 from mediq.observability import logging
@@ -59,10 +58,11 @@ class WatchedConnection:
     once instead, since callers have deadlines.
     """
 
-    def __init__(self, address: URL, reconnect_interval: float, on_lost: Callable[[], None]) -> None:
+    def __init__(self, url: str, reconnect_interval: float, on_lost: Callable[[], None]) -> None:
         self.up = False
         self._on_lost = on_lost
         self._scopes: set[asyncio.Timeout] = set()
+        address = make_url(url) if "heartbeat=" in url else make_url(url, heartbeat=HEARTBEAT)
         self._connection = RobustConnection(address)
         self._connection.reconnect_interval = reconnect_interval
         self._connection.close_callbacks.add(self._lost)
@@ -129,9 +129,8 @@ class Connection:
     """
 
     def __init__(self, url: str, reconnect_interval: float, on_lost: Callable[[], None]) -> None:
-        address = make_url(url) if "heartbeat=" in url else make_url(url, heartbeat=HEARTBEAT)
-        self.publishing = WatchedConnection(address, reconnect_interval, on_lost)
-        self.consuming = WatchedConnection(address, reconnect_interval, on_lost)
+        self.publishing = WatchedConnection(url, reconnect_interval, on_lost)
+        self.consuming = WatchedConnection(url, reconnect_interval, on_lost)
         self._unconfirmed: dict[int, float] = {}
         self._channel: AbstractRobustChannel
 
