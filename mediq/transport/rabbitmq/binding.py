@@ -5,7 +5,10 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Final
 
-from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel, AbstractRobustQueue
+from aio_pika.abc import AbstractRobustChannel, AbstractRobustQueue
+from aiormq import spec
+from aiormq.abc import AbstractChannel, DeliveredMessage
+from aiormq.channel import Channel
 
 from mediq.messages.errors import Unavailable
 from mediq.observability import logging
@@ -19,13 +22,19 @@ _log: Final = logging.logger("rabbitmq")
 
 
 class ReconnectingBinding(Binding):
-    """A binding that aio-pika restores after a reconnection, until it is closed."""
+    """A binding to one queue that survives reconnections, until it is closed.
+
+    aio-pika restores the channel and the queue. Messages are consumed over aiormq, the layer below: aio-pika's consumer
+    wraps each message in a second task and an object with all of its properties, which costs 32 of 36 µs.
+    """
 
     def __init__(self) -> None:
         self.open = True
         self.connection: WatchedConnection
         self.channel: AbstractRobustChannel | None = None
         """The channel that the queue is consumed on."""
+        self._queue: AbstractRobustQueue
+        self._no_ack = False
 
     @property
     def unsettled(self) -> bool:
@@ -38,7 +47,7 @@ class ReconnectingBinding(Binding):
         try:
             with broker_errors():
                 async with asyncio.timeout(CONNECTING):
-                    await self._consume()
+                    await self._begin()
         except BaseException:
             self.open = False
             await self._release()
@@ -52,18 +61,52 @@ class ReconnectingBinding(Binding):
             async with self.connection.alive(), asyncio.timeout(CLOSING):
                 await self._cancel()
         except Unavailable:
-            await self._release()  # else aio-pika would restore the consumer
+            await self._release()  # else aio-pika would restore the channel
 
     async def end(self) -> None:
         """The transport stops, after all bindings are closed: return unsettled deliveries."""
 
     @abstractmethod
-    async def _consume(self) -> None:
+    async def _begin(self) -> None:
         """Declare the queue and start to consume it."""
 
     @abstractmethod
     async def _cancel(self) -> None:
         """Stop to consume the queue."""
+
+    @abstractmethod
+    async def _receive(self, message: DeliveredMessage) -> None:
+        """Take a message from the broker."""
+
+    async def _consume(self) -> None:
+        """Consume the queue, now and whenever aio-pika has reopened the channel."""
+        assert self.channel is not None
+        self.channel.reopen_callbacks.add(self._resume)
+        await self._consume_once(await self.channel.get_underlay_channel())
+
+    async def _consume_once(self, channel: AbstractChannel) -> None:
+        assert isinstance(channel, Channel)
+        channel.on_consumer_cancel_callbacks.add(self._cancelled)
+        await channel.basic_consume(self._queue.name, self._receive, no_ack=self._no_ack)
+
+    async def _resume(self, *_: object) -> None:
+        if not self.open or self.channel is None:
+            return
+        channel = await self.channel.get_underlay_channel()
+        try:
+            with broker_errors():
+                await self._consume_once(channel)
+        except Unavailable as error:
+            _log.warning("not consumed again", queue=self._queue.name, error=repr(error.__cause__))
+            await channel.close()  # aio-pika reopens it
+
+    async def _cancelled(self, frame: spec.Basic.Cancel) -> None:
+        """The broker cancelled the consumer because its queue was deleted: close the channel, so that aio-pika restores
+        both.
+        """
+        if self.open and self.channel is not None:
+            _log.warning("queue deleted", queue=self._queue.name)
+            await (await self.channel.get_underlay_channel()).close()
 
     async def _release(self) -> None:
         """Close the channels that are open."""
@@ -77,18 +120,18 @@ class ExclusiveQueue(ReconnectingBinding):
     def __init__(self, name: str) -> None:
         super().__init__()
         self._name = name
-        self._queue: AbstractRobustQueue
+        self._no_ack = True
 
-    async def _consume(self) -> None:
+    async def _begin(self) -> None:
         self.channel = await self.connection.channel()
         self._queue = await self._declare(self.channel)
-        await self._queue.consume(self._receive, no_ack=True)
+        await self._consume()
 
     async def _cancel(self) -> None:
         await self._queue.delete(if_unused=False, if_empty=False)
         await self._release()
 
-    async def _receive(self, message: AbstractIncomingMessage) -> None:
+    async def _receive(self, message: DeliveredMessage) -> None:
         try:
             envelopes = decode_frame(message.body)
         except Undecodable as error:

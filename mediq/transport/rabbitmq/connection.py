@@ -12,14 +12,13 @@ from aio_pika.connection import make_url
 from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
 from aiormq import spec
 from aiormq.channel import Channel
-from yarl import URL
 
 from mediq.messages.errors import Unavailable, Unroutable
 from mediq.observability import logging
 from mediq.transport.rabbitmq.topology import EVENTS, declare_events
 
 HEARTBEAT: Final = 5
-"""Seconds between heartbeats; a side that misses two is taken for dead."""
+"""Seconds of silence after which either side takes the connection for dead."""
 STALL: Final = 2.0
 """Seconds without a publisher confirm after which nothing more is sent."""
 CONNECTING: Final = 5.0
@@ -59,10 +58,11 @@ class WatchedConnection:
     once instead, since callers have deadlines.
     """
 
-    def __init__(self, address: URL, reconnect_interval: float, on_lost: Callable[[], None] | None = None) -> None:
+    def __init__(self, url: str, reconnect_interval: float, on_lost: Callable[[], None]) -> None:
         self.up = False
         self._on_lost = on_lost
         self._scopes: set[asyncio.Timeout] = set()
+        address = make_url(url) if "heartbeat=" in url else make_url(url, heartbeat=HEARTBEAT)
         self._connection = RobustConnection(address)
         self._connection.reconnect_interval = reconnect_interval
         self._connection.close_callbacks.add(self._lost)
@@ -108,8 +108,7 @@ class WatchedConnection:
         if self.up:
             _log.warning("broker lost")
             self._end()
-            if self._on_lost is not None:
-                self._on_lost()
+            self._on_lost()
 
     def _restored(self, *_: object) -> None:
         self.up = True
@@ -126,13 +125,12 @@ class Connection:
     """Two connections: RabbitMQ stops reading from a connection that publishes when it is short of memory, and
     acknowledgements must reach it all the same.
 
-    `on_lost` is called when the publishing connection is lost.
+    `on_lost` is called when one of them is lost.
     """
 
     def __init__(self, url: str, reconnect_interval: float, on_lost: Callable[[], None]) -> None:
-        address = make_url(url) if "heartbeat=" in url else make_url(url, heartbeat=HEARTBEAT)
-        self.publishing = WatchedConnection(address, reconnect_interval, on_lost)
-        self.consuming = WatchedConnection(address, reconnect_interval)
+        self.publishing = WatchedConnection(url, reconnect_interval, on_lost)
+        self.consuming = WatchedConnection(url, reconnect_interval, on_lost)
         self._unconfirmed: dict[int, float] = {}
         self._channel: AbstractRobustChannel
 
@@ -144,6 +142,11 @@ class Connection:
                 await self.consuming.open()
                 self._channel = await self.publishing.channel(confirms=True)
                 await declare_events(self._channel)
+
+    @property
+    def up(self) -> bool:
+        """Whether both connections are up: without the consuming one, replies could not arrive."""
+        return self.publishing.up and self.consuming.up
 
     @property
     def stalled(self) -> bool:
@@ -193,7 +196,7 @@ class Connection:
                 channel = await self._channel.get_underlay_channel()
                 assert isinstance(channel, Channel)
                 try:
-                    # aiormq's publish: aio-pika's also waits for the socket; with its ack that is 10 % CPU an ask.
+                    # aiormq's publish: aio-pika's also waits until the socket has taken the message.
                     await channel.basic_publish(
                         body, exchange=exchange, routing_key=key, properties=properties, mandatory=mandatory, wait=False
                     )

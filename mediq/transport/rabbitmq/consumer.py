@@ -3,7 +3,8 @@
 import asyncio
 from typing import Any
 
-from aio_pika.abc import AbstractIncomingMessage, AbstractRobustQueue
+from aiormq.abc import DeliveredMessage
+from aiormq.channel import Channel
 
 from mediq.transport.base import OnDelivery
 from mediq.transport.rabbitmq.binding import Clock, ReconnectingBinding
@@ -35,8 +36,6 @@ class Consumer(ReconnectingBinding):
         self._redelivery = Redelivery(mailbox, connection)
         self._relay = Relay(mailbox, connection)
         self._tracker: DeliveryTracker
-        self._queue: AbstractRobustQueue
-        self._tag: str | None = None
         self._closing: asyncio.Task[None] | None = None
 
     @property
@@ -46,7 +45,7 @@ class Consumer(ReconnectingBinding):
     async def end(self) -> None:
         await self._tracker.return_unsettled()
 
-    async def _consume(self) -> None:
+    async def _begin(self) -> None:
         await self._relay.start(consume=self._prefetch > 0)
         self.channel = await self.connection.channel()
         self._tracker = self._make_tracker()
@@ -54,15 +53,18 @@ class Consumer(ReconnectingBinding):
         self._queue = await declare_mailbox(self.channel, self._mailbox, self._capacity)
         if self._prefetch > 0:  # for the broker, 0 would mean no limit
             await self.channel.set_qos(self._prefetch)
-            self._tag = await self._queue.consume(self._receive)
+            await self._consume()
 
-    async def _receive(self, message: AbstractIncomingMessage) -> None:
+    async def _receive(self, message: DeliveredMessage) -> None:
         await self._tracker.receive(message)
 
     async def _cancel(self) -> None:
         await self._relay.stop()
-        if self._tag is not None:
-            await self._queue.cancel(self._tag)
+        assert self.channel is not None
+        channel = await self.channel.get_underlay_channel()
+        assert isinstance(channel, Channel)
+        for tag in list(channel.consumers):
+            await channel.basic_cancel(tag)
         await self._tracker.close()
         self._closing = asyncio.create_task(self._close_when_settled())
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from aio_pika.abc import AbstractIncomingMessage
+from aiormq.abc import DeliveredMessage
 
 from mediq.messages.errors import Fault, Unavailable
 from mediq.observability import logging
@@ -67,7 +67,7 @@ class DeliveryTracker:
         self._out.clear()
         self.settled.set()
 
-    async def receive(self, message: AbstractIncomingMessage) -> None:
+    async def receive(self, message: DeliveredMessage) -> None:
         """Take a message from the broker. It usually awaits nothing, so messages stay in order."""
         if not self.open:
             await self._settle_message(message, ack=False)
@@ -79,7 +79,7 @@ class DeliveryTracker:
             return
         now = self._clock()
         live = [each for each in envelopes if not expired(each, now)]
-        returns: Any = message.headers.get("x-delivery-count") or 0
+        returns: Any = (message.header.properties.headers or {}).get("x-delivery-count") or 0
         if len(live) > 1 and (returns or len(live) > self._prefetch):
             # One of them may have killed the last consumer; or they are more than this consumer's share.
             await self._replace(message, self._redelivery.split(live))
@@ -191,7 +191,7 @@ class DeliveryTracker:
             with self._at_work():
                 await self._settle_message(batch.message, ack=not batch.must_return)
 
-    async def _replace(self, message: AbstractIncomingMessage, publish: Awaitable[None]) -> None:
+    async def _replace(self, message: DeliveredMessage, publish: Awaitable[None]) -> None:
         """Acknowledge a message when its envelopes are published elsewhere; if that fails, return it."""
         with self._at_work():
             try:
@@ -202,13 +202,13 @@ class DeliveryTracker:
             else:
                 await self._settle_message(message, ack=True)
 
-    async def _settle_message(self, message: AbstractIncomingMessage, *, ack: bool) -> None:
+    async def _settle_message(self, message: DeliveredMessage, *, ack: bool) -> None:
         """Acknowledge a message or return it; on a lost channel, this has no effect."""
         if self._lost:
             return
         with suppress(Unavailable):
             async with self._connection.alive():
-                # aiormq's ack: aio-pika's also waits for the socket; with its publish that is 10 % CPU an ask.
+                # aiormq's ack: aio-pika's also waits until the socket has taken it.
                 tag = message.delivery_tag or 0
                 if ack:
                     await message.channel.basic_ack(tag, wait=False)
@@ -235,7 +235,7 @@ class _Batch:
 
     __slots__ = ("message", "must_return", "open", "size")
 
-    def __init__(self, message: AbstractIncomingMessage, size: int) -> None:
+    def __init__(self, message: DeliveredMessage, size: int) -> None:
         self.message = message
         self.size = size
         self.open = size

@@ -67,8 +67,6 @@ class RabbitTransport(Transport):
 
     async def ping(self) -> None:
         connection = self._connected()
-        if not connection.consuming.up:
-            raise Unavailable
         try:
             async with asyncio.timeout(STALL):
                 await connection.ping()
@@ -102,7 +100,7 @@ class RabbitTransport(Transport):
         return await self._attach(Subscription(f"events.{new_id()}", pattern, on_event, self.event_capacity))
 
     def _connected(self) -> Connection:
-        if self._connection is None or not self._connection.publishing.up or self._connection.stalled:
+        if self._connection is None or not self._connection.up or self._connection.stalled:
             raise Unavailable
         return self._connection
 

@@ -1,14 +1,14 @@
-"""The dispatcher with scripted services: one deadline for a request, circuits, and health without services."""
+"""The gateway over services that follow a script: one time for everything, and no questions where none are needed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse, web
-from aiohttp.test_utils import TestClient
-from pytest_aiohttp.plugin import AiohttpClient
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
 
+from mediq.actors.gateway.actor import GatewayActor
 from mediq.actors.users import auth_messages as auth
 from mediq.actors.users import messages as user
 from mediq.actors.users.tokens import Tokens
@@ -26,14 +26,13 @@ from mediq.runtime.circuit_breaker import CircuitBreaker
 from mediq.runtime.context import Context
 from tests.fixtures.runtime import AT_ONCE, Application
 
-Client = TestClient[web.Request, web.Application]
 TOKENS = Tokens("a" * 32, "b" * 32)
 SITI = Principal("siti", Role.ADMIN_FASKES, "s-1")
 BEARER = {"Authorization": f"Bearer {TOKENS.access(SITI)}"}
 
 
 class Users(Actor):
-    """Answers a profile by its script; every session is alive."""
+    """Answers a profile as its script says, and finds every session alive."""
 
     name = "user"
     concurrency = 1
@@ -54,7 +53,7 @@ class Users(Actor):
 
 
 class SlowUsers(Actor):
-    """Spends three seconds of the application's clock on a session check."""
+    """Takes three seconds of the application's clock to look a session up."""
 
     name = "user"
 
@@ -78,19 +77,16 @@ class SlowUsers(Actor):
 @pytest.fixture
 async def application() -> AsyncIterator[Application]:
     application = Application()
-    mailboxes = {name: name for name in ("user", "queue", "ocr")}
+    mailboxes = {name: name for name in ("user", "queue", "ocr", "gateway")}
     application.bus = Bus(application.transport, mailboxes, retry=AT_ONCE, clock=application.clock)
     application.bus.breakers["user"] = CircuitBreaker("user", clock=application.clock)
     async with application:
+        await application.add_actor(GatewayActor(application.bus))
         yield application
 
 
-async def _store_nothing(image: bytes) -> str:
-    raise AssertionError("no test here uploads a card")
-
-
 @pytest.fixture
-async def client(application: Application, aiohttp_client: AiohttpClient) -> Client:
+async def client(application: Application) -> AsyncIterator[TestClient[Any, Any]]:
     gateway = Gateway(
         application.bus,
         Http(),
@@ -98,49 +94,53 @@ async def client(application: Application, aiohttp_client: AiohttpClient) -> Cli
         TOKENS,
         upload_max_size=1,
         check_image=lambda data: None,
-        store_image=_store_nothing,
         redis_url="",
         clock=now,
     )
     await gateway.start()
-    return await aiohttp_client(gateway.application())
+    async with TestClient(TestServer(gateway.application())) as client:
+        yield client
 
 
-async def test_the_session_check_and_the_request_share_one_deadline(application: Application, client: Client) -> None:
+async def test_looking_a_session_up_and_asking_have_one_time_together(
+    application: Application, client: TestClient[Any, Any]
+) -> None:
     users = SlowUsers(application.bus, application)
-    await application.employ(users)
+    await application.add_actor(users)
     began = application.clock()
     assert (await client.get("/users/profile", headers=BEARER)).status == 404
     assert [context.deadline for context in users.contexts] == [began + 5.0, began + 5.0]
-    # The token is cached now, so the request has the whole time.
+    # The token is believed now, and the whole time is there for what was asked.
     again = application.clock()
     assert (await client.get("/users/profile", headers=BEARER)).status == 404
     assert users.contexts[-1].deadline == again + 5.0
 
 
 @pytest.mark.parametrize("headers", [{}, BEARER, {"Cookie": f"mediq_session={TOKENS.access(SITI)}"}])
-async def test_health_is_told_while_nobody_can_be_asked_who_calls(client: Client, headers: dict[str, str]) -> None:
+async def test_health_is_told_while_nobody_can_be_asked_who_calls(
+    client: TestClient[Any, Any], headers: dict[str, str]
+) -> None:
     answer = await client.get("/health", headers=headers)
     told = await answer.json()
     assert (answer.status, told["status"]) == (200, "degraded")
     assert told["parts"]["user"]["status"] == "down"
     assert (await client.get("/", headers=headers)).status == 200
     refused = await client.get("/users/profile", headers=BEARER)
-    assert refused.status == 503, "other routes still check the session"
+    assert refused.status == 503, "who is let in for what they may do is looked up all the same"
 
 
-async def test_health_requests_count_by_the_tokens_account(client: Client) -> None:
+async def test_health_counts_by_account_whose_token_is_shown(client: TestClient[Any, Any]) -> None:
     for _ in range(3):
         mine = await client.get("/", headers=BEARER)
     anonymous = await client.get("/")
     assert (mine.headers["RateLimit-Remaining"], anonymous.headers["RateLimit-Remaining"]) == ("97", "99")
     forged = await client.get("/", headers={"Authorization": f"Bearer {Tokens('c' * 32, 'd' * 32).access(SITI)}"})
-    assert forged.status == 401, "a forged token is refused"
+    assert forged.status == 401, "what is shown must be true"
     stale = await client.get("/", headers={"Cookie": "mediq_session=nonsense"})
     assert (stale.status, "Max-Age=0" in stale.headers["Set-Cookie"]) == (200, True)
 
 
-async def circuit(client: Client) -> str:
+async def circuit(client: TestClient[Any, Any]) -> str:
     parts = (await (await client.get("/health")).json())["parts"]
     return str(parts.get("circuit:user", {}).get("detail", "closed"))
 
@@ -150,7 +150,7 @@ async def problem(answer: ClientResponse) -> tuple[int, str]:
 
 
 async def test_a_service_that_fails_is_left_alone_until_it_works_again(
-    application: Application, client: Client
+    application: Application, client: TestClient[Any, Any]
 ) -> None:
     works = False
 
@@ -160,10 +160,10 @@ async def test_a_service_that_fails_is_left_alone_until_it_works_again(
         raise Unavailable
 
     users = Users(application.bus, profile)
-    await application.employ(users)
+    await application.add_actor(users)
     assert await circuit(client) == "closed"
     answer = await client.get("/users/profile", headers=BEARER)
-    assert (answer.status, users.asked) == (503, 3), "a read is asked three times"
+    assert (answer.status, users.asked) == (503, 3), "what only reads is asked three times"
     while await circuit(client) == "closed":
         assert (await client.get("/users/profile", headers=BEARER)).status == 503
         assert users.asked < 50
@@ -183,7 +183,7 @@ async def test_a_service_that_fails_is_left_alone_until_it_works_again(
 
 
 async def test_a_service_that_hangs_costs_each_caller_their_time_until_it_is_left_alone(
-    application: Application, client: Client
+    application: Application, client: TestClient[Any, Any]
 ) -> None:
     gate = asyncio.Event()
 
@@ -191,12 +191,12 @@ async def test_a_service_that_hangs_costs_each_caller_their_time_until_it_is_lef
         await gate.wait()
         raise NotFound("Pengguna tidak ditemukan.")
 
-    await application.employ(Users(application.bus, profile))
+    await application.add_actor(Users(application.bus, profile))
     application.bus.timeout = 0.05
     answers = [await client.get("/users/profile", headers=BEARER) for _ in range(20)]
     told = [await problem(answer) for answer in answers]
     assert set(told) == {(504, "timeout"), (503, "breaker-open")}
-    assert told == sorted(told, reverse=True), "timeouts first, then the open circuit"
+    assert told == sorted(told, reverse=True), "first the one, then the other"
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in answers)
     application.bus.timeout = 5.0
     gate.set()
@@ -205,8 +205,8 @@ async def test_a_service_that_hangs_costs_each_caller_their_time_until_it_is_lef
     assert await circuit(client) == "closed"
 
 
-async def test_a_service_with_a_full_mailbox_refuses_callers_quickly(
-    application: Application, client: Client, monkeypatch: pytest.MonkeyPatch
+async def test_a_service_with_too_much_to_do_turns_callers_away_soon(
+    application: Application, client: TestClient[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = asyncio.Event()
     gate.set()
@@ -215,7 +215,7 @@ async def test_a_service_with_a_full_mailbox_refuses_callers_quickly(
         await gate.wait()
         raise NotFound("Pengguna tidak ditemukan.")
 
-    await application.employ(Users(application.bus, profile))
+    await application.add_actor(Users(application.bus, profile))
     assert (await client.get("/users/profile", headers=BEARER)).status == 404
     gate.clear()
     monkeypatch.setattr(buses, "_ROOM_SECONDS", 0.05)
@@ -233,4 +233,4 @@ async def test_a_service_with_a_full_mailbox_refuses_callers_quickly(
         if turned_away == 26:  # two waited in the mailbox, and two were taken from it
             gate.set()
     assert turned_away == 26
-    assert await circuit(client) == "closed", "the service works, and the accepted callers got answers"
+    assert await circuit(client) == "closed", "it works, and who was let in got their answers"

@@ -38,7 +38,7 @@ from tests.fixtures.runtime import (
     Other,
     OtherEcho,
     Scripted,
-    acting,
+    in_context,
     settle,
     until,
 )
@@ -65,7 +65,7 @@ class Calls:
 
 
 async def test_an_ask_gets_its_reply(application: Application) -> None:
-    await application.employ_script(Calls())
+    await application.add_script(Calls())
     assert await application.bus.ask(Echo(text="halo")) == Echoed("halo")
 
 
@@ -76,7 +76,7 @@ async def test_concurrent_asks_each_get_their_own_reply(application: Application
         await gates[message.text].wait()
         return Echoed(message.text)
 
-    await application.employ_script(script)
+    await application.add_script(script)
     asks = [asyncio.create_task(application.bus.ask(Echo(text=text))) for text in gates]
     for gate in reversed(gates.values()):
         await settle()
@@ -92,7 +92,7 @@ FAULTS = [cls for cls in ERRORS if issubclass(cls, Fault)]
 @pytest.mark.parametrize("kind", REFUSALS)
 async def test_a_domain_error_reaches_the_asker_unchanged(application: Application, kind: type[DomainError]) -> None:
     refusal = kind("tidak boleh", code="rule-7", errors=[FieldError("nik", "16 angka")], retry_after=12.5)
-    await application.employ_script(Calls(refusal))
+    await application.add_script(Calls(refusal))
     with pytest.raises(kind) as caught:
         await application.bus.ask(Echo())
     got = caught.value
@@ -107,7 +107,7 @@ async def test_a_domain_error_reaches_the_asker_unchanged(application: Applicati
 
 @pytest.mark.parametrize("kind", FAULTS)
 async def test_a_fault_reaches_the_asker_unchanged(application: Application, kind: type[Fault]) -> None:
-    await application.employ_script(Calls(kind("rusak", retry_after=3.0)))
+    await application.add_script(Calls(kind("rusak", retry_after=3.0)))
     with pytest.raises(kind) as caught:
         await application.bus.ask(Echo())
     assert type(caught.value) is kind
@@ -115,7 +115,7 @@ async def test_a_fault_reaches_the_asker_unchanged(application: Application, kin
 
 
 async def test_a_crash_is_reported_as_internal_without_its_message(application: Application) -> None:
-    await application.employ_script(Calls(*[ValueError("NIK 3171012345678901")] * 3))
+    await application.add_script(Calls(*[ValueError("NIK 3171012345678901")] * 3))
     with pytest.raises(Internal) as caught:
         await application.bus.ask(Echo())
     assert "3171" not in caught.value.detail
@@ -130,7 +130,7 @@ async def test_an_ask_without_a_reply_in_time_expires_and_the_late_reply_is_drop
             done.set()
         return Echoed(message.text)
 
-    await application.employ_script(script)
+    await application.add_script(script)
     with pytest.raises(Expired):
         await application.bus.ask(Echo(text="slow"), timeout=SOON)
     gate.set()  # the clock of the application stands still, so the late reply is still delivered
@@ -142,7 +142,7 @@ async def test_an_ask_without_a_reply_in_time_expires_and_the_late_reply_is_drop
 
 @pytest.mark.parametrize("correlation", [None, "", "unknown-1"])
 async def test_a_reply_to_no_ask_is_dropped(application: Application, correlation: str | None) -> None:
-    await application.employ_script(Calls())
+    await application.add_script(Calls())
     await application.transport.send(
         application.bus._reply_to,
         Envelope(id=new_id(), pattern="test.echo", kind=Kind.REPLY, body=b"", correlation_id=correlation),
@@ -164,7 +164,7 @@ async def test_a_cancelled_ask_leaves_nothing_behind(application: Application) -
         await gate.wait()
         return Echoed("")
 
-    await application.employ_script(script)
+    await application.add_script(script)
     ask = asyncio.create_task(application.bus.ask(Echo()))
     await until(lambda: len(application.bus._replies) == 1)
     ask.cancel()
@@ -203,8 +203,8 @@ async def test_an_ask_waits_for_room_for_one_second_at_most(
 
 async def test_an_expired_ask_is_not_handled(application: Application) -> None:
     calls = Calls()
-    await application.employ_script(calls)
-    with acting(Context(deadline=application.clock() - 1.0)), pytest.raises(Expired):
+    await application.add_script(calls)
+    with in_context(Context(deadline=application.clock() - 1.0)), pytest.raises(Expired):
         await application.bus.ask(Echo())
     await settle()
     assert len(calls) == 0
@@ -237,8 +237,8 @@ async def test_a_nested_ask_gets_the_smaller_of_its_timeout_and_the_time_left(ap
         await application.bus.ask(OtherEcho())
         return Echoed("")
 
-    await application.employ_script(outer)
-    await application.employ(Other(application.bus, inner))
+    await application.add_script(outer)
+    await application.add_actor(Other(application.bus, inner))
     began = application.clock()
     await application.bus.ask(Echo(), timeout=4.0)
     assert [context.deadline for context in inner.contexts] == [began + 4.0, began + 2.0 + 1.0, began + 4.0]
@@ -246,7 +246,7 @@ async def test_a_nested_ask_gets_the_smaller_of_its_timeout_and_the_time_left(ap
 
 async def test_an_ask_has_the_timeout_of_the_bus_by_default(application: Application) -> None:
     calls = Calls()
-    await application.employ_script(calls)
+    await application.add_script(calls)
     await application.bus.ask(Echo())
     await application.bus.ask(Echo(), timeout=0.5)
     assert [context.deadline for context in calls.contexts] == [application.clock() + 5.0, application.clock() + 0.5]
@@ -258,10 +258,10 @@ async def test_headers_and_principal_are_inherited_through_nested_asks(applicati
     async def outer(message: Echo, context: Context) -> Echoed:
         return await application.bus.ask(OtherEcho())
 
-    await application.employ_script(outer)
-    await application.employ(Other(application.bus, inner))
+    await application.add_script(outer)
+    await application.add_actor(Other(application.bus, inner))
     siti = Principal("siti", Role.OPERATOR, "s-1")
-    with acting(Context(principal=siti, headers={"request_id": "r-1", "traceparent": "t"})):
+    with in_context(Context(principal=siti, headers={"request_id": "r-1", "traceparent": "t"})):
         await application.bus.ask(Echo())
     (context,) = inner.contexts
     assert context.principal == siti
@@ -270,9 +270,9 @@ async def test_headers_and_principal_are_inherited_through_nested_asks(applicati
 
 async def test_a_given_principal_overrides_that_of_the_context(application: Application) -> None:
     calls = Calls()
-    await application.employ_script(calls)
+    await application.add_script(calls)
     siti, budi = Principal("siti", Role.OPERATOR), Principal("budi", Role.PASIEN)
-    with acting(Context(principal=siti)):
+    with in_context(Context(principal=siti)):
         await application.bus.ask(Echo(), principal=budi)
         await application.bus.ask(Echo())
     await application.bus.ask(Echo())
@@ -281,7 +281,7 @@ async def test_a_given_principal_overrides_that_of_the_context(application: Appl
 
 async def test_an_idempotent_request_is_repeated_under_the_same_key(application: Application) -> None:
     calls = Calls(Unavailable(), Internal())
-    await application.employ_script(calls)
+    await application.add_script(calls)
     assert await application.bus.ask(Look(text="x")) == Echoed("x")
     assert len(calls) == 3
     assert len({context.key for context in calls.contexts}) == 1
@@ -289,14 +289,14 @@ async def test_an_idempotent_request_is_repeated_under_the_same_key(application:
 
 async def test_a_request_with_an_idempotency_key_is_repeated_under_that_key(application: Application) -> None:
     calls = Calls(Unavailable(), Expired())
-    await application.employ_script(calls)
+    await application.add_script(calls)
     assert await application.bus.ask(Echo(text="x"), key="job-1:add") == Echoed("x")
     assert [context.key for context in calls.contexts] == ["job-1:add"] * 3
 
 
 async def test_any_other_request_is_not_repeated(application: Application) -> None:
     calls = Calls(Unavailable())
-    await application.employ_script(calls)
+    await application.add_script(calls)
     with pytest.raises(Unavailable):
         await application.bus.ask(Echo())
     assert len(calls) == 1
@@ -304,7 +304,7 @@ async def test_any_other_request_is_not_repeated(application: Application) -> No
 
 async def test_two_asks_have_two_keys(application: Application) -> None:
     calls = Calls()
-    await application.employ_script(calls)
+    await application.add_script(calls)
     await application.bus.ask(Echo())
     await application.bus.ask(Echo())
     assert len({context.key for context in calls.contexts}) == 2
@@ -312,7 +312,7 @@ async def test_two_asks_have_two_keys(application: Application) -> None:
 
 async def test_repetitions_end_with_the_attempts(application: Application) -> None:
     calls = Calls(*[Unavailable(f"n {n}") for n in range(9)])
-    await application.employ_script(calls)
+    await application.add_script(calls)
     with pytest.raises(Unavailable, match="n 2"):
         await application.bus.ask(Look())
     assert len(calls) == 3
@@ -321,7 +321,7 @@ async def test_repetitions_end_with_the_attempts(application: Application) -> No
 async def test_repetitions_end_at_the_deadline() -> None:
     async with Application(retry=RetryPolicy(attempts=3, initial=10.0)) as application:
         calls = Calls(Unavailable("first"), Unavailable("second"))
-        await application.employ_script(calls)
+        await application.add_script(calls)
         with pytest.raises(Unavailable, match="first"):
             await application.bus.ask(Look(), timeout=5.0)
         assert len(calls) == 1
@@ -341,7 +341,7 @@ async def test_delays_between_attempts_grow_and_the_time_of_attempts_counts(
             application.clock.advance(0.5)
             raise Unavailable
 
-        await application.employ_script(script)
+        await application.add_script(script)
         monkeypatch.setattr("mediq.runtime.bus.asyncio.sleep", sleep)
         with pytest.raises(Unavailable):
             await application.bus.ask(Look(), timeout=8.5)
@@ -352,7 +352,7 @@ async def test_delays_between_attempts_grow_and_the_time_of_attempts_counts(
 @pytest.mark.parametrize("refusal", [NotFound("x"), Invalid("x"), Conflict("x"), BreakerOpen("x")])
 async def test_a_permanent_error_is_not_retried(application: Application, refusal: Exception) -> None:
     calls = Calls(refusal)
-    await application.employ_script(calls)
+    await application.add_script(calls)
     with pytest.raises(type(refusal)):
         await application.bus.ask(Look())
     assert len(calls) == 1
@@ -361,8 +361,8 @@ async def test_a_permanent_error_is_not_retried(application: Application, refusa
 async def test_a_failing_service_is_no_longer_called_but_others_are() -> None:
     async with Application(breaker=BreakerPolicy(calls=2, failures=3, rest=60.0)) as application:
         calls = Calls(*[Unavailable("down")] * 10)
-        await application.employ_script(calls)
-        await application.employ(Other(application.bus))
+        await application.add_script(calls)
+        await application.add_actor(Other(application.bus))
         for _ in range(3):
             with pytest.raises(Unavailable, match="down"):
                 await application.bus.ask(Echo())
@@ -376,7 +376,7 @@ async def test_a_failing_service_is_no_longer_called_but_others_are() -> None:
 async def test_every_attempt_of_an_ask_counts_for_the_breaker() -> None:
     async with Application(breaker=BreakerPolicy(calls=1, failures=2, rest=60.0)) as application:
         calls = Calls(*[Unavailable("down")] * 10)
-        await application.employ_script(calls)
+        await application.add_script(calls)
         with pytest.raises(BreakerOpen):
             await application.bus.ask(Look())
         assert len(calls) == 2
@@ -385,9 +385,9 @@ async def test_every_attempt_of_an_ask_counts_for_the_breaker() -> None:
 @pytest.mark.parametrize(("left", "state"), [(2.0, State.CLOSED), (3.0, State.OPEN)])
 async def test_an_expired_ask_counts_for_the_breaker_only_if_it_had_enough_time(left: float, state: State) -> None:
     async with Application(breaker=BreakerPolicy(calls=2, failures=3, rest=60.0)) as application:
-        await application.employ_script(Calls(*[Expired("late")] * 9))
+        await application.add_script(Calls(*[Expired("late")] * 9))
         for _ in range(9):
-            with acting(Context(deadline=application.clock() + left)), pytest.raises((Expired, BreakerOpen)):
+            with in_context(Context(deadline=application.clock() + left)), pytest.raises((Expired, BreakerOpen)):
                 await application.bus.ask(Echo())
         assert application.bus.breakers["test"].state is state
 
@@ -399,7 +399,7 @@ async def test_pending_asks_fail_when_the_bus_stops(application: Application) ->
         await gate.wait()
         return Echoed("late")
 
-    await application.employ_script(script)
+    await application.add_script(script)
     asks = [asyncio.create_task(application.bus.ask(Echo())) for _ in range(3)]
     await until(lambda: len(application.bus._replies) == 3)
     await application.bus.stop()
@@ -431,8 +431,8 @@ async def test_the_bus_runs_until_it_is_stopped(application: Application) -> Non
 
 async def test_a_told_request_arrives_with_key_and_headers_and_without_deadline(application: Application) -> None:
     calls = Calls()
-    await application.employ_script(calls)
-    with acting(Context(deadline=application.clock() + 1.0, headers={"request_id": "r"})):
+    await application.add_script(calls)
+    with in_context(Context(deadline=application.clock() + 1.0, headers={"request_id": "r"})):
         await application.bus.tell(Echo(text="x"), key="k")
     await until(lambda: len(calls) == 1)
     (context,) = calls.contexts
@@ -456,7 +456,7 @@ async def test_the_number_of_waiting_messages_is_a_metric(application: Applicati
     for _ in range(3):
         await application.bus.tell(Echo())
     assert waiting() == 3
-    await application.employ_script(Calls())
+    await application.add_script(Calls())
     await settle()
     assert waiting() == 0
 
@@ -489,7 +489,7 @@ async def test_a_given_topic_overrides_that_of_the_event_class(application: Appl
 async def test_events_carry_the_headers_of_their_cause(application: Application) -> None:
     got: list[Envelope] = []
     await application.transport.subscribe("#", got.append)
-    with acting(Context(headers={"request_id": "r"})):
+    with in_context(Context(headers={"request_id": "r"})):
         await application.bus.publish(Happened())
     await settle()
     assert [(e.kind, e.headers) for e in got] == [(Kind.EVENT, {"request_id": "r"})]
@@ -532,7 +532,7 @@ async def test_a_closed_subscription_gets_nothing_more(application: Application)
 
 async def test_two_processes_each_get_their_own_replies(application: Application) -> None:
     async with Application(broker=application.broker) as second:
-        await application.employ(Scripted(application.bus))
+        await application.add_actor(Scripted(application.bus))
         mine, theirs = await asyncio.gather(application.bus.ask(Echo(text="a")), second.bus.ask(Echo(text="b")))
         assert (mine.text, theirs.text) == ("a", "b")
 

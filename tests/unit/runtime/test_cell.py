@@ -534,7 +534,7 @@ async def test_over_a_real_transport_a_crash_is_a_dead_letter_after_three_attemp
         attempts.append(context.attempt)
         raise ZeroDivisionError
 
-    await application.employ_script(script)
+    await application.add_script(script)
     with pytest.raises(Internal):
         await application.bus.ask(Echo())
     assert attempts == [1, 2, 3]
@@ -553,7 +553,7 @@ async def test_over_a_real_transport_a_told_message_survives_a_temporary_fault(a
             raise Unavailable
         return Echoed("")
 
-    await application.employ_script(script)
+    await application.add_script(script)
     await application.bus.tell(Echo())
     await until(lambda: attempts == [1, 2, 3])
     await settle()
@@ -572,7 +572,7 @@ async def test_over_a_real_transport_an_actor_that_keeps_sending_to_itself_lets_
             await application.bus.tell(Echo(text="again"))
         return Echoed(message.text)
 
-    await application.employ_script(script)
+    await application.add_script(script)
     await application.bus.tell(Echo(text="again"))
     assert await application.bus.ask(Echo(text="another's")) == Echoed("another's")
     assert told < 100
@@ -586,7 +586,7 @@ async def test_over_a_real_transport_all_workers_share_the_waiting_messages(
     script = Gated()
     actor = Scripted(application.bus, script)
     actor.concurrency = concurrency
-    await application.employ(actor)
+    await application.add_actor(actor)
     for number in range(8):
         await application.bus.tell(Echo(text=str(number)))
     await until(lambda: len(script.begun) == concurrency)
@@ -609,6 +609,6 @@ async def test_over_a_real_transport_the_next_cell_handles_what_a_cancelled_one_
     await asyncio.wait([task])
     done = Gated()
     done.gate.set()
-    await application.employ(OneByOne(application.bus, done))
+    await application.add_actor(OneByOne(application.bus, done))
     await until(lambda: len(done.ended) == 5)
     assert done.ended == ["0", "1", "2", "3", "4"]

@@ -77,7 +77,7 @@ async def application() -> AsyncIterator[Application]:
 
 async def test_events_that_come_in_while_it_asks_are_no_reason_to_jump(application: Application) -> None:
     service = BusyQueue(application.bus, Journal())
-    await application.employ(service)
+    await application.add_actor(service)
     service.following = following = Following(application.bus)
     task = asyncio.create_task(following.projection.run())
     await until(lambda: following.jumps == 1)

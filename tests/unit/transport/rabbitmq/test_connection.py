@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from yarl import URL
 
 from mediq.messages.errors import Unavailable
 from mediq.transport.rabbitmq.connection import Connection, WatchedConnection, broker_errors
@@ -14,7 +13,7 @@ URL_OF_NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"
 @pytest.fixture
 async def connection() -> WatchedConnection:
     """A connection that believes to be up."""
-    connection = WatchedConnection(URL(URL_OF_NO_BROKER), 1.0)
+    connection = WatchedConnection(URL_OF_NO_BROKER, 1.0, on_lost=lambda: None)
     connection.up = True
     return connection
 
