@@ -60,7 +60,7 @@ async def test_a_configured_origin_may_call_and_read(open_client: Client) -> Non
 async def test_and_no_other(open_client: Client, origin: str) -> None:
     answer = await open_client.get("/", headers={"Origin": origin})
     assert (answer.status, allowed(answer.headers)) == (200, [])
-    assert answer.headers["Vary"] == "Origin", "so that no cache gives it to whom it is not for"
+    assert answer.headers["Vary"] == "Origin", "so that no cache serves it to another origin"
     asked = await open_client.ask("OPTIONS", "/queue/add", headers={"Origin": origin, **ASKING})
     assert (asked.status, allowed(asked.headers)) == (405, [])
 

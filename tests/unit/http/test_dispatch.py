@@ -1,14 +1,14 @@
-"""The gateway over services that follow a script: one time for everything, and no questions where none are needed."""
+"""The dispatcher with scripted services: one deadline for a request, circuits, and health without services."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient
+from pytest_aiohttp.plugin import AiohttpClient
 
-from mediq.actors.gateway.actor import GatewayActor
 from mediq.actors.users import auth_messages as auth
 from mediq.actors.users import messages as user
 from mediq.actors.users.tokens import Tokens
@@ -26,13 +26,14 @@ from mediq.runtime.circuit_breaker import CircuitBreaker
 from mediq.runtime.context import Context
 from tests.fixtures.runtime import AT_ONCE, Application
 
+Client = TestClient[web.Request, web.Application]
 TOKENS = Tokens("a" * 32, "b" * 32)
 SITI = Principal("siti", Role.ADMIN_FASKES, "s-1")
 BEARER = {"Authorization": f"Bearer {TOKENS.access(SITI)}"}
 
 
 class Users(Actor):
-    """Answers a profile as its script says, and finds every session alive."""
+    """Answers a profile by its script; every session is alive."""
 
     name = "user"
     concurrency = 1
@@ -53,7 +54,7 @@ class Users(Actor):
 
 
 class SlowUsers(Actor):
-    """Takes three seconds of the application's clock to look a session up."""
+    """Spends three seconds of the application's clock on a session check."""
 
     name = "user"
 
@@ -77,16 +78,15 @@ class SlowUsers(Actor):
 @pytest.fixture
 async def application() -> AsyncIterator[Application]:
     application = Application()
-    mailboxes = {name: name for name in ("user", "queue", "ocr", "gateway")}
+    mailboxes = {name: name for name in ("user", "queue", "ocr")}
     application.bus = Bus(application.transport, mailboxes, retry=AT_ONCE, clock=application.clock)
     application.bus.breakers["user"] = CircuitBreaker("user", clock=application.clock)
     async with application:
-        await application.add_actor(GatewayActor(application.bus))
         yield application
 
 
 @pytest.fixture
-async def client(application: Application) -> AsyncIterator[TestClient[Any, Any]]:
+async def client(application: Application, aiohttp_client: AiohttpClient) -> Client:
     gateway = Gateway(
         application.bus,
         Http(),
@@ -98,49 +98,44 @@ async def client(application: Application) -> AsyncIterator[TestClient[Any, Any]
         clock=now,
     )
     await gateway.start()
-    async with TestClient(TestServer(gateway.application())) as client:
-        yield client
+    return await aiohttp_client(gateway.application())
 
 
-async def test_looking_a_session_up_and_asking_have_one_time_together(
-    application: Application, client: TestClient[Any, Any]
-) -> None:
+async def test_the_session_check_and_the_request_share_one_deadline(application: Application, client: Client) -> None:
     users = SlowUsers(application.bus, application)
     await application.add_actor(users)
     began = application.clock()
     assert (await client.get("/users/profile", headers=BEARER)).status == 404
     assert [context.deadline for context in users.contexts] == [began + 5.0, began + 5.0]
-    # The token is believed now, and the whole time is there for what was asked.
+    # The token is cached now, so the request has the whole time.
     again = application.clock()
     assert (await client.get("/users/profile", headers=BEARER)).status == 404
     assert users.contexts[-1].deadline == again + 5.0
 
 
 @pytest.mark.parametrize("headers", [{}, BEARER, {"Cookie": f"mediq_session={TOKENS.access(SITI)}"}])
-async def test_health_is_told_while_nobody_can_be_asked_who_calls(
-    client: TestClient[Any, Any], headers: dict[str, str]
-) -> None:
+async def test_health_is_told_while_nobody_can_be_asked_who_calls(client: Client, headers: dict[str, str]) -> None:
     answer = await client.get("/health", headers=headers)
     told = await answer.json()
     assert (answer.status, told["status"]) == (200, "degraded")
     assert told["parts"]["user"]["status"] == "down"
     assert (await client.get("/", headers=headers)).status == 200
     refused = await client.get("/users/profile", headers=BEARER)
-    assert refused.status == 503, "who is let in for what they may do is looked up all the same"
+    assert refused.status == 503, "other routes still check the session"
 
 
-async def test_health_counts_by_account_whose_token_is_shown(client: TestClient[Any, Any]) -> None:
+async def test_health_requests_count_by_the_tokens_account(client: Client) -> None:
     for _ in range(3):
         mine = await client.get("/", headers=BEARER)
     anonymous = await client.get("/")
     assert (mine.headers["RateLimit-Remaining"], anonymous.headers["RateLimit-Remaining"]) == ("97", "99")
     forged = await client.get("/", headers={"Authorization": f"Bearer {Tokens('c' * 32, 'd' * 32).access(SITI)}"})
-    assert forged.status == 401, "what is shown must be true"
+    assert forged.status == 401, "a forged token is refused"
     stale = await client.get("/", headers={"Cookie": "mediq_session=nonsense"})
     assert (stale.status, "Max-Age=0" in stale.headers["Set-Cookie"]) == (200, True)
 
 
-async def circuit(client: TestClient[Any, Any]) -> str:
+async def circuit(client: Client) -> str:
     parts = (await (await client.get("/health")).json())["parts"]
     return str(parts.get("circuit:user", {}).get("detail", "closed"))
 
@@ -150,7 +145,7 @@ async def problem(answer: ClientResponse) -> tuple[int, str]:
 
 
 async def test_a_service_that_fails_is_left_alone_until_it_works_again(
-    application: Application, client: TestClient[Any, Any]
+    application: Application, client: Client
 ) -> None:
     works = False
 
@@ -163,7 +158,7 @@ async def test_a_service_that_fails_is_left_alone_until_it_works_again(
     await application.add_actor(users)
     assert await circuit(client) == "closed"
     answer = await client.get("/users/profile", headers=BEARER)
-    assert (answer.status, users.asked) == (503, 3), "what only reads is asked three times"
+    assert (answer.status, users.asked) == (503, 3), "a read is asked three times"
     while await circuit(client) == "closed":
         assert (await client.get("/users/profile", headers=BEARER)).status == 503
         assert users.asked < 50
@@ -183,7 +178,7 @@ async def test_a_service_that_fails_is_left_alone_until_it_works_again(
 
 
 async def test_a_service_that_hangs_costs_each_caller_their_time_until_it_is_left_alone(
-    application: Application, client: TestClient[Any, Any]
+    application: Application, client: Client
 ) -> None:
     gate = asyncio.Event()
 
@@ -196,7 +191,7 @@ async def test_a_service_that_hangs_costs_each_caller_their_time_until_it_is_lef
     answers = [await client.get("/users/profile", headers=BEARER) for _ in range(20)]
     told = [await problem(answer) for answer in answers]
     assert set(told) == {(504, "timeout"), (503, "breaker-open")}
-    assert told == sorted(told, reverse=True), "first the one, then the other"
+    assert told == sorted(told, reverse=True), "timeouts first, then the open circuit"
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in answers)
     application.bus.timeout = 5.0
     gate.set()
@@ -206,7 +201,7 @@ async def test_a_service_that_hangs_costs_each_caller_their_time_until_it_is_lef
 
 
 async def test_a_service_with_too_much_to_do_turns_callers_away_soon(
-    application: Application, client: TestClient[Any, Any], monkeypatch: pytest.MonkeyPatch
+    application: Application, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = asyncio.Event()
     gate.set()
@@ -233,4 +228,4 @@ async def test_a_service_with_too_much_to_do_turns_callers_away_soon(
         if turned_away == 26:  # two waited in the mailbox, and two were taken from it
             gate.set()
     assert turned_away == 26
-    assert await circuit(client) == "closed", "it works, and who was let in got their answers"
+    assert await circuit(client) == "closed", "the service works, and the accepted callers got answers"
