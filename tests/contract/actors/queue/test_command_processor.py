@@ -1,4 +1,4 @@
-"""The command processor on every event log: batches, answers and deadlines. An acknowledged event is in the log once."""
+"""The command processor on every event log: batches, answers and deadlines."""
 
 import asyncio
 import time
@@ -156,7 +156,9 @@ async def test_a_command_expires_at_its_deadline(process: QueueProcess) -> None:
             await waits
     go.set()
     await patient
-    assert [patient_of(each) for each in await process.logged()] == ["u-a", "u-b"], "an expired command was carried out"
+    assert [patient_of(each) for each in await process.logged()] == ["u-a", "u-b"], (
+        "the command under way was carried out"
+    )
     with pytest.raises(Expired):
         await submit("e", -1)
     assert (await submit("f", 60))[1].ticket_id == "t-f"

@@ -130,7 +130,7 @@ async def test_a_kill_during_compaction_loses_nothing(
     )
     ticket = third.processor.state.ticket("new")
     assert ticket is not None
-    assert ticket.number == "A-013", "the numbers of the day start again"
+    assert ticket.number == "A-013", "the numbers of the day go on"
 
 
 @pytest.mark.parametrize("point", ["before-append", "after-append"])
@@ -141,7 +141,7 @@ async def test_a_kill_while_the_day_is_closed_closes_it_whole_or_not_at_all(
     kill_at(log_place, "close", point, at)
     again = await restarted(open_log)
     closed = point == "after-append"
-    assert (again.processor.state.day is None) == closed, "the day is closed in part"
+    assert (again.processor.state.day is None) == closed, "the day is closed whole or not at all"
     # The next process closes the day again, as it tries to every few minutes.
     await again.do(commands.CloseDay(why="day-over"), at=at, actor="system")
     journal.do(commands.CloseDay, at=at, actor="system", why="day-over")

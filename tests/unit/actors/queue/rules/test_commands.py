@@ -1,4 +1,4 @@
-"""A counter's day, command by command: what is answered, and what is refused and why."""
+"""The commands of the queue: their events, and the refusals with their codes."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -56,13 +56,13 @@ def journal() -> Journal:
 
 
 def refused(journal: Journal, command: type[Command], **fields: Any) -> DomainError:
-    """The refusal that a command gets."""
+    """The error with which the rules refuse a command."""
     with pytest.raises(DomainError) as refusal:
         journal.do(command, **fields)
     return refusal.value
 
 
-def test_a_visit_from_number_to_end(journal: Journal) -> None:
+def test_a_visit_from_ticket_to_completion(journal: Journal) -> None:
     ticket = journal.add()
     assert (ticket.number, ticket.status, ticket.priority) == ("A-001", Status.WAITING, Priority.NORMAL)
     journal.later(minutes=4)
@@ -89,7 +89,7 @@ def test_a_visit_from_number_to_end(journal: Journal) -> None:
     assert [r.version for r in journal.log] == [1, 2, 3, 4, 5, 6]
 
 
-def test_completing_straight_from_the_call_counts_service_from_the_call(journal: Journal) -> None:
+def test_a_visit_completed_without_a_start_counts_service_from_the_call(journal: Journal) -> None:
     ticket = journal.add()
     journal.call()
     journal.later(minutes=3)
@@ -97,7 +97,7 @@ def test_completing_straight_from_the_call_counts_service_from_the_call(journal:
     assert journal.ticket(ticket.id).visit().steps[0].service_seconds == 180
 
 
-def test_numbers_count_by_letter_and_begin_anew_at_local_midnight(journal: Journal) -> None:
+def test_numbers_count_by_letter_and_restart_at_local_midnight(journal: Journal) -> None:
     assert [journal.add(s).number for s in ("umum", "umum", "gigi", "umum")] == ["A-001", "A-002", "B-001", "A-003"]
     journal.at = datetime(2026, 11, 23, 15, 59, 59, tzinfo=UTC)  # a second before midnight in WITA
     assert journal.add().number == "A-004"
@@ -105,22 +105,22 @@ def test_numbers_count_by_letter_and_begin_anew_at_local_midnight(journal: Journ
     assert journal.add().number == "A-001"
 
 
-def test_numbers_go_on_past_a_thousand(journal: Journal) -> None:
+def test_numbers_continue_past_a_thousand(journal: Journal) -> None:
     for _ in range(1000):
         ticket = journal.add()
     assert ticket.number == "A-1000"
     assert journal.queue.line("umum").waiting == 1000
 
 
-def test_a_clock_set_back_over_midnight_gives_no_number_twice(journal: Journal) -> None:
+def test_a_clock_set_back_over_midnight_repeats_no_number(journal: Journal) -> None:
     journal.later(days=1)
     first = journal.add()
     journal.later(hours=-20)
     assert (journal.add().number, journal.queue.day) == ("A-002", first.day)
 
 
-def test_a_clock_set_back_sends_nobody_to_the_front(journal: Journal) -> None:
-    """Whoever comes later waits behind, is counted as having come later, and no wait is less than nothing."""
+def test_a_clock_set_back_keeps_the_order_of_arrival(journal: Journal) -> None:
+    """Later patients wait behind earlier ones, recorded times do not decrease, and no duration is negative."""
     journal.later(hours=2)
     first = journal.add()
     journal.later(hours=-1)
@@ -138,8 +138,8 @@ def test_a_clock_set_back_sends_nobody_to_the_front(journal: Journal) -> None:
         assert step.service_seconds >= 0
 
 
-def test_a_clock_set_back_for_years_ends_no_day(journal: Journal) -> None:
-    """As that of a PC whose battery is empty, which begins in another century after a power cut."""
+def test_a_clock_set_back_by_years_closes_no_day(journal: Journal) -> None:
+    """The clock of a PC with an empty battery starts in another century after a power cut."""
     waiting = journal.add()
     day = journal.queue.day
     journal.at = datetime(2000, 1, 1, tzinfo=UTC)
@@ -150,10 +150,10 @@ def test_a_clock_set_back_for_years_ends_no_day(journal: Journal) -> None:
     assert journal.add().number == "A-003"
     journal.close_day()
     journal.at = datetime(2026, 11, 23, 4, tzinfo=UTC)
-    assert journal.add().number == "A-004", "closed early and reopened, it goes on counting"
+    assert journal.add().number == "A-004", "a day that was closed early and reopened goes on counting"
 
 
-def test_a_clock_that_was_ahead_for_a_while_costs_neither_numbers_nor_figures(journal: Journal) -> None:
+def test_a_clock_that_ran_ahead_for_a_while_spoils_neither_numbers_nor_statistics(journal: Journal) -> None:
     journal.add()
     journal.serve()
     journal.later(days=1)
@@ -166,18 +166,18 @@ def test_a_clock_that_was_ahead_for_a_while_costs_neither_numbers_nor_figures(jo
     journal.close_day(why="jam komputer salah")
     assert journal.add().number == "A-002", "the day goes on where it was"
     assert journal.queue.day == today
-    told = statistics(journal.queue, journal.clinic, today - timedelta(days=1), today)
-    assert {day: group.service.count for day, group in told.by_day.items()} == {
+    found = statistics(journal.queue, journal.clinic, today - timedelta(days=1), today)
+    assert {day: group.service.count for day, group in found.by_day.items()} == {
         (today - timedelta(days=1)).isoformat(): 1,
         today.isoformat(): 1,
     }
 
 
-def test_without_a_service_it_is_the_first(journal: Journal) -> None:
-    assert journal.add(None).service == "umum"  # type: ignore[arg-type]
+def test_a_ticket_without_a_service_is_for_the_first_service(journal: Journal) -> None:
+    assert journal.add(None).service == "umum"
 
 
-def test_asking_again_gives_the_same_ticket_without_events(journal: Journal) -> None:
+def test_a_patient_with_an_active_ticket_gets_the_same_ticket_again(journal: Journal) -> None:
     ticket = journal.add(user_id="siti")
     events = len(journal.log)
     assert journal.add(user_id="siti").id == ticket.id
@@ -187,7 +187,7 @@ def test_asking_again_gives_the_same_ticket_without_events(journal: Journal) -> 
     assert journal.add(user_id="siti").number == "A-002"
 
 
-def test_an_id_or_link_is_never_given_twice(journal: Journal) -> None:
+def test_a_ticket_id_or_token_in_use_is_refused(journal: Journal) -> None:
     ticket = journal.add()
     journal.serve("1")
     for fields in ({"ticket_id": ticket.id, "token": "new"}, {"ticket_id": "new", "token": ticket.token}):
@@ -195,7 +195,7 @@ def test_an_id_or_link_is_never_given_twice(journal: Journal) -> None:
     assert journal.ticket(ticket.id).status is Status.COMPLETED
 
 
-def test_unknown_service_and_counter_are_named(journal: Journal) -> None:
+def test_an_unknown_service_or_counter_is_refused_by_field(journal: Journal) -> None:
     refusal = refused(journal, AddPatient, ticket_id="x", token="x", user_id="x", service="jantung")
     assert isinstance(refusal, Invalid)
     assert [e.field for e in refusal.errors] == ["service"]
@@ -207,23 +207,23 @@ def test_unknown_service_and_counter_are_named(journal: Journal) -> None:
     assert [e.field for e in refusal.errors] == ["service"]
 
 
-def test_closed_outside_opening_hours(journal: Journal) -> None:
+def test_a_ticket_outside_the_opening_hours_is_refused(journal: Journal) -> None:
     journal.at = datetime(2026, 11, 23, 11, 59, tzinfo=UTC)  # 19:59 in WITA
     ticket = journal.add("gigi", user_id="siti")
     journal.later(minutes=1)
     refusal = refused(journal, AddPatient, ticket_id="x", token="x", user_id="budi", service="gigi")
     assert (type(refusal), refusal.code) == (Conflict, "closed")
     assert "08:00" in refusal.detail
-    assert journal.add("gigi", user_id="siti").id == ticket.id, "who is inside keeps the number"
-    assert journal.call("2").id == ticket.id, "who is inside is served"
+    assert journal.add("gigi", user_id="siti").id == ticket.id, "a patient with a ticket keeps it"
+    assert journal.call("2").id == ticket.id, "a patient with a ticket is served"
 
 
-def test_staff_see_who_stands_before_them_also_after_hours(journal: Journal) -> None:
+def test_staff_may_issue_a_ticket_outside_the_opening_hours(journal: Journal) -> None:
     journal.at = datetime(2026, 11, 23, 13, tzinfo=UTC)  # 21:00 in WITA
     assert journal.add("gigi", role=Role.OPERATOR).number == "B-001"
 
 
-def test_who_is_being_served_does_not_leave_unseen(journal: Journal) -> None:
+def test_a_patient_cannot_cancel_a_ticket_that_is_being_served(journal: Journal) -> None:
     ticket = journal.add()
     journal.call("1")
     journal.do(Start, id=ticket.id)
@@ -253,7 +253,7 @@ def test_who_is_being_served_does_not_leave_unseen(journal: Journal) -> None:
         (None, "darurat", None, "URGENT", "darurat"),
     ],
 )
-def test_priorities(
+def test_the_priority_follows_from_request_reason_and_age(
     journal: Journal, asked: str | None, reason: str | None, born: date | None, given: str, why: str | None
 ) -> None:
     ticket = journal.add(priority=asked and Priority(asked), priority_reason=reason, born=born)
@@ -272,13 +272,15 @@ def test_priorities(
         (None, "lansia", date(1999, 1, 1)),
     ],
 )
-def test_priorities_without_right(journal: Journal, asked: str | None, reason: str | None, born: date | None) -> None:
+def test_a_priority_without_a_valid_reason_is_refused(
+    journal: Journal, asked: str | None, reason: str | None, born: date | None
+) -> None:
     with pytest.raises(Invalid) as refusal:
         journal.add(priority=asked and Priority(asked), priority_reason=reason, born=born)
     assert [e.field for e in refusal.value.errors] == ["priority_reason"]
 
 
-def test_a_busy_counter_is_told_whom_it_has(journal: Journal) -> None:
+def test_a_busy_counter_is_refused_with_the_number_that_it_serves(journal: Journal) -> None:
     ticket = journal.add()
     journal.add()
     journal.call("1")
@@ -286,10 +288,10 @@ def test_a_busy_counter_is_told_whom_it_has(journal: Journal) -> None:
         refusal = refused(journal, command, counter="1")
         assert refusal.code == "counter-busy"
         assert ticket.number in refusal.detail
-    assert journal.ticket(ticket.id).status is Status.CALLED, "nobody is completed silently"
+    assert journal.ticket(ticket.id).status is Status.CALLED, "the ticket at the counter stays called"
 
 
-def test_recalls_have_a_limit(journal: Journal) -> None:
+def test_a_recall_above_the_limit_is_refused(journal: Journal) -> None:
     ticket = journal.add()
     journal.call()
     for _ in range(2):
@@ -311,8 +313,8 @@ ALLOWED: dict[type[Command], set[Status]] = {
     Transfer: {Status.WAITING, Status.CALLED, Status.IN_PROGRESS},
     Cancel: {Status.WAITING, Status.CALLED, Status.IN_PROGRESS, Status.ON_HOLD},
 }
-MORE: dict[type[Command], dict[str, Any]] = {Transfer: {"service": "gigi"}, Prioritise: {"priority": "URGENT"}}
-WAY_TO: dict[Status, list[type[Command]]] = {
+OTHER_FIELDS: dict[type[Command], dict[str, Any]] = {Transfer: {"service": "gigi"}, Prioritise: {"priority": "URGENT"}}
+STEPS_TO: dict[Status, list[type[Command]]] = {
     Status.WAITING: [],
     Status.CALLED: [CallNext],
     Status.IN_PROGRESS: [CallNext, Start],
@@ -325,12 +327,12 @@ WAY_TO: dict[Status, list[type[Command]]] = {
 
 @pytest.mark.parametrize("status", list(Status))
 @pytest.mark.parametrize("command", list(ALLOWED))
-def test_what_a_ticket_allows(journal: Journal, status: Status, command: type[Command]) -> None:
+def test_each_status_allows_only_its_commands(journal: Journal, status: Status, command: type[Command]) -> None:
     ticket = journal.add()
-    for step in WAY_TO[status]:
+    for step in STEPS_TO[status]:
         journal.do(step, **({"counter": "1"} if step is CallNext else {"id": ticket.id}))
     assert journal.ticket(ticket.id).status is status
-    fields = {"id": ticket.id, **MORE.get(command, {})}
+    fields = {"id": ticket.id, **OTHER_FIELDS.get(command, {})}
     if status in ALLOWED[command]:
         assert len(journal.do(command, **fields).events) == 1
     else:
@@ -339,12 +341,12 @@ def test_what_a_ticket_allows(journal: Journal, status: Status, command: type[Co
         assert ticket.number in refusal.detail
 
 
-def test_a_ticket_that_is_not_there(journal: Journal) -> None:
+def test_an_unknown_ticket_is_not_found(journal: Journal) -> None:
     refusal = refused(journal, Complete, id="nowhere")
     assert (type(refusal), refusal.code) == (NotFound, "no-ticket")
 
 
-def test_a_visit_of_three_steps_on_one_ticket(journal: Journal) -> None:
+def test_a_transferred_ticket_keeps_its_number_and_adds_a_step(journal: Journal) -> None:
     ticket = journal.add("umum")
     journal.later(minutes=2)
     journal.call("1")
@@ -360,11 +362,11 @@ def test_a_visit_of_three_steps_on_one_ticket(journal: Journal) -> None:
     journal.serve("3", minutes=3)
     done = journal.ticket(ticket.id)
     assert (done.number, done.issued_at, done.status) == (ticket.number, ticket.issued_at, Status.COMPLETED)
-    told = [(s.service, s.counter, s.waiting_seconds, s.service_seconds) for s in done.visit().steps]
-    assert told == [("umum", "1", 120, 300), ("gigi", "2", 420, 660), ("farmasi", "3", 60, 180)]
+    steps = [(s.service, s.counter, s.waiting_seconds, s.service_seconds) for s in done.visit().steps]
+    assert steps == [("umum", "1", 120, 300), ("gigi", "2", 420, 660), ("farmasi", "3", 60, 180)]
 
 
-def test_transfer_refuses_the_same_service_and_a_second_place(journal: Journal) -> None:
+def test_a_transfer_to_the_same_service_or_to_a_second_ticket_is_refused(journal: Journal) -> None:
     ticket = journal.add("umum", user_id="siti")
     journal.add("gigi", user_id="siti")
     assert refused(journal, Transfer, id=ticket.id, service="umum").code == "already-queued"
@@ -372,7 +374,7 @@ def test_transfer_refuses_the_same_service_and_a_second_place(journal: Journal) 
     assert [e.field for e in refused(journal, Transfer, id=ticket.id, service="?").errors] == ["service"]
 
 
-def test_held_patients_are_not_called_and_keep_their_place(journal: Journal) -> None:
+def test_a_held_ticket_is_not_called_and_keeps_its_place(journal: Journal) -> None:
     first, second = journal.add(), journal.add()
     journal.do(Hold, id=first.id)
     journal.later(minutes=1)
@@ -383,7 +385,7 @@ def test_held_patients_are_not_called_and_keep_their_place(journal: Journal) -> 
     assert journal.ticket(third.id).status is Status.WAITING
 
 
-def test_a_skipped_patient_who_drew_a_new_number_is_not_requeued(journal: Journal) -> None:
+def test_a_skipped_ticket_is_not_requeued_beside_a_newer_one(journal: Journal) -> None:
     ticket = journal.add(user_id="siti")
     journal.call()
     journal.do(Skip, id=ticket.id)
@@ -392,7 +394,7 @@ def test_a_skipped_patient_who_drew_a_new_number_is_not_requeued(journal: Journa
     assert refused(journal, Requeue, id=ticket.id).code == "already-queued"
 
 
-def test_twenty_counters_get_twenty_patients() -> None:
+def test_twenty_counters_call_twenty_different_patients() -> None:
     counters = tuple(Counter(id=str(n), name=f"Loket {n}") for n in range(1, 21))
     journal = Journal(replace(DEFAULT, counters=counters))
     for _ in range(100):
@@ -401,7 +403,7 @@ def test_twenty_counters_get_twenty_patients() -> None:
     assert called == [f"A-{n:03}" for n in range(1, 21)]
 
 
-def test_a_decision_that_was_not_written_leaves_no_trace(journal: Journal) -> None:
+def test_a_decision_changes_nothing_in_place(journal: Journal) -> None:
     journal.add()
     before, bytes_before = journal.queue, dump(journal.queue)
     command, given = CallNext(counter="1"), Given(at=journal.at, actor="rina", key="k")
@@ -413,7 +415,7 @@ def test_a_decision_that_was_not_written_leaves_no_trace(journal: Journal) -> No
     assert decide(before, command, given, journal.clinic) == decision
 
 
-def test_counters_open_by_themselves_and_close(journal: Journal) -> None:
+def test_a_call_opens_its_counter_and_a_free_counter_closes(journal: Journal) -> None:
     journal.add()
     decision = journal.do(CallNext, counter="1")
     assert [type(e) for e in decision.events] == [CounterOpened, TicketCalled]
@@ -426,16 +428,16 @@ def test_counters_open_by_themselves_and_close(journal: Journal) -> None:
     assert journal.queue.counter("1").open
 
 
-def test_closing_the_day_ends_everything_with_a_reason(journal: Journal) -> None:
-    waits, held, called, served, gone = (journal.add() for _ in range(5))
-    journal.do(Hold, id=waits.id)
+def test_closing_the_day_ends_every_ticket_with_a_reason(journal: Journal) -> None:
+    waiting, held, called, served, absent = (journal.add() for _ in range(5))
+    journal.do(Hold, id=waiting.id)
     journal.do(Hold, id=held.id)
     journal.call("1")
     journal.call("2")
     journal.do(Start, id=served.id)
     journal.call("3")
-    journal.do(Skip, id=gone.id)
-    journal.do(Resume, id=waits.id)
+    journal.do(Skip, id=absent.id)
+    journal.do(Resume, id=waiting.id)
     journal.later(hours=8)
     events = journal.close_day().events
     assert [(type(e), e.reason) for e in events[:-1]] == [  # type: ignore[union-attr]
@@ -445,16 +447,16 @@ def test_closing_the_day_ends_everything_with_a_reason(journal: Journal) -> None
         (TicketCompleted, "day-closed"),
     ]
     assert events[-1] == DayClosed(day=journal.today, ended=4, forget_before=journal.today - timedelta(days=3))
-    statuses = [journal.ticket(t.id).status.value for t in (waits, held, called, served, gone)]
+    statuses = [journal.ticket(t.id).status.value for t in (waiting, held, called, served, absent)]
     assert statuses == ["CANCELLED", "CANCELLED", "NO_SHOW", "COMPLETED", "NO_SHOW"]
-    assert journal.ticket(served.id).visit().steps[0].service_seconds is None, "nobody knows when service ended"
+    assert journal.ticket(served.id).visit().steps[0].service_seconds is None, "the end of the service is unknown"
     assert not journal.queue.tickets
     assert journal.close_day().events == ()
-    assert refused(journal, Requeue, id=gone.id).code == "wrong-status"
+    assert refused(journal, Requeue, id=absent.id).code == "wrong-status"
     assert journal.add().number == "A-006", "the same day goes on counting"
 
 
-def test_a_day_is_over_when_everyone_has_gone_home(journal: Journal) -> None:
+def test_a_day_is_over_an_hour_after_the_last_service_closed_and_the_last_action(journal: Journal) -> None:
     gigi = Service(id="gigi", name="Poli Gigi", letter="B", opens=time(8), closes=time(14))
     journal.clinic = replace(journal.clinic, services=(gigi,), counters=(Counter(id="2", name="Loket 2"),))
 
@@ -465,19 +467,19 @@ def test_a_day_is_over_when_everyone_has_gone_home(journal: Journal) -> None:
     journal.add("gigi")
     assert [over(hour) for hour in (9, 13, 14)] == [False, False, False]
     assert over(15), "an hour after the service closed"
-    journal.at = datetime(2026, 11, 23, 6, 30, tzinfo=UTC)  # 14:30: the doctor is late, the counter still calls
+    journal.at = datetime(2026, 11, 23, 6, 30, tzinfo=UTC)  # 14:30: the counter still calls
     journal.call("2")
     assert not over(15)
     assert over(15, 30)
     journal.at = datetime(2026, 11, 23, 7, 29, tzinfo=UTC)
-    assert journal.do(CloseDayIfOver).events == (), "someone may have come since it was looked at"
+    assert journal.do(CloseDayIfOver).events == (), "the day is not over yet"
     journal.later(minutes=1)
     assert is_over(journal.queue, journal.clinic, journal.at)
     journal.later(days=1)
-    assert is_over(journal.queue, journal.clinic, journal.at), "past midnight in any case"
+    assert is_over(journal.queue, journal.clinic, journal.at), "a day is over at midnight"
 
 
-def test_the_first_command_of_a_day_closes_the_last(journal: Journal) -> None:
+def test_the_first_command_of_a_day_closes_the_day_before(journal: Journal) -> None:
     yesterday = journal.add(user_id="siti")
     journal.call("1")
     journal.later(days=1)
@@ -488,19 +490,19 @@ def test_the_first_command_of_a_day_closes_the_last(journal: Journal) -> None:
     assert journal.do(AddPatient, ticket_id="m", token="m", user_id="siti", key="k").ticket_id == "n"
 
 
-def test_history_is_kept_for_the_retention_and_no_longer(journal: Journal) -> None:
+def test_visits_are_kept_for_the_retention_and_no_longer(journal: Journal) -> None:
     for _ in range(8):
         journal.add()
         journal.serve()
         journal.later(days=1)
-    kept = sorted(journal.queue.history)
-    first = journal.today - timedelta(days=4)  # the last closing was yesterday's first command
-    assert kept[0] == first.isoformat()
-    assert all(len(unpack(journal.queue.history[day])) == 1 for day in kept)
+    days = sorted(journal.queue.history)
+    first = journal.today - timedelta(days=4)  # the day before yesterday was closed yesterday
+    assert days[0] == first.isoformat()
+    assert all(len(unpack(journal.queue.history[day])) == 1 for day in days)
     assert len(journal.queue.tokens) == 2
 
 
-def test_a_key_gives_the_first_answer_again(journal: Journal) -> None:
+def test_a_repeated_key_gets_the_first_answer(journal: Journal) -> None:
     fields = {"ticket_id": "t", "token": "t", "user_id": "siti", "service": "umum", "key": "job-1"}
     journal.do(AddPatient, **fields)
     called = journal.do(CallNext, counter="1", key="call-1")
@@ -512,7 +514,7 @@ def test_a_key_gives_the_first_answer_again(journal: Journal) -> None:
     assert len(journal.log) == events
 
 
-def test_the_closing_of_a_day_is_answered_again_as_it_was(journal: Journal) -> None:
+def test_a_repeated_closing_of_the_day_gets_the_first_answer(journal: Journal) -> None:
     journal.add()
     journal.add()
     day = journal.today
@@ -521,10 +523,10 @@ def test_the_closing_of_a_day_is_answered_again_as_it_was(journal: Journal) -> N
     events = len(journal.log)
     again = journal.close_day(key="close-1").closed
     assert again is not None
-    assert (again.day, again.ended, len(journal.log)) == (day, 2, events), "and the day that goes on goes on"
+    assert (again.day, again.ended, len(journal.log)) == (day, 2, events), "the reopened day stays open"
 
 
-def test_a_day_that_is_closed_after_midnight_is_the_one_before(journal: Journal) -> None:
+def test_a_closing_after_midnight_closes_the_day_before(journal: Journal) -> None:
     journal.add()
     day = journal.today
     journal.later(days=1)
@@ -535,8 +537,8 @@ def test_a_day_that_is_closed_after_midnight_is_the_one_before(journal: Journal)
     assert journal.queue.day is None
 
 
-def test_a_key_cannot_be_used_for_something_else(journal: Journal) -> None:
-    """The fingerprint in a key says what was asked under it; the gateway makes one of every request."""
+def test_a_key_with_another_fingerprint_is_refused(journal: Journal) -> None:
+    """The gateway puts the fingerprint of the request into its key."""
     fields = {"ticket_id": "t", "token": "t", "user_id": "siti", "service": "umum"}
     journal.do(AddPatient, **fields, key=marked("job-1", "a1"))
     assert journal.do(AddPatient, **fields, key=marked("job-1", "a1")).events == ()
@@ -545,7 +547,7 @@ def test_a_key_cannot_be_used_for_something_else(journal: Journal) -> None:
     assert refused(journal, Cancel, id="t", key="job-1").code == "key-reused"
 
 
-def test_a_key_is_remembered_over_one_midnight(journal: Journal) -> None:
+def test_a_key_is_kept_through_the_next_day(journal: Journal) -> None:
     fields = {"ticket_id": "t", "token": "t", "user_id": "siti", "key": "job-1"}
     journal.do(AddPatient, **fields)
     journal.later(days=1)
@@ -556,8 +558,8 @@ def test_a_key_is_remembered_over_one_midnight(journal: Journal) -> None:
     assert "job-1" not in journal.queue.answers
 
 
-def told(queue: Queue, name: str) -> dict[str, Any]:
-    """One map of a queue without the entries that say nothing."""
+def non_empty(queue: Queue, name: str) -> dict[str, Any]:
+    """One map of a queue without its empty entries."""
     return {key: value for key, value in getattr(queue, name).items() if value and value != EMPTY_LINE}
 
 
@@ -578,7 +580,7 @@ UNDOABLE: list[list[tuple[type[Command], dict[str, Any]]]] = [
 
 @pytest.mark.parametrize("reason", [None, "hamil", "darurat"])
 @pytest.mark.parametrize("steps", UNDOABLE, ids=lambda steps: "-".join(kind.__name__ for kind, _ in steps))
-def test_undo_leaves_the_queue_as_if_nothing_had_been_done(
+def test_an_undo_restores_the_queue_before_the_action(
     journal: Journal, steps: list[tuple[type[Command], dict[str, Any]]], reason: str | None
 ) -> None:
     journal.do(OpenCounter, counter="1")
@@ -598,21 +600,21 @@ def test_undo_leaves_the_queue_as_if_nothing_had_been_done(
     after = journal.queue
     assert journal.ticket(ticket.id).visit() == before.tickets[ticket.id].visit()
     for name in ("lines", "active", "tokens", "users", "numbers", "finished", "history"):
-        assert told(after, name) == told(before, name)
+        assert non_empty(after, name) == non_empty(before, name)
     assert all(not pace.seconds and not pace.finished for pace in after.paces.values())
     assert not any(after.hours.values())
     assert after.counter("1").ticket_id == before.counter("1").ticket_id
-    assert refused(journal, Undo, counter="1").code == "nothing-to-undo", "only the last action"
+    assert refused(journal, Undo, counter="1").code == "nothing-to-undo", "an undo cannot be undone"
 
 
-def test_undo_is_too_late_after_a_minute(journal: Journal) -> None:
+def test_an_undo_after_more_than_a_minute_is_refused(journal: Journal) -> None:
     journal.add()
     journal.call("1")
     journal.later(seconds=61)
     assert refused(journal, Undo, counter="1").code == "undo-too-late"
 
 
-def test_undo_is_of_the_counters_own_last_action(journal: Journal) -> None:
+def test_an_undo_takes_back_the_last_action_of_its_own_counter(journal: Journal) -> None:
     first, second = journal.add(), journal.add()
     journal.call("1")
     journal.call("2")
@@ -622,7 +624,7 @@ def test_undo_is_of_the_counters_own_last_action(journal: Journal) -> None:
     assert refused(journal, Undo, counter="3").code == "nothing-to-undo"
 
 
-def test_undo_gives_way_to_what_happened_since(journal: Journal) -> None:
+def test_an_undo_is_refused_once_the_ticket_or_its_patient_moved_on(journal: Journal) -> None:
     ticket = journal.add(user_id="siti")
     journal.call("1")
     journal.do(Skip, id=ticket.id)
@@ -634,7 +636,7 @@ def test_undo_gives_way_to_what_happened_since(journal: Journal) -> None:
     assert refused(journal, Undo, counter="1").code == "already-queued"
 
 
-def test_an_undone_call_is_gone_from_the_boards(journal: Journal) -> None:
+def test_an_undone_call_is_removed_from_the_boards(journal: Journal) -> None:
     journal.add()
     journal.call("1")
     assert len(journal.queue.line("umum").calls) == 1
@@ -642,7 +644,7 @@ def test_an_undone_call_is_gone_from_the_boards(journal: Journal) -> None:
     assert journal.queue.line("umum").calls == ()
 
 
-def test_the_default_clinic_works_from_the_box() -> None:
+def test_the_default_clinic_works_without_settings() -> None:
     journal = Journal(DEFAULT)
     assert journal.add().number == "A-001"
     assert journal.serve("2").status is Status.COMPLETED
