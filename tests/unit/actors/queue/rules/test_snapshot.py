@@ -3,7 +3,11 @@
 import msgspec
 import pytest
 
+from mediq.actors.queue.rules.commands import AddPatient, CallNext
+from mediq.actors.queue.rules.events import Recorded
 from mediq.actors.queue.rules.queue import EMPTY, UnreadableSnapshot, dump, evolve, load
+from mediq.domain.errors import Conflict
+from tests.fixtures.queue import version_0_1_0
 from tests.fixtures.queue.journal import Journal, replayed
 from tests.fixtures.queue.simulation import simulated
 
@@ -49,3 +53,29 @@ def test_an_event_is_not_applied_twice() -> None:
     journal.add()
     with pytest.raises(ValueError, match="event 1 after event 1"):
         evolve(journal.queue, journal.log[0])
+
+
+def test_a_snapshot_of_version_0_1_0_equals_a_replay_of_its_log() -> None:
+    queue = load(version_0_1_0.SNAPSHOT)
+    assert queue == replayed(msgspec.msgpack.decode(version_0_1_0.LOG, type=list[Recorded]))
+    assert queue == load(dump(queue))
+    assert queue.configuration is not None
+    assert (queue.configuration.name, list(queue.history)) == ("Klinik Melati Baru", ["2026-11-23"])
+    assert len(queue.finished) == 3
+
+
+def test_a_key_in_a_snapshot_of_version_0_1_0_gets_the_first_answer() -> None:
+    assert b"add-patient|u1|umum|NORMAL|" in version_0_1_0.SNAPSHOT, "a description in the place of a fingerprint"
+    journal = Journal(at=version_0_1_0.AT)
+    journal.queue = load(version_0_1_0.SNAPSHOT)
+    again = {"user_id": "u1", "service": "umum", "ticket_id": "second", "token": "link-of-second"}
+    repeated = journal.do(AddPatient, **again, key="job-1")
+    assert (repeated.events, repeated.ticket_id) == ((), "first")
+    assert journal.do(CallNext, counter="1", key="call-1").ticket_id == "t6"
+    assert journal.do(AddPatient, user_id="u2", key="job-2~a1b2c3").ticket_id == "t6"
+    with pytest.raises(Conflict) as refused:
+        journal.do(AddPatient, user_id="u2", key="job-2~d4e5f6")
+    assert refused.value.code == "key-reused"
+    assert journal.log == [], "no repetition recorded an event"
+    ticket = journal.ticket("first")
+    assert (ticket.number, ticket.user_id, ticket.token) == ("A-001", "u1", "link-of-first")
