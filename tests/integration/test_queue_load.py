@@ -101,8 +101,8 @@ async def test_twenty_counters_at_once_call_twenty_different_patients(staff: Cli
         waiting -= called
         done = await asyncio.gather(*(staff.patch(f"/queue/{ticket}/complete") for ticket in called))
         assert {answer.status for answer in done} == {200}, done
-    nobody = await staff.patch("/queue/call-next", {"counter": COUNTERS[0], "service": "umum"})
-    assert (nobody.status, nobody.problem) == (404, "nobody-waiting")
+    refused = await staff.patch("/queue/call-next", {"counter": COUNTERS[0], "service": "umum"})
+    assert (refused.status, refused.problem) == (404, "nobody-waiting")
 
 
 async def _listed(staff: Client, **filters: Any) -> dict[str, str]:

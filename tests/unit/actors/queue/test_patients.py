@@ -90,14 +90,14 @@ async def test_each_caller_gets_the_answer_about_its_own_patient() -> None:
     async with service() as (patients, people):
         people.known["tablet"] = Person(id="tablet", patient=False, born=None)
         people.known["budi"] = Person(id="budi", patient=True, born=None)
-        siti, budi, tablet, nobody = await asyncio.gather(
-            *map(patients.born, ("siti", "budi", "tablet", "nobody")), return_exceptions=True
+        siti, budi, tablet, unknown = await asyncio.gather(
+            *map(patients.born, ("siti", "budi", "tablet", "unknown")), return_exceptions=True
         )
         assert (siti, budi) == (BORN, None)
         assert isinstance(tablet, Invalid)
         assert [error.field for error in tablet.errors] == ["user_id"]
-        assert isinstance(nobody, NotFound)
-        assert nobody.code == "user-not-found"
+        assert isinstance(unknown, NotFound)
+        assert unknown.code == "user-not-found"
 
 
 async def test_a_change_is_seen_by_every_later_look_up() -> None:

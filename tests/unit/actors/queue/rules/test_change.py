@@ -42,11 +42,6 @@ WITHOUT_GIGI = replace(
 )
 
 
-@pytest.fixture
-def journal() -> Journal:
-    return Journal()
-
-
 def change(journal: Journal, configuration: ClinicConfiguration, **fields: Any) -> None:
     journal.configure(configuration, **fields)
 

@@ -1,6 +1,7 @@
 """The order of calls: the fairness rules for any arrivals and any calls."""
 
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -243,12 +244,14 @@ def test_an_overdue_low_is_called_before_a_normal() -> None:
 
 
 @pytest.mark.parametrize(("policy", "position"), [("head", 1), ("after-three", 4), ("end", 6)])
-def test_a_requeued_patient_waits_where_the_policy_says(policy: str, position: int) -> None:
+def test_a_requeued_patient_waits_where_the_policy_says(
+    policy: Literal["head", "after-three", "end"], position: int
+) -> None:
     clinic = Clinic(
         name="Satu",
         services=ONE_LINE.services,
         counters=ONE_LINE.counters,
-        policy=Policy(requeue=policy),  # type: ignore[arg-type]
+        policy=Policy(requeue=policy),
     )
     journal = Journal(clinic)
     for _ in range(6):

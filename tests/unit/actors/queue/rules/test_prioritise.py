@@ -15,19 +15,8 @@ from mediq.actors.queue.rules.sorted_tickets import by_turn
 from mediq.actors.queue.rules.statistics import statistics
 from mediq.actors.queue.rules.ticket import Priority, Status
 from mediq.actors.queue.rules.views import ticket_view
-from mediq.domain.errors import Conflict, DomainError, Invalid
-from tests.fixtures.queue.journal import Journal
-
-
-@pytest.fixture
-def journal() -> Journal:
-    return Journal()
-
-
-def refused(journal: Journal, **fields: Any) -> DomainError:
-    with pytest.raises(DomainError) as refusal:
-        journal.do(Prioritise, **fields)
-    return refusal.value
+from mediq.domain.errors import Conflict, Invalid
+from tests.fixtures.queue.journal import Journal, refused
 
 
 def in_call_order(journal: Journal) -> list[str]:
@@ -68,7 +57,7 @@ def test_lowering_a_priority_needs_a_reason(journal: Journal) -> None:
     journal.add(priority_reason="hamil")
     journal.add()
     lowered: dict[str, Any] = {"id": "t1", "priority": Priority.NORMAL}
-    refusal = refused(journal, **lowered)
+    refusal = refused(journal, Prioritise, **lowered)
     assert isinstance(refusal, Invalid)
     assert [e.field for e in refusal.errors] == ["why"]
     journal.do(Prioritise, **lowered, why="salah tekan")
@@ -94,7 +83,7 @@ def test_a_priority_without_a_valid_reason_is_refused(
     journal: Journal, priority: str, reason: str | None, born: date | None
 ) -> None:
     journal.add()
-    refusal = refused(journal, id="t1", priority=Priority(priority), priority_reason=reason, born=born)
+    refusal = refused(journal, Prioritise, id="t1", priority=Priority(priority), priority_reason=reason, born=born)
     assert [e.field for e in refusal.errors] == ["priority_reason"]
     assert journal.ticket("t1").priority is Priority.NORMAL
 
@@ -123,7 +112,7 @@ def test_a_repeated_key_changes_nothing_and_another_fingerprint_is_refused(journ
     journal.do(Prioritise, id="t1", priority=Priority.NORMAL, why="salah")
     assert journal.do(Prioritise, **fields).events == ()
     assert journal.ticket("t1").priority is Priority.NORMAL
-    refusal = refused(journal, **{**fields, "priority_reason": "disabilitas", "key": "k~2"})
+    refusal = refused(journal, Prioritise, **{**fields, "priority_reason": "disabilitas", "key": "k~2"})
     assert (type(refusal), refusal.code) == (Conflict, "key-reused")
 
 

@@ -230,7 +230,7 @@ class ClinicDays(RuleBasedStateMachine):
         assert held == {t.counter: t.id for t in queue.tickets.values() if t.status in AT_COUNTER}
         assert len(held) == len([t for t in queue.tickets.values() if t.status in AT_COUNTER])
         active = sorted((t.user_id, t.service) for t in queue.tickets.values() if t.status in ACTIVE)
-        assert len(set(active)) == len(active), "two active tickets for one patient and service"
+        assert len(set(active)) == len(active), "one active ticket for each patient and service"
         assert sorted(queue.active.values()) == sorted(t.id for t in queue.tickets.values() if t.status in ACTIVE)
 
     @invariant()

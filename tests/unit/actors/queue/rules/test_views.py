@@ -34,11 +34,6 @@ TICKET_FIELDS = [
 ]
 
 
-@pytest.fixture
-def journal() -> Journal:
-    return Journal()
-
-
 def test_a_ticket_view_has_the_fields_of_the_contract(journal: Journal) -> None:
     journal.add()
     ticket = journal.add(priority_reason="hamil", user_id="3171234567890123")
