@@ -1,6 +1,4 @@
-"""A process killed while it compacts the log or closes the day: nothing is lost or done twice, and the next process
-finishes the work.
-"""
+"""A process is killed while it compacts the log or closes the day: the next process finishes the work exactly once."""
 
 import asyncio
 import subprocess
