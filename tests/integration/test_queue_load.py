@@ -1,6 +1,6 @@
-"""Everybody at once, over real processes: each patient gets a number of their own, each counter a patient of its own.
+"""Load on real processes: a thousand patients at once get different numbers, and twenty counters different patients.
 
-On one process over SQLite, on one over Redis, and on two queue processes that share a log on Redis.
+With one process on SQLite, with one on Redis, and with two queue processes that share a log on Redis.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ CALLED = 100
 COUNTERS = [str(number) for number in range(11, 31)]
 SETTINGS = (
     GENEROUS
-    + "[bus]\ntimeout_ms = 60000\n"  # a machine that is busy with other things may be slow, and must still be right
+    + "[bus]\ntimeout_ms = 60000\n"  # on a busy machine the answers may be slow
     + "".join(f'[[clinic.counters]]\nid = "{counter}"\nname = "Loket {counter}"\n' for counter in COUNTERS)
 )
 
@@ -32,7 +32,7 @@ TWO_QUEUE_PROCESSES = "two queue processes on Redis"
 
 
 class Clinic(NamedTuple):
-    """An application with an administrator and a counter for each of `COUNTERS`; its gateway and its patients' ids."""
+    """An application with an administrator and the counters `COUNTERS`: its gateway and the ids of its patients."""
 
     gateway: Application
     patients: list[str]
@@ -65,7 +65,9 @@ def _two_queue_processes(base: Path, servers: Servers) -> Iterator[Clinic]:
         yield Clinic(split.gateways[0], patients)
         for process in split.processes["queue"]:
             with urlopen(f"{process.address}/metrics") as metrics:
-                assert 'pattern="queue.add-patient"' in metrics.read().decode(), "each has had its share"
+                assert 'pattern="queue.add-patient"' in metrics.read().decode(), (
+                    "each queue process has handled commands"
+                )
         assert set(split.stop().values()) == {0}, split.log
 
 
@@ -76,14 +78,14 @@ async def staff(clinic: Clinic) -> AsyncIterator[Client]:
         yield await client.sign_in()
 
 
-async def test_a_thousand_at_once_get_a_thousand_numbers(staff: Client, clinic: Clinic) -> None:
+async def test_a_thousand_patients_at_once_get_a_thousand_numbers(staff: Client, clinic: Clinic) -> None:
     tickets = await asyncio.gather(*(staff.queue(patient, service="gigi") for patient in clinic.patients))
     numbers = [f"B-{number:03}" for number in range(1, PATIENTS + 1)]
-    assert sorted(ticket["number"] for ticket in tickets) == sorted(numbers), "no gap and no repeat"
+    assert sorted(ticket["number"] for ticket in tickets) == sorted(numbers), "the numbers have no gap and no repeat"
     assert await _listed(staff, service="gigi") == {ticket["id"]: ticket["number"] for ticket in tickets}
 
 
-async def test_twenty_counters_at_once_get_twenty_patients(staff: Client, clinic: Clinic) -> None:
+async def test_twenty_counters_at_once_call_twenty_different_patients(staff: Client, clinic: Clinic) -> None:
     issued = await asyncio.gather(*(staff.queue(patient, service="umum") for patient in clinic.patients[:CALLED]))
     assert sorted(ticket["number"] for ticket in issued) == [f"A-{number:03}" for number in range(1, CALLED + 1)]
     waiting = {ticket["id"] for ticket in issued}
@@ -94,17 +96,17 @@ async def test_twenty_counters_at_once_get_twenty_patients(staff: Client, clinic
         assert {answer.status for answer in answers} == {200}, answers
         assert [answer.body["counter"] for answer in answers] == COUNTERS
         called = {answer.body["id"] for answer in answers}
-        assert len(called) == len(COUNTERS), "no two counters have the same patient"
-        assert called <= waiting, "nobody is called twice"
+        assert len(called) == len(COUNTERS), "each counter has a patient of its own"
+        assert called <= waiting, "each patient is called once"
         waiting -= called
         done = await asyncio.gather(*(staff.patch(f"/queue/{ticket}/complete") for ticket in called))
         assert {answer.status for answer in done} == {200}, done
-    nobody = await staff.patch("/queue/call-next", {"counter": COUNTERS[0], "service": "umum"})
-    assert (nobody.status, nobody.problem) == (404, "nobody-waiting")
+    refused = await staff.patch("/queue/call-next", {"counter": COUNTERS[0], "service": "umum"})
+    assert (refused.status, refused.problem) == (404, "nobody-waiting")
 
 
 async def _listed(staff: Client, **filters: Any) -> dict[str, str]:
-    """The numbers by ticket of the live list, all its pages."""
+    """The number of each ticket in the list, from all its pages."""
     found: dict[str, str] = {}
     pages = page = 1
     while page <= pages:

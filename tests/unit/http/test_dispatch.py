@@ -85,6 +85,10 @@ async def application() -> AsyncIterator[Application]:
         yield application
 
 
+async def _store_nothing(image: bytes) -> str:
+    raise AssertionError("no test here uploads a card")
+
+
 @pytest.fixture
 async def client(application: Application, aiohttp_client: AiohttpClient) -> Client:
     gateway = Gateway(
@@ -94,6 +98,7 @@ async def client(application: Application, aiohttp_client: AiohttpClient) -> Cli
         TOKENS,
         upload_max_size=1,
         check_image=lambda data: None,
+        store_image=_store_nothing,
         redis_url="",
         clock=now,
     )

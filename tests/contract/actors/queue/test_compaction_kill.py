@@ -1,9 +1,10 @@
-"""A process killed while it tidies the log or ends the day: nothing is lost or ended twice, and the rest is done."""
+"""A process is killed while it compacts the log or closes the day: the next process finishes the work exactly once."""
 
 import asyncio
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,7 +28,7 @@ DAYS = 6
 
 @pytest.fixture
 async def journal(open_log: OpenLog) -> Journal:
-    """Days of a clinic, the last one still open with people in every state, and all their events in the log."""
+    """Days of a clinic with all their events in the log; the last day is open and has tickets in every status."""
     journal = Journal()
     for day in range(DAYS):
         for _ in range(12):
@@ -48,10 +49,10 @@ async def journal(open_log: OpenLog) -> Journal:
     return journal
 
 
-def killed(where: str, work: str, place: str, at: datetime) -> None:
-    """Let a process work, and kill it when it is at that place."""
+def kill_at(place: str, work: str, point: str, at: datetime) -> None:
+    """Run `compaction_writer` on the log at `place`, and kill it at that point of its work."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.fixtures.stores.compaction_writer", where, work, place, at.isoformat()],
+        [sys.executable, "-m", "tests.fixtures.stores.compaction_writer", place, work, point, at.isoformat()],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -62,17 +63,16 @@ def killed(where: str, work: str, place: str, at: datetime) -> None:
     assert process.returncode < 0
 
 
-class Restarted:
-    """The queue as the next process finds it."""
+class NextProcess:
+    """A command processor on the log as the killed process left it, and the events that it has published."""
 
     def __init__(self, log: EventLog) -> None:
         self.log = log
-        self.told: list[Recorded] = []
-        self.processor = CommandProcessor(log, CLINIC, on_recorded=self._tell)
+        self.published: list[Recorded] = []
+        self.processor = CommandProcessor(log, CLINIC, on_recorded=self._publish)
 
-    async def _tell(self, recorded: object) -> None:
-        assert isinstance(recorded, list)
-        self.told += recorded
+    async def _publish(self, recorded: Sequence[Recorded]) -> None:
+        self.published += recorded
 
     async def do(self, command: commands.Command, **given: Any) -> None:
         run = asyncio.create_task(self.processor.run())
@@ -81,14 +81,14 @@ class Restarted:
         await asyncio.gather(run, return_exceptions=True)
 
 
-async def restarted(open_log: OpenLog) -> Restarted:
-    again = Restarted(await open_log())
+async def restarted(open_log: OpenLog) -> NextProcess:
+    again = NextProcess(await open_log())
     await again.processor.restore()
     return again
 
 
-async def reach(log: EventLog) -> int:
-    """The first event that the log still has."""
+async def first_version(log: EventLog) -> int:
+    """The version of the first event that the log still has."""
     after = 0
     while True:
         try:
@@ -99,44 +99,48 @@ async def reach(log: EventLog) -> int:
             return after + 1
 
 
-def same_figures(one: Queue, other: Queue, journal: Journal) -> bool:
+def same_statistics(one: Queue, other: Queue, journal: Journal) -> bool:
     first = journal.today - timedelta(days=CLINIC.policy.retention_days - 1)
     return statistics(one, CLINIC, first, journal.today) == statistics(other, CLINIC, first, journal.today)
 
 
-@pytest.mark.parametrize("place", ["before-snapshot", "after-snapshot", "after-trim"])
-async def test_a_kill_while_compacting(log_place: str, open_log: OpenLog, journal: Journal, place: str) -> None:
-    killed(log_place, "compact", place, journal.at)
+@pytest.mark.parametrize("point", ["before-snapshot", "after-snapshot", "after-trim"])
+async def test_a_kill_during_compaction_loses_nothing(
+    log_place: str, open_log: OpenLog, journal: Journal, point: str
+) -> None:
+    kill_at(log_place, "compact", point, journal.at)
     again = await restarted(open_log)
     assert again.processor.state == journal.queue
-    # What was left undone is done after the start, although nothing has happened since.
+    # The next process finishes the compaction, although no event is new.
     await again.processor.compact(journal.at)
     kept = await again.log.snapshot()
     assert kept is not None
     assert kept[0] == len(journal.log)
-    first = await reach(again.log)
+    first = await first_version(again.log)
     oldest = journal.at - timedelta(days=CLINIC.policy.retention_days)
     assert [each for each in journal.log if each.at < oldest]
     assert first == next(each.version for each in journal.log if each.at >= oldest)
     third = await restarted(open_log)
     assert third.processor.state == journal.queue
-    assert same_figures(third.processor.state, journal.queue, journal)
+    assert same_statistics(third.processor.state, journal.queue, journal)
     await third.do(
         commands.AddPatient(user_id="new"), at=journal.at, actor="a", ticket_id="new", token="new", key="once"
     )
     ticket = third.processor.state.ticket("new")
     assert ticket is not None
-    assert ticket.number == "A-013", "numbers go on"
+    assert ticket.number == "A-013", "the numbers of the day go on"
 
 
-@pytest.mark.parametrize("place", ["before-append", "after-append"])
-async def test_a_kill_while_the_day_is_closed(log_place: str, open_log: OpenLog, journal: Journal, place: str) -> None:
+@pytest.mark.parametrize("point", ["before-append", "after-append"])
+async def test_a_kill_while_the_day_is_closed_closes_it_whole_or_not_at_all(
+    log_place: str, open_log: OpenLog, journal: Journal, point: str
+) -> None:
     at = journal.at + timedelta(hours=8)
-    killed(log_place, "close", place, at)
+    kill_at(log_place, "close", point, at)
     again = await restarted(open_log)
-    closed = place == "after-append"
-    assert (again.processor.state.day is None) == closed, "all of it or nothing"
-    # The next process looks again, as it does every few minutes.
+    closed = point == "after-append"
+    assert (again.processor.state.day is None) == closed, "the day is closed whole or not at all"
+    # The next process closes the day again, as it tries to every few minutes.
     await again.do(commands.CloseDay(why="day-over"), at=at, actor="system")
     journal.do(commands.CloseDay, at=at, actor="system", why="day-over")
     events = await again.processor.events(0, 100_000)
@@ -148,12 +152,12 @@ async def test_a_kill_while_the_day_is_closed(log_place: str, open_log: OpenLog,
     assert Counter(type(event) for event in ended) == {TicketCancelled: 5, TicketSkipped: 1, TicketCompleted: 1}
     assert {event.reason for event in ended} == {"day-closed"}
     assert [each.event.ended for each in of_today if isinstance(each.event, DayClosed)] == [7]
-    assert len(again.told) == (0 if closed else len(of_today))
+    assert len(again.published) == (0 if closed else len(of_today))
 
 
-async def test_killed_again_and_again_at_every_place(log_place: str, open_log: OpenLog, journal: Journal) -> None:
+async def test_repeated_kills_at_every_point_lose_nothing(log_place: str, open_log: OpenLog, journal: Journal) -> None:
     at = journal.at + timedelta(hours=8)
-    for work, place in (
+    for work, point in (
         ("compact", "before-snapshot"),
         ("close", "before-append"),
         ("compact", "after-snapshot"),
@@ -161,7 +165,7 @@ async def test_killed_again_and_again_at_every_place(log_place: str, open_log: O
         ("compact", "after-snapshot"),
         ("compact", "after-trim"),
     ):
-        killed(log_place, work, place, at)
+        kill_at(log_place, work, point, at)
     journal.do(commands.CloseDay, at=at, actor="system", why="day-over")
     again = await restarted(open_log)
     assert again.processor.state == journal.queue
@@ -169,11 +173,11 @@ async def test_killed_again_and_again_at_every_place(log_place: str, open_log: O
     assert (await restarted(open_log)).processor.state == journal.queue
 
 
-async def test_an_idle_log_is_trimmed_too(open_log: OpenLog, journal: Journal) -> None:
-    """Nothing new comes while the clinic is closed for weeks; what is old goes all the same."""
+async def test_a_log_without_new_events_is_trimmed_too(open_log: OpenLog, journal: Journal) -> None:
+    """While the clinic is closed for weeks nothing is appended, and old events are still removed."""
     again = await restarted(open_log)
     await again.processor.compact(journal.at)
-    assert await reach(again.log) <= len(journal.log)
+    assert await first_version(again.log) <= len(journal.log)
     await again.processor.compact(journal.at + timedelta(days=CLINIC.policy.retention_days + 1))
-    assert await reach(again.log) == len(journal.log) + 1
+    assert await first_version(again.log) == len(journal.log) + 1
     assert (await restarted(open_log)).processor.state == journal.queue

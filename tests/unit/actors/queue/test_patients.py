@@ -1,4 +1,4 @@
-"""The queue's look-up of patients, with a user service that the test plays."""
+"""The queue's look-up of patients at the user service."""
 
 import asyncio
 import gc
@@ -23,8 +23,8 @@ from mediq.transport.memory import MemoryTransport
 BORN = date(1948, 5, 17)
 
 
-class People(Actor):
-    """A user service that notes every question and answers while it is `open`."""
+class UserService(Actor):
+    """A user service that notes every request, and answers while it is `open`."""
 
     name = "user"
 
@@ -37,7 +37,7 @@ class People(Actor):
         self.open.set()
         self.fault: Exception | None = None
         self.hung = 0
-        """The number of questions to come that are never answered."""
+        """The number of coming requests that are never answered."""
 
     @handles(FindPeople)
     async def find(self, message: FindPeople, context: Context) -> tuple[Person, ...]:
@@ -54,12 +54,12 @@ class People(Actor):
 
 
 @asynccontextmanager
-async def service(timeout: float = 5.0) -> AsyncIterator[tuple[Patients, People]]:
+async def service(timeout: float = 5.0) -> AsyncIterator[tuple[Patients, UserService]]:
     transport = MemoryTransport()
     await transport.start()
     bus = Bus(transport, {"user": "user"}, timeout=timeout, retry=RetryPolicy(initial=0.001))
     await bus.start()
-    people = People(bus)
+    people = UserService(bus)
     cell = ActorCell(people, transport, "user")
     await cell.start()
     running = asyncio.create_task(cell.run())
@@ -77,7 +77,7 @@ async def asked_in(context: Context, patients: Patients, user_id: str) -> date |
     return await patients.born(user_id)
 
 
-async def test_all_who_ask_together_share_one_look_up() -> None:
+async def test_callers_at_the_same_time_share_one_request() -> None:
     async with service() as (patients, people):
         people.known |= {f"p{n}": Person(id=f"p{n}", patient=True, born=date(1990, 1, 1 + n)) for n in range(20)}
         ids = [*(f"p{n}" for n in range(20)), "p0"]
@@ -90,18 +90,18 @@ async def test_each_caller_gets_the_answer_about_its_own_patient() -> None:
     async with service() as (patients, people):
         people.known["tablet"] = Person(id="tablet", patient=False, born=None)
         people.known["budi"] = Person(id="budi", patient=True, born=None)
-        siti, budi, tablet, nobody = await asyncio.gather(
-            *map(patients.born, ("siti", "budi", "tablet", "nobody")), return_exceptions=True
+        siti, budi, tablet, unknown = await asyncio.gather(
+            *map(patients.born, ("siti", "budi", "tablet", "unknown")), return_exceptions=True
         )
         assert (siti, budi) == (BORN, None)
         assert isinstance(tablet, Invalid)
         assert [error.field for error in tablet.errors] == ["user_id"]
-        assert isinstance(nobody, NotFound)
-        assert nobody.code == "user-not-found"
+        assert isinstance(unknown, NotFound)
+        assert unknown.code == "user-not-found"
 
 
-async def test_a_change_is_seen_by_every_later_question() -> None:
-    """Also while a look from before it is still under way."""
+async def test_a_change_is_seen_by_every_later_look_up() -> None:
+    """Also while a request from before the change is still under way."""
     async with service() as (patients, people):
         people.open.clear()
         before = asyncio.create_task(patients.born("siti"))
@@ -124,14 +124,14 @@ async def test_a_fault_reaches_every_caller_and_is_not_remembered(fault: Excepti
         assert await patients.born("siti") == BORN
 
 
-async def test_a_look_up_that_hangs_delays_nobody_else() -> None:
+async def test_a_request_that_hangs_delays_no_later_look_up() -> None:
     async with service() as (patients, people):
         people.hung = 1
         first = asyncio.create_task(patients.born("siti"))
         await people.begun.acquire()
         assert await asyncio.gather(*(patients.born("siti") for _ in range(5))) == [BORN] * 5
         assert not first.done()
-        assert len(people.asked) == 2, "they shared one"
+        assert len(people.asked) == 2, "the later look-ups share one request"
         first.cancel()
 
 
@@ -141,14 +141,14 @@ async def test_the_circuit_opens_on_a_service_that_hangs() -> None:
         asked = []
         for _ in range(people.hung):
             asked.append(asyncio.create_task(patients.born("siti")))
-            await people.begun.acquire()  # none waits for the one before
+            await people.begun.acquire()  # the next look-up is a request of its own
         failed = await asyncio.gather(*asked, return_exceptions=True)
         assert [type(error) for error in failed] == [Expired] * 12
         with pytest.raises(BreakerOpen):
             await patients.born("siti")
 
 
-async def test_a_caller_that_goes_away_cancels_nobody_else() -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_shared_request() -> None:
     async with service() as (patients, people):
         people.open.clear()
         first, second = (asyncio.create_task(patients.born("siti")) for _ in range(2))
@@ -160,7 +160,7 @@ async def test_a_caller_that_goes_away_cancels_nobody_else() -> None:
         assert len(people.asked) == 1
 
 
-async def test_a_look_up_follows_the_first_request_and_speaks_for_no_account() -> None:
+async def test_a_shared_request_has_the_first_callers_deadline_and_headers_and_no_principal() -> None:
     async with service() as (patients, people):
         now = time.time()
         contexts = [Context(deadline=now + 1, headers={"request_id": "first"}), Context(deadline=now + 3)]
@@ -169,9 +169,9 @@ async def test_a_look_up_follows_the_first_request_and_speaks_for_no_account() -
         assert (seen.deadline, seen.headers, seen.principal) == (now + 1, {"request_id": "first"}, None)
 
 
-async def test_a_fault_that_comes_after_every_caller_has_gone_is_no_stray_exception() -> None:
-    stray: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, told: stray.append(told))
+async def test_a_fault_after_every_caller_was_cancelled_is_no_unhandled_exception() -> None:
+    unhandled: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, details: unhandled.append(details))
     async with service() as (patients, people):
         people.open.clear()
         asked = asyncio.create_task(patients.born("siti"))
@@ -181,10 +181,10 @@ async def test_a_fault_that_comes_after_every_caller_has_gone_is_no_stray_except
         people.open.set()
         await asyncio.gather(asked, return_exceptions=True)
     gc.collect()
-    assert stray == []
+    assert unhandled == []
 
 
-async def test_a_service_that_does_not_answer_is_a_fault() -> None:
+async def test_a_look_up_without_an_answer_fails_at_its_deadline() -> None:
     async with service() as (patients, people):
         people.open.clear()
         with pytest.raises((Expired, Unavailable)):

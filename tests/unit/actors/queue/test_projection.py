@@ -1,4 +1,4 @@
-"""The gateway's copy of the queue, followed over a bus whose events and answers cross each other."""
+"""The gateway's projection of the queue, while events and answers cross each other on the bus."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,8 +16,8 @@ from tests.fixtures.queue.journal import Journal
 from tests.fixtures.runtime import AT_ONCE, Application, settle, until
 
 
-class Following:
-    """A projection and what it has told: the versions of its events, and how often it jumped."""
+class Follower:
+    """A projection, the versions of the events that it reported, and the number of its jumps to a snapshot."""
 
     def __init__(self, bus: Bus) -> None:
         self.versions: list[int] = []
@@ -35,15 +35,16 @@ class Following:
 
 
 class BusyQueue(Actor):
-    """Answers from a journal; while an answer about events is on its way, more of them come to `following`."""
+    """A queue service over a journal. It publishes further events while its answer to `GetEvents` is on its way."""
 
     name = "queue"
 
     def __init__(self, bus: Bus, journal: Journal) -> None:
         super().__init__(bus)
         self.journal = journal
-        self.following: Following | None = None
+        self.follower: Follower | None = None
         self.meanwhile = 0
+        """The number of tickets to issue during the next answer."""
 
     @handles(wire.GetSnapshot)
     async def snapshot(self, message: wire.GetSnapshot, context: Context) -> wire.QueueSnapshot:
@@ -59,9 +60,9 @@ class BusyQueue(Actor):
             self.meanwhile -= 1
             self.journal.add()
             await self.bus.publish(log[-1], topic=wire.topic_of(log[-1]))
-        following = self.following
-        assert following is not None
-        await until(lambda: following.version == len(log))
+        follower = self.follower
+        assert follower is not None
+        await until(lambda: follower.version == len(log))
         return answer
 
 
@@ -75,20 +76,20 @@ async def application() -> AsyncIterator[Application]:
         yield application
 
 
-async def test_events_that_come_in_while_it_asks_are_no_reason_to_jump(application: Application) -> None:
+async def test_events_during_a_request_for_events_cause_no_jump(application: Application) -> None:
     service = BusyQueue(application.bus, Journal())
     await application.add_actor(service)
-    service.following = following = Following(application.bus)
-    task = asyncio.create_task(following.projection.run())
-    await until(lambda: following.jumps == 1)
-    service.journal.add()  # nobody tells it of this one
+    service.follower = follower = Follower(application.bus)
+    task = asyncio.create_task(follower.projection.run())
+    await until(lambda: follower.jumps == 1)
+    service.journal.add()  # this event is not published
     service.journal.add()
     service.meanwhile = 3
     await application.bus.publish(service.journal.log[-1], topic=wire.topic_of(service.journal.log[-1]))
-    await until(lambda: following.version == 5)
-    await settle()  # the answer arrives after them
-    assert (following.versions, following.jumps) == ([1, 2, 3, 4, 5], 1)
-    assert following.projection.state == service.journal.queue
+    await until(lambda: follower.version == 5)
+    await settle()  # the answer arrives after the events
+    assert (follower.versions, follower.jumps) == ([1, 2, 3, 4, 5], 1)
+    assert follower.projection.state == service.journal.queue
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

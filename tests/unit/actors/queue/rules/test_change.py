@@ -1,4 +1,4 @@
-"""Changing the clinic while it works."""
+"""Changes of the clinic's configuration while tickets and counters are in use."""
 
 from datetime import time
 from itertools import chain
@@ -31,20 +31,15 @@ from mediq.domain.clinic import ClinicConfiguration, Counter, Service
 from mediq.domain.errors import Conflict, DomainError, Invalid
 from tests.fixtures.queue.journal import CLINIC, MORNING, Journal, replayed
 
-PREMISES = ClinicConfiguration(
+CONFIGURATION = ClinicConfiguration(
     name=CLINIC.name, timezone=CLINIC.timezone, services=CLINIC.services, counters=CLINIC.counters
 )
 ANAK = Service(id="anak", name="Poli Anak", letter="C")
-NO_GIGI = replace(
-    PREMISES,
-    services=tuple(service for service in PREMISES.services if service.id != "gigi"),
+WITHOUT_GIGI = replace(
+    CONFIGURATION,
+    services=tuple(service for service in CONFIGURATION.services if service.id != "gigi"),
     counters=(CLINIC.counters[0], replace(CLINIC.counters[1], services=("umum",)), CLINIC.counters[2]),
 )
-
-
-@pytest.fixture
-def journal() -> Journal:
-    return Journal()
 
 
 def change(journal: Journal, configuration: ClinicConfiguration, **fields: Any) -> None:
@@ -59,45 +54,45 @@ def refused(journal: Journal, configuration: ClinicConfiguration) -> DomainError
     return refusal.value
 
 
-def test_what_is_saved_holds_from_then_on(journal: Journal) -> None:
-    wanted = replace(PREMISES, name="Klinik Baru", services=(*PREMISES.services, ANAK))
+def test_a_saved_configuration_holds_from_then_on(journal: Journal) -> None:
+    wanted = replace(CONFIGURATION, name="Klinik Baru", services=(*CONFIGURATION.services, ANAK))
     journal.configure(wanted, why="poli baru", key="k")
     assert journal.log[-1].event == ClinicChanged(configuration=wanted, changed=("name", "services.anak"))
     assert journal.log[-1].why == "poli baru"
     assert journal.add("anak").number == "C-001"
     assert journal.call("3", service="anak").service == "anak"
     assert board_view(journal.queue, "anak", journal.clinic_now, journal.at).clinic == "Klinik Baru"
-    assert journal.clinic_now.policy == CLINIC.policy, "the policy is always that of the settings"
+    assert journal.clinic_now.policy == CLINIC.policy, "the policy comes from the settings"
     assert replayed(journal.log) == load(dump(journal.queue)) == journal.queue
 
 
-def test_saving_what_is_so_changes_nothing(journal: Journal) -> None:
-    change(journal, PREMISES)
+def test_saving_the_present_configuration_records_no_event(journal: Journal) -> None:
+    change(journal, CONFIGURATION)
     assert journal.log == []
-    change(journal, NO_GIGI)
-    change(journal, NO_GIGI)
+    change(journal, WITHOUT_GIGI)
+    change(journal, WITHOUT_GIGI)
     assert len(journal.log) == 1
-    change(journal, PREMISES)
+    change(journal, CONFIGURATION)
     assert len(journal.log) == 2
 
 
-def test_the_settings_hold_until_someone_saves(journal: Journal) -> None:
+def test_the_settings_hold_until_a_configuration_is_saved(journal: Journal) -> None:
     journal.clinic = replace(journal.clinic, name="Nama Baru")
     assert journal.clinic_now.name == "Nama Baru"
-    change(journal, PREMISES)
+    change(journal, CONFIGURATION)
     assert journal.clinic_now.name == "Klinik Melati"
     journal.clinic = replace(journal.clinic, name="Lain Lagi", policy=replace(CLINIC.policy, recall_limit=9))
     assert (journal.clinic_now.name, journal.clinic_now.policy.recall_limit) == ("Klinik Melati", 9)
 
 
-def test_what_nobody_has_set_is_not_written() -> None:
-    """A program from before there was a notice refuses it by name."""
-    assert b"notice" not in msgspec.msgpack.encode(PREMISES)
-    assert b"notice" in msgspec.msgpack.encode(replace(PREMISES, notice="Libur."))
+def test_an_empty_notice_is_not_written() -> None:
+    """A version of the program without notices refuses the field."""
+    assert b"notice" not in msgspec.msgpack.encode(CONFIGURATION)
+    assert b"notice" in msgspec.msgpack.encode(replace(CONFIGURATION, notice="Libur."))
 
 
 def test_every_wrong_field_is_named(journal: Journal) -> None:
-    wrong = replace(PREMISES, timezone="Europe/Berlin", services=(replace(ANAK, letter="c"), ANAK))
+    wrong = replace(CONFIGURATION, timezone="Europe/Berlin", services=(replace(ANAK, letter="c"), ANAK))
     refusal = refused(journal, wrong)
     assert isinstance(refusal, Invalid)
     fields = [error.field for error in refusal.errors]
@@ -106,32 +101,32 @@ def test_every_wrong_field_is_named(journal: Journal) -> None:
     assert all(error.message.endswith(".") for error in refusal.errors)
 
 
-def test_a_service_with_patients_stays(journal: Journal) -> None:
+def test_a_service_with_active_tickets_cannot_be_removed(journal: Journal) -> None:
     for steps in ([], [Hold]):
         ticket = journal.add("gigi")
         for step in steps:
             journal.do(step, id=ticket.id)
-        refusal = refused(journal, NO_GIGI)
+        refusal = refused(journal, WITHOUT_GIGI)
         assert (type(refusal), refusal.code) == (Conflict, "service-in-use")
         assert "Poli Gigi" in refusal.detail
         journal.do(Cancel, id=ticket.id)
     called = journal.add("gigi")
     journal.call("2", service="gigi")
-    assert refused(journal, NO_GIGI).code == "service-in-use"
+    assert refused(journal, WITHOUT_GIGI).code == "service-in-use"
     journal.do(Complete, id=called.id)
-    change(journal, NO_GIGI)
+    change(journal, WITHOUT_GIGI)
     with pytest.raises(Invalid):
         journal.add("gigi")
 
 
-def test_nobody_comes_back_to_a_service_that_has_gone(journal: Journal) -> None:
-    """Neither who was skipped there nor, by an undo, who was sent on from there."""
+def test_a_ticket_does_not_return_to_a_removed_service(journal: Journal) -> None:
+    """Neither by a requeue after a skip nor by the undo of a transfer."""
     skipped, moved = journal.add("gigi"), journal.add("gigi")
     journal.call("2", service="gigi")
     journal.do(Skip, id=skipped.id)
     journal.call("2", service="gigi")
     journal.do(Transfer, id=moved.id, service="farmasi")
-    change(journal, NO_GIGI)
+    change(journal, WITHOUT_GIGI)
     with pytest.raises(Conflict) as refusal:
         journal.do(Requeue, id=skipped.id)
     assert refusal.value.code == "service-gone"
@@ -141,8 +136,8 @@ def test_nobody_comes_back_to_a_service_that_has_gone(journal: Journal) -> None:
     assert journal.call("3").id == moved.id
 
 
-def test_an_open_counter_stays(journal: Journal) -> None:
-    without = replace(PREMISES, counters=PREMISES.counters[1:])
+def test_an_open_counter_cannot_be_removed(journal: Journal) -> None:
+    without = replace(CONFIGURATION, counters=CONFIGURATION.counters[1:])
     journal.do(OpenCounter, counter="1")
     refusal = refused(journal, without)
     assert (type(refusal), refusal.code) == (Conflict, "counter-in-use")
@@ -153,17 +148,17 @@ def test_an_open_counter_stays(journal: Journal) -> None:
         journal.call("1")
 
 
-def test_numbers_of_today_keep_their_letter(journal: Journal) -> None:
+def test_a_letter_used_today_is_not_given_to_another_service(journal: Journal) -> None:
     ticket = journal.add("gigi")
     journal.do(Transfer, id=ticket.id, service="farmasi")
-    taken = replace(NO_GIGI, services=(*NO_GIGI.services, replace(ANAK, letter="B")))
+    taken = replace(WITHOUT_GIGI, services=(*WITHOUT_GIGI.services, replace(ANAK, letter="B")))
     refusal = refused(journal, taken)
     assert (type(refusal), refusal.code) == (Conflict, "letter-used")
     assert [error.field for error in refusal.errors] == ["services[2].letter"]
-    change(journal, NO_GIGI)
-    assert refused(journal, taken).code == "letter-used", "also when the service that used it has gone"
+    change(journal, WITHOUT_GIGI)
+    assert refused(journal, taken).code == "letter-used", "the service that used it was removed"
     journal.close_day()
-    assert refused(journal, taken).code == "letter-used", "also when the day was closed early"
+    assert refused(journal, taken).code == "letter-used", "the day was closed early"
     journal.later(days=1)
     change(journal, taken)
     assert journal.add("anak").number == "B-001"
@@ -171,15 +166,15 @@ def test_numbers_of_today_keep_their_letter(journal: Journal) -> None:
 
 def test_a_service_may_change_its_own_letter(journal: Journal) -> None:
     journal.add("umum")
-    renamed = replace(PREMISES, services=(replace(PREMISES.services[0], letter="U"), *PREMISES.services[1:]))
-    change(journal, renamed)
+    first, *others = CONFIGURATION.services
+    change(journal, replace(CONFIGURATION, services=(replace(first, letter="U"), *others)))
     assert journal.add("umum").number == "U-001"
-    change(journal, PREMISES)
-    assert journal.add("umum").number == "A-002", "and back, without a repeat"
+    change(journal, CONFIGURATION)
+    assert journal.add("umum").number == "A-002", "the old letter goes on counting"
 
 
-def test_the_zone_changes_between_days(journal: Journal) -> None:
-    east = replace(PREMISES, timezone="Asia/Jayapura")
+def test_the_time_zone_can_change_only_while_no_day_is_open(journal: Journal) -> None:
+    east = replace(CONFIGURATION, timezone="Asia/Jayapura")
     journal.add()
     assert refused(journal, east).code == "day-open"
     journal.close_day()
@@ -191,17 +186,17 @@ def test_the_zone_changes_between_days(journal: Journal) -> None:
     assert journal.add().number == "A-002"
 
 
-def test_the_first_thing_of_a_day_may_be_another_zone(journal: Journal) -> None:
+def test_the_first_command_of_a_day_may_change_the_time_zone(journal: Journal) -> None:
     journal.add()
     journal.later(days=1)
-    change(journal, replace(PREMISES, timezone="Asia/Jakarta"))
+    change(journal, replace(CONFIGURATION, timezone="Asia/Jakarta"))
     assert journal.queue.day is None
     assert journal.add().number == "A-001"
 
 
-def test_opening_hours_hold_at_once(journal: Journal) -> None:
-    closed = replace(PREMISES.services[0], opens=time(10), closes=time(12))  # it is nine
-    change(journal, replace(PREMISES, services=(closed, *PREMISES.services[1:])))
+def test_changed_opening_hours_hold_at_once(journal: Journal) -> None:
+    closed = replace(CONFIGURATION.services[0], opens=time(10), closes=time(12))  # the clock says nine
+    change(journal, replace(CONFIGURATION, services=(closed, *CONFIGURATION.services[1:])))
     with pytest.raises(Conflict) as refusal:
         journal.add("umum")
     assert refusal.value.code == "closed"
@@ -212,17 +207,17 @@ def test_opening_hours_hold_at_once(journal: Journal) -> None:
     ]
 
 
-def test_a_repeated_key_is_one_change(journal: Journal) -> None:
-    change(journal, NO_GIGI, key="k~1")
-    change(journal, PREMISES)
-    change(journal, NO_GIGI, key="k~1")
-    assert journal.queue.configuration == PREMISES
+def test_a_change_repeated_under_its_key_counts_once(journal: Journal) -> None:
+    change(journal, WITHOUT_GIGI, key="k~1")
+    change(journal, CONFIGURATION)
+    change(journal, WITHOUT_GIGI, key="k~1")
+    assert journal.queue.configuration == CONFIGURATION
     with pytest.raises(Conflict) as refusal:
-        change(journal, PREMISES, key="k~2")
+        change(journal, CONFIGURATION, key="k~2")
     assert refusal.value.code == "key-reused"
 
 
-def test_a_log_and_a_snapshot_from_before_there_were_changes_still_fold(journal: Journal) -> None:
+def test_a_snapshot_without_a_configuration_loads(journal: Journal) -> None:
     journal.add()
     journal.add()
     journal.serve("1")
@@ -252,7 +247,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_whatever_is_changed_and_done_a_replay_is_the_same_clinic_and_nobody_is_left_behind(steps: list[Any]) -> None:
+def test_after_any_changes_a_replay_agrees_and_every_ticket_has_a_service(steps: list[Any]) -> None:
     journal = Journal()
     snapshots = [dump(EMPTY)]
     for n, step in enumerate(steps):
@@ -273,7 +268,8 @@ def test_whatever_is_changed_and_done_a_replay_is_the_same_clinic_and_nobody_is_
         clinic = journal.clinic_now
         offered = {service.id for service in clinic.services}
         assert {ticket.service for ticket in journal.queue.tickets.values()} <= offered
-        assert {c for c, desk in journal.queue.counters.items() if desk.open} <= {each.id for each in clinic.counters}
+        open_counters = {counter for counter, state in journal.queue.counters.items() if state.open}
+        assert open_counters <= {counter.id for counter in clinic.counters}
         kept = chain(journal.queue.tickets.values(), journal.queue.finished.values())
         numbers = [(ticket.day, ticket.number) for ticket in kept]
         assert len(numbers) == len(set(numbers))
@@ -282,44 +278,44 @@ def test_whatever_is_changed_and_done_a_replay_is_the_same_clinic_and_nobody_is_
         assert replayed(journal.log, load(data)) == journal.queue
 
 
-def test_the_event_says_what_is_other_than_before(journal: Journal) -> None:
-    other = replace(PREMISES, timezone="Asia/Jayapura", counters=PREMISES.counters[1:])
+def test_the_event_names_the_parts_that_changed(journal: Journal) -> None:
+    other = replace(CONFIGURATION, timezone="Asia/Jayapura", counters=CONFIGURATION.counters[1:])
     change(journal, other)
     change(journal, replace(other, services=other.services[::-1]))
-    told = [each.event.changed for each in journal.log if isinstance(each.event, ClinicChanged)]
-    assert told == [("timezone", f"counters.{PREMISES.counters[0].id}"), ("services",)]
+    named = [each.event.changed for each in journal.log if isinstance(each.event, ClinicChanged)]
+    assert named == [("timezone", f"counters.{CONFIGURATION.counters[0].id}"), ("services",)]
 
 
-def test_the_event_is_read_back_as_it_was_written() -> None:
+def test_the_event_survives_encoding_and_decoding() -> None:
     event = ClinicChanged(
-        configuration=replace(PREMISES, services=(replace(ANAK, opens=time(7, 30)),)), changed=("services.anak",)
+        configuration=replace(CONFIGURATION, services=(replace(ANAK, opens=time(7, 30)),)), changed=("services.anak",)
     )
     recorded = Recorded(version=1, at=MORNING, actor="sari", event=event)
     again = msgspec.msgpack.decode(msgspec.msgpack.encode(recorded), type=Recorded)
     assert again == recorded
     assert evolve(EMPTY, again).configuration == event.configuration
-    shown = msgspec.json.decode(msgspec.json.encode(again), type=Recorded)
-    assert shown == recorded
+    from_json = msgspec.json.decode(msgspec.json.encode(again), type=Recorded)
+    assert from_json == recorded
     assert asdict(event.configuration)["services"][0].opens == time(7, 30)
 
 
-def test_a_decision_sees_the_clinic_as_it_is(journal: Journal) -> None:
-    change(journal, NO_GIGI)
+def test_a_command_is_decided_on_the_changed_clinic(journal: Journal) -> None:
+    change(journal, WITHOUT_GIGI)
     given = Given(at=journal.at, actor="a", ticket_id="t", token="k")
     with pytest.raises(Invalid):
         decide(journal.queue, AddPatient(user_id="u", service="gigi"), given, CLINIC)
 
 
-def test_whoever_saw_an_older_clinic_does_not_undo_what_another_has_changed(journal: Journal) -> None:
+def test_a_change_of_an_older_revision_is_refused(journal: Journal) -> None:
     seen = CLINIC.revision
-    change(journal, NO_GIGI)
-    assert journal.clinic_now.revision == NO_GIGI.revision != seen
+    change(journal, WITHOUT_GIGI)
+    assert journal.clinic_now.revision == WITHOUT_GIGI.revision != seen
     given = Given(at=journal.at, actor="sari")
-    stale = Configure(**asdict(PREMISES), revision=seen)
+    stale = Configure(**asdict(CONFIGURATION), revision=seen)
     with pytest.raises(Conflict) as refused:
         decide(journal.queue, stale, given, CLINIC)
     assert refused.value.code == "clinic-changed"
-    fresh = Configure(**asdict(PREMISES), revision=NO_GIGI.revision)
+    fresh = Configure(**asdict(CONFIGURATION), revision=WITHOUT_GIGI.revision)
     assert decide(journal.queue, fresh, given, CLINIC).events
-    again = Configure(**asdict(NO_GIGI), revision=seen)
-    assert decide(journal.queue, again, given, CLINIC).events == (), "what is so already may be asked for once more"
+    again = Configure(**asdict(WITHOUT_GIGI), revision=seen)
+    assert decide(journal.queue, again, given, CLINIC).events == (), "nothing would change, so nothing is refused"

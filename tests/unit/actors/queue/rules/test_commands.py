@@ -1,6 +1,5 @@
-"""A counter's day, command by command: what is answered, and what is refused and why."""
+"""The commands on tickets and counters: their events, and the refusals with their codes."""
 
-from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from mediq.actors.queue.rules.commands import (
     CallNext,
     Cancel,
     CloseCounter,
-    CloseDayIfOver,
     Command,
     Complete,
     Given,
@@ -26,43 +24,16 @@ from mediq.actors.queue.rules.commands import (
     Transfer,
     Undo,
 )
-from mediq.actors.queue.rules.day import is_over
-from mediq.actors.queue.rules.events import (
-    ActionUndone,
-    CounterOpened,
-    DayClosed,
-    TicketCalled,
-    TicketCancelled,
-    TicketCompleted,
-    TicketIssued,
-    TicketSkipped,
-    type_of,
-)
-from mediq.actors.queue.rules.queue import Queue, decide, dump, evolve
-from mediq.actors.queue.rules.state import EMPTY_LINE
-from mediq.actors.queue.rules.statistics import statistics
-from mediq.actors.queue.rules.ticket import Priority, Status, unpack
-from mediq.actors.queue.rules.views import current_ticket
-from mediq.domain.clinic import DEFAULT, Counter, Service
-from mediq.domain.errors import Conflict, DomainError, Invalid, NotFound
-from mediq.domain.idempotency import marked
+from mediq.actors.queue.rules.events import CounterOpened, TicketCalled, type_of
+from mediq.actors.queue.rules.queue import decide, dump, evolve
+from mediq.actors.queue.rules.ticket import Priority, Status
+from mediq.domain.clinic import DEFAULT, Counter
+from mediq.domain.errors import Conflict, Invalid, NotFound
 from mediq.domain.roles import Role
-from tests.fixtures.queue.journal import Journal
+from tests.fixtures.queue.journal import Journal, refused
 
 
-@pytest.fixture
-def journal() -> Journal:
-    return Journal()
-
-
-def refused(journal: Journal, command: type[Command], **fields: Any) -> DomainError:
-    """The refusal that a command gets."""
-    with pytest.raises(DomainError) as refusal:
-        journal.do(command, **fields)
-    return refusal.value
-
-
-def test_a_visit_from_number_to_end(journal: Journal) -> None:
+def test_a_visit_from_ticket_to_completion(journal: Journal) -> None:
     ticket = journal.add()
     assert (ticket.number, ticket.status, ticket.priority) == ("A-001", Status.WAITING, Priority.NORMAL)
     journal.later(minutes=4)
@@ -89,7 +60,7 @@ def test_a_visit_from_number_to_end(journal: Journal) -> None:
     assert [r.version for r in journal.log] == [1, 2, 3, 4, 5, 6]
 
 
-def test_completing_straight_from_the_call_counts_service_from_the_call(journal: Journal) -> None:
+def test_a_visit_completed_without_a_start_counts_service_from_the_call(journal: Journal) -> None:
     ticket = journal.add()
     journal.call()
     journal.later(minutes=3)
@@ -97,87 +68,18 @@ def test_completing_straight_from_the_call_counts_service_from_the_call(journal:
     assert journal.ticket(ticket.id).visit().steps[0].service_seconds == 180
 
 
-def test_numbers_count_by_letter_and_begin_anew_at_local_midnight(journal: Journal) -> None:
-    assert [journal.add(s).number for s in ("umum", "umum", "gigi", "umum")] == ["A-001", "A-002", "B-001", "A-003"]
-    journal.at = datetime(2026, 11, 23, 15, 59, 59, tzinfo=UTC)  # a second before midnight in WITA
-    assert journal.add().number == "A-004"
-    journal.later(seconds=1)
-    assert journal.add().number == "A-001"
-
-
-def test_numbers_go_on_past_a_thousand(journal: Journal) -> None:
+def test_numbers_continue_past_a_thousand(journal: Journal) -> None:
     for _ in range(1000):
         ticket = journal.add()
     assert ticket.number == "A-1000"
     assert journal.queue.line("umum").waiting == 1000
 
 
-def test_a_clock_set_back_over_midnight_gives_no_number_twice(journal: Journal) -> None:
-    journal.later(days=1)
-    first = journal.add()
-    journal.later(hours=-20)
-    assert (journal.add().number, journal.queue.day) == ("A-002", first.day)
+def test_a_ticket_without_a_service_is_for_the_first_service(journal: Journal) -> None:
+    assert journal.add(None).service == "umum"
 
 
-def test_a_clock_set_back_sends_nobody_to_the_front(journal: Journal) -> None:
-    """Whoever comes later waits behind, is counted as having come later, and no wait is less than nothing."""
-    journal.later(hours=2)
-    first = journal.add()
-    journal.later(hours=-1)
-    second, third = journal.add(), journal.add()
-    assert [ticket.number for ticket in (first, second, third)] == ["A-001", "A-002", "A-003"]
-    assert second.issued_at == first.issued_at
-    assert [journal.serve("1", minutes=1).id for _ in range(3)] == [first.id, second.id, third.id]
-    times = [recorded.at for recorded in journal.log]
-    assert times == sorted(times)
-    for ticket in (first, second, third):
-        (step,) = journal.ticket(ticket.id).visit().steps
-        assert step.waiting_seconds is not None
-        assert step.waiting_seconds >= 0
-        assert step.service_seconds is not None
-        assert step.service_seconds >= 0
-
-
-def test_a_clock_set_back_for_years_ends_no_day(journal: Journal) -> None:
-    """As that of a PC whose battery is empty, which begins in another century after a power cut."""
-    waiting = journal.add()
-    day = journal.queue.day
-    journal.at = datetime(2000, 1, 1, tzinfo=UTC)
-    assert journal.add().number == "A-002"
-    assert journal.call("1").id == waiting.id
-    assert journal.queue.day == day
-    journal.at = datetime(2026, 11, 23, 5, tzinfo=UTC)
-    assert journal.add().number == "A-003"
-    journal.close_day()
-    journal.at = datetime(2026, 11, 23, 4, tzinfo=UTC)
-    assert journal.add().number == "A-004", "closed early and reopened, it goes on counting"
-
-
-def test_a_clock_that_was_ahead_for_a_while_costs_neither_numbers_nor_figures(journal: Journal) -> None:
-    journal.add()
-    journal.serve()
-    journal.later(days=1)
-    journal.add()
-    journal.serve()
-    today, right = journal.today, journal.at
-    journal.later(days=400)
-    assert journal.add().number == "A-001"
-    journal.at = right
-    journal.close_day(why="jam komputer salah")
-    assert journal.add().number == "A-002", "the day goes on where it was"
-    assert journal.queue.day == today
-    told = statistics(journal.queue, journal.clinic, today - timedelta(days=1), today)
-    assert {day: group.service.count for day, group in told.by_day.items()} == {
-        (today - timedelta(days=1)).isoformat(): 1,
-        today.isoformat(): 1,
-    }
-
-
-def test_without_a_service_it_is_the_first(journal: Journal) -> None:
-    assert journal.add(None).service == "umum"  # type: ignore[arg-type]
-
-
-def test_asking_again_gives_the_same_ticket_without_events(journal: Journal) -> None:
+def test_a_patient_with_an_active_ticket_gets_the_same_ticket_again(journal: Journal) -> None:
     ticket = journal.add(user_id="siti")
     events = len(journal.log)
     assert journal.add(user_id="siti").id == ticket.id
@@ -187,7 +89,7 @@ def test_asking_again_gives_the_same_ticket_without_events(journal: Journal) -> 
     assert journal.add(user_id="siti").number == "A-002"
 
 
-def test_an_id_or_link_is_never_given_twice(journal: Journal) -> None:
+def test_a_ticket_id_or_token_in_use_is_refused(journal: Journal) -> None:
     ticket = journal.add()
     journal.serve("1")
     for fields in ({"ticket_id": ticket.id, "token": "new"}, {"ticket_id": "new", "token": ticket.token}):
@@ -195,7 +97,7 @@ def test_an_id_or_link_is_never_given_twice(journal: Journal) -> None:
     assert journal.ticket(ticket.id).status is Status.COMPLETED
 
 
-def test_unknown_service_and_counter_are_named(journal: Journal) -> None:
+def test_an_unknown_service_or_counter_is_refused_by_field(journal: Journal) -> None:
     refusal = refused(journal, AddPatient, ticket_id="x", token="x", user_id="x", service="jantung")
     assert isinstance(refusal, Invalid)
     assert [e.field for e in refusal.errors] == ["service"]
@@ -207,23 +109,7 @@ def test_unknown_service_and_counter_are_named(journal: Journal) -> None:
     assert [e.field for e in refusal.errors] == ["service"]
 
 
-def test_closed_outside_opening_hours(journal: Journal) -> None:
-    journal.at = datetime(2026, 11, 23, 11, 59, tzinfo=UTC)  # 19:59 in WITA
-    ticket = journal.add("gigi", user_id="siti")
-    journal.later(minutes=1)
-    refusal = refused(journal, AddPatient, ticket_id="x", token="x", user_id="budi", service="gigi")
-    assert (type(refusal), refusal.code) == (Conflict, "closed")
-    assert "08:00" in refusal.detail
-    assert journal.add("gigi", user_id="siti").id == ticket.id, "who is inside keeps the number"
-    assert journal.call("2").id == ticket.id, "who is inside is served"
-
-
-def test_staff_see_who_stands_before_them_also_after_hours(journal: Journal) -> None:
-    journal.at = datetime(2026, 11, 23, 13, tzinfo=UTC)  # 21:00 in WITA
-    assert journal.add("gigi", role=Role.OPERATOR).number == "B-001"
-
-
-def test_who_is_being_served_does_not_leave_unseen(journal: Journal) -> None:
+def test_a_patient_cannot_cancel_a_ticket_that_is_being_served(journal: Journal) -> None:
     ticket = journal.add()
     journal.call("1")
     journal.do(Start, id=ticket.id)
@@ -236,49 +122,7 @@ def test_who_is_being_served_does_not_leave_unseen(journal: Journal) -> None:
     assert journal.ticket(called.id).status is Status.CANCELLED
 
 
-@pytest.mark.parametrize(
-    ("asked", "reason", "born", "given", "why"),
-    [
-        (None, None, None, "NORMAL", None),
-        ("LOW", None, None, "LOW", None),
-        (None, None, date(1966, 11, 23), "HIGH", "lansia"),
-        (None, None, date(1966, 11, 24), "NORMAL", None),
-        ("LOW", None, date(1940, 1, 1), "HIGH", "lansia"),
-        ("NORMAL", None, date(1940, 1, 1), "HIGH", "lansia"),
-        ("HIGH", None, date(1940, 1, 1), "HIGH", "lansia"),
-        ("HIGH", "hamil", date(1999, 1, 1), "HIGH", "hamil"),
-        (None, "disabilitas", None, "HIGH", "disabilitas"),
-        ("HIGH", "lansia", None, "HIGH", "lansia"),
-        ("URGENT", None, date(1940, 1, 1), "URGENT", "darurat"),
-        (None, "darurat", None, "URGENT", "darurat"),
-    ],
-)
-def test_priorities(
-    journal: Journal, asked: str | None, reason: str | None, born: date | None, given: str, why: str | None
-) -> None:
-    ticket = journal.add(priority=asked and Priority(asked), priority_reason=reason, born=born)
-    assert (ticket.priority.value, ticket.priority_reason) == (given, why)
-
-
-@pytest.mark.parametrize(
-    ("asked", "reason", "born"),
-    [
-        ("HIGH", None, None),
-        ("HIGH", None, date(1999, 1, 1)),
-        ("HIGH", "darurat", None),
-        ("URGENT", "hamil", None),
-        ("NORMAL", "hamil", None),
-        (None, "pejabat", None),
-        (None, "lansia", date(1999, 1, 1)),
-    ],
-)
-def test_priorities_without_right(journal: Journal, asked: str | None, reason: str | None, born: date | None) -> None:
-    with pytest.raises(Invalid) as refusal:
-        journal.add(priority=asked and Priority(asked), priority_reason=reason, born=born)
-    assert [e.field for e in refusal.value.errors] == ["priority_reason"]
-
-
-def test_a_busy_counter_is_told_whom_it_has(journal: Journal) -> None:
+def test_a_busy_counter_is_refused_with_the_number_that_it_serves(journal: Journal) -> None:
     ticket = journal.add()
     journal.add()
     journal.call("1")
@@ -286,10 +130,10 @@ def test_a_busy_counter_is_told_whom_it_has(journal: Journal) -> None:
         refusal = refused(journal, command, counter="1")
         assert refusal.code == "counter-busy"
         assert ticket.number in refusal.detail
-    assert journal.ticket(ticket.id).status is Status.CALLED, "nobody is completed silently"
+    assert journal.ticket(ticket.id).status is Status.CALLED, "the ticket at the counter stays called"
 
 
-def test_recalls_have_a_limit(journal: Journal) -> None:
+def test_a_recall_above_the_limit_is_refused(journal: Journal) -> None:
     ticket = journal.add()
     journal.call()
     for _ in range(2):
@@ -311,8 +155,12 @@ ALLOWED: dict[type[Command], set[Status]] = {
     Transfer: {Status.WAITING, Status.CALLED, Status.IN_PROGRESS},
     Cancel: {Status.WAITING, Status.CALLED, Status.IN_PROGRESS, Status.ON_HOLD},
 }
-MORE: dict[type[Command], dict[str, Any]] = {Transfer: {"service": "gigi"}, Prioritise: {"priority": "URGENT"}}
-WAY_TO: dict[Status, list[type[Command]]] = {
+
+
+OTHER_FIELDS: dict[type[Command], dict[str, Any]] = {Transfer: {"service": "gigi"}, Prioritise: {"priority": "URGENT"}}
+
+
+STEPS_TO: dict[Status, list[type[Command]]] = {
     Status.WAITING: [],
     Status.CALLED: [CallNext],
     Status.IN_PROGRESS: [CallNext, Start],
@@ -325,12 +173,12 @@ WAY_TO: dict[Status, list[type[Command]]] = {
 
 @pytest.mark.parametrize("status", list(Status))
 @pytest.mark.parametrize("command", list(ALLOWED))
-def test_what_a_ticket_allows(journal: Journal, status: Status, command: type[Command]) -> None:
+def test_each_status_allows_only_its_commands(journal: Journal, status: Status, command: type[Command]) -> None:
     ticket = journal.add()
-    for step in WAY_TO[status]:
+    for step in STEPS_TO[status]:
         journal.do(step, **({"counter": "1"} if step is CallNext else {"id": ticket.id}))
     assert journal.ticket(ticket.id).status is status
-    fields = {"id": ticket.id, **MORE.get(command, {})}
+    fields = {"id": ticket.id, **OTHER_FIELDS.get(command, {})}
     if status in ALLOWED[command]:
         assert len(journal.do(command, **fields).events) == 1
     else:
@@ -339,12 +187,12 @@ def test_what_a_ticket_allows(journal: Journal, status: Status, command: type[Co
         assert ticket.number in refusal.detail
 
 
-def test_a_ticket_that_is_not_there(journal: Journal) -> None:
+def test_an_unknown_ticket_is_not_found(journal: Journal) -> None:
     refusal = refused(journal, Complete, id="nowhere")
     assert (type(refusal), refusal.code) == (NotFound, "no-ticket")
 
 
-def test_a_visit_of_three_steps_on_one_ticket(journal: Journal) -> None:
+def test_a_transferred_ticket_keeps_its_number_and_adds_a_step(journal: Journal) -> None:
     ticket = journal.add("umum")
     journal.later(minutes=2)
     journal.call("1")
@@ -360,11 +208,11 @@ def test_a_visit_of_three_steps_on_one_ticket(journal: Journal) -> None:
     journal.serve("3", minutes=3)
     done = journal.ticket(ticket.id)
     assert (done.number, done.issued_at, done.status) == (ticket.number, ticket.issued_at, Status.COMPLETED)
-    told = [(s.service, s.counter, s.waiting_seconds, s.service_seconds) for s in done.visit().steps]
-    assert told == [("umum", "1", 120, 300), ("gigi", "2", 420, 660), ("farmasi", "3", 60, 180)]
+    steps = [(s.service, s.counter, s.waiting_seconds, s.service_seconds) for s in done.visit().steps]
+    assert steps == [("umum", "1", 120, 300), ("gigi", "2", 420, 660), ("farmasi", "3", 60, 180)]
 
 
-def test_transfer_refuses_the_same_service_and_a_second_place(journal: Journal) -> None:
+def test_a_transfer_to_the_same_service_or_to_a_second_ticket_is_refused(journal: Journal) -> None:
     ticket = journal.add("umum", user_id="siti")
     journal.add("gigi", user_id="siti")
     assert refused(journal, Transfer, id=ticket.id, service="umum").code == "already-queued"
@@ -372,7 +220,7 @@ def test_transfer_refuses_the_same_service_and_a_second_place(journal: Journal) 
     assert [e.field for e in refused(journal, Transfer, id=ticket.id, service="?").errors] == ["service"]
 
 
-def test_held_patients_are_not_called_and_keep_their_place(journal: Journal) -> None:
+def test_a_held_ticket_is_not_called_and_keeps_its_place(journal: Journal) -> None:
     first, second = journal.add(), journal.add()
     journal.do(Hold, id=first.id)
     journal.later(minutes=1)
@@ -383,7 +231,7 @@ def test_held_patients_are_not_called_and_keep_their_place(journal: Journal) -> 
     assert journal.ticket(third.id).status is Status.WAITING
 
 
-def test_a_skipped_patient_who_drew_a_new_number_is_not_requeued(journal: Journal) -> None:
+def test_a_skipped_ticket_is_not_requeued_beside_a_newer_one(journal: Journal) -> None:
     ticket = journal.add(user_id="siti")
     journal.call()
     journal.do(Skip, id=ticket.id)
@@ -392,7 +240,7 @@ def test_a_skipped_patient_who_drew_a_new_number_is_not_requeued(journal: Journa
     assert refused(journal, Requeue, id=ticket.id).code == "already-queued"
 
 
-def test_twenty_counters_get_twenty_patients() -> None:
+def test_twenty_counters_call_twenty_different_patients() -> None:
     counters = tuple(Counter(id=str(n), name=f"Loket {n}") for n in range(1, 21))
     journal = Journal(replace(DEFAULT, counters=counters))
     for _ in range(100):
@@ -401,7 +249,7 @@ def test_twenty_counters_get_twenty_patients() -> None:
     assert called == [f"A-{n:03}" for n in range(1, 21)]
 
 
-def test_a_decision_that_was_not_written_leaves_no_trace(journal: Journal) -> None:
+def test_a_decision_changes_nothing_in_place(journal: Journal) -> None:
     journal.add()
     before, bytes_before = journal.queue, dump(journal.queue)
     command, given = CallNext(counter="1"), Given(at=journal.at, actor="rina", key="k")
@@ -413,7 +261,7 @@ def test_a_decision_that_was_not_written_leaves_no_trace(journal: Journal) -> No
     assert decide(before, command, given, journal.clinic) == decision
 
 
-def test_counters_open_by_themselves_and_close(journal: Journal) -> None:
+def test_a_call_opens_its_counter_and_a_free_counter_closes(journal: Journal) -> None:
     journal.add()
     decision = journal.do(CallNext, counter="1")
     assert [type(e) for e in decision.events] == [CounterOpened, TicketCalled]
@@ -426,223 +274,7 @@ def test_counters_open_by_themselves_and_close(journal: Journal) -> None:
     assert journal.queue.counter("1").open
 
 
-def test_closing_the_day_ends_everything_with_a_reason(journal: Journal) -> None:
-    waits, held, called, served, gone = (journal.add() for _ in range(5))
-    journal.do(Hold, id=waits.id)
-    journal.do(Hold, id=held.id)
-    journal.call("1")
-    journal.call("2")
-    journal.do(Start, id=served.id)
-    journal.call("3")
-    journal.do(Skip, id=gone.id)
-    journal.do(Resume, id=waits.id)
-    journal.later(hours=8)
-    events = journal.close_day().events
-    assert [(type(e), e.reason) for e in events[:-1]] == [  # type: ignore[union-attr]
-        (TicketCancelled, "day-closed"),
-        (TicketCancelled, "day-closed"),
-        (TicketSkipped, "day-closed"),
-        (TicketCompleted, "day-closed"),
-    ]
-    assert events[-1] == DayClosed(day=journal.today, ended=4, forget_before=journal.today - timedelta(days=3))
-    statuses = [journal.ticket(t.id).status.value for t in (waits, held, called, served, gone)]
-    assert statuses == ["CANCELLED", "CANCELLED", "NO_SHOW", "COMPLETED", "NO_SHOW"]
-    assert journal.ticket(served.id).visit().steps[0].service_seconds is None, "nobody knows when service ended"
-    assert not journal.queue.tickets
-    assert journal.close_day().events == ()
-    assert refused(journal, Requeue, id=gone.id).code == "wrong-status"
-    assert journal.add().number == "A-006", "the same day goes on counting"
-
-
-def test_a_day_is_over_when_everyone_has_gone_home(journal: Journal) -> None:
-    gigi = Service(id="gigi", name="Poli Gigi", letter="B", opens=time(8), closes=time(14))
-    journal.clinic = replace(journal.clinic, services=(gigi,), counters=(Counter(id="2", name="Loket 2"),))
-
-    def over(hour: int, minute: int = 0) -> bool:
-        return is_over(journal.queue, journal.clinic, datetime(2026, 11, 23, hour - 8, minute, tzinfo=UTC))
-
-    assert not over(23), "no day is open"
-    journal.add("gigi")
-    assert [over(hour) for hour in (9, 13, 14)] == [False, False, False]
-    assert over(15), "an hour after the service closed"
-    journal.at = datetime(2026, 11, 23, 6, 30, tzinfo=UTC)  # 14:30: the doctor is late, the counter still calls
-    journal.call("2")
-    assert not over(15)
-    assert over(15, 30)
-    journal.at = datetime(2026, 11, 23, 7, 29, tzinfo=UTC)
-    assert journal.do(CloseDayIfOver).events == (), "someone may have come since it was looked at"
-    journal.later(minutes=1)
-    assert is_over(journal.queue, journal.clinic, journal.at)
-    journal.later(days=1)
-    assert is_over(journal.queue, journal.clinic, journal.at), "past midnight in any case"
-
-
-def test_the_first_command_of_a_day_closes_the_last(journal: Journal) -> None:
-    yesterday = journal.add(user_id="siti")
-    journal.call("1")
-    journal.later(days=1)
-    decision = journal.do(AddPatient, ticket_id="n", token="n", user_id="siti", key="k")
-    assert [type(e) for e in decision.events] == [TicketSkipped, DayClosed, TicketIssued]
-    assert journal.ticket(yesterday.id).status is Status.NO_SHOW
-    assert (journal.ticket("n").number, current_ticket(journal.queue, "siti").id) == ("A-001", "n")
-    assert journal.do(AddPatient, ticket_id="m", token="m", user_id="siti", key="k").ticket_id == "n"
-
-
-def test_history_is_kept_for_the_retention_and_no_longer(journal: Journal) -> None:
-    for _ in range(8):
-        journal.add()
-        journal.serve()
-        journal.later(days=1)
-    kept = sorted(journal.queue.history)
-    first = journal.today - timedelta(days=4)  # the last closing was yesterday's first command
-    assert kept[0] == first.isoformat()
-    assert all(len(unpack(journal.queue.history[day])) == 1 for day in kept)
-    assert len(journal.queue.tokens) == 2
-
-
-def test_a_key_gives_the_first_answer_again(journal: Journal) -> None:
-    fields = {"ticket_id": "t", "token": "t", "user_id": "siti", "service": "umum", "key": "job-1"}
-    journal.do(AddPatient, **fields)
-    called = journal.do(CallNext, counter="1", key="call-1")
-    journal.do(Complete, id="t", key="done-1")
-    events = len(journal.log)
-    assert journal.do(AddPatient, **{**fields, "ticket_id": "other", "token": "other"}).ticket_id == "t"
-    assert journal.do(CallNext, counter="1", key="call-1").ticket_id == called.ticket_id
-    assert journal.do(Complete, id="t", key="done-1").ticket_id == "t"
-    assert len(journal.log) == events
-
-
-def test_the_closing_of_a_day_is_answered_again_as_it_was(journal: Journal) -> None:
-    journal.add()
-    journal.add()
-    day = journal.today
-    journal.close_day(key="close-1")
-    journal.add()
-    events = len(journal.log)
-    again = journal.close_day(key="close-1").closed
-    assert again is not None
-    assert (again.day, again.ended, len(journal.log)) == (day, 2, events), "and the day that goes on goes on"
-
-
-def test_a_day_that_is_closed_after_midnight_is_the_one_before(journal: Journal) -> None:
-    journal.add()
-    day = journal.today
-    journal.later(days=1)
-    for _ in range(2):
-        closed = journal.close_day(key="close-1").closed
-        assert closed is not None
-        assert (closed.day, closed.ended) == (day, 1)
-    assert journal.queue.day is None
-
-
-def test_a_key_cannot_be_used_for_something_else(journal: Journal) -> None:
-    """The fingerprint in a key says what was asked under it; the gateway makes one of every request."""
-    fields = {"ticket_id": "t", "token": "t", "user_id": "siti", "service": "umum"}
-    journal.do(AddPatient, **fields, key=marked("job-1", "a1"))
-    assert journal.do(AddPatient, **fields, key=marked("job-1", "a1")).events == ()
-    assert refused(journal, AddPatient, **fields, key=marked("job-1", "b2")).code == "key-reused"
-    assert refused(journal, CallNext, counter="1", key=marked("job-1", "c3")).code == "key-reused"
-    assert refused(journal, Cancel, id="t", key="job-1").code == "key-reused"
-
-
-def test_a_key_is_remembered_over_one_midnight(journal: Journal) -> None:
-    fields = {"ticket_id": "t", "token": "t", "user_id": "siti", "key": "job-1"}
-    journal.do(AddPatient, **fields)
-    journal.later(days=1)
-    journal.add()
-    assert journal.do(AddPatient, **fields).ticket_id == "t"
-    journal.later(days=1)
-    journal.add()
-    assert "job-1" not in journal.queue.answers
-
-
-def told(queue: Queue, name: str) -> dict[str, Any]:
-    """One map of a queue without the entries that say nothing."""
-    return {key: value for key, value in getattr(queue, name).items() if value and value != EMPTY_LINE}
-
-
-UNDOABLE: list[list[tuple[type[Command], dict[str, Any]]]] = [
-    [(CallNext, {"counter": "1"})],
-    [(CallNext, {"counter": "1"}), (Recall, {})],
-    [(CallNext, {"counter": "1"}), (Start, {})],
-    [(CallNext, {"counter": "1"}), (Complete, {})],
-    [(CallNext, {"counter": "1"}), (Start, {}), (Complete, {})],
-    [(CallNext, {"counter": "1"}), (Skip, {})],
-    [(CallNext, {"counter": "1"}), (Hold, {})],
-    [(CallNext, {"counter": "1"}), (Start, {}), (Hold, {})],
-    [(CallNext, {"counter": "1"}), (Cancel, {})],
-    [(CallNext, {"counter": "1"}), (Transfer, {"service": "gigi"})],
-    [(CallNext, {"counter": "1"}), (Start, {}), (Transfer, {"service": "gigi"})],
-]
-
-
-@pytest.mark.parametrize("reason", [None, "hamil", "darurat"])
-@pytest.mark.parametrize("steps", UNDOABLE, ids=lambda steps: "-".join(kind.__name__ for kind, _ in steps))
-def test_undo_leaves_the_queue_as_if_nothing_had_been_done(
-    journal: Journal, steps: list[tuple[type[Command], dict[str, Any]]], reason: str | None
-) -> None:
-    journal.do(OpenCounter, counter="1")
-    ticket = journal.add(priority_reason=reason)
-    for _ in range(3):
-        journal.add()
-    for command, fields in steps[:-1]:
-        journal.do(command, **(fields or {"id": ticket.id}))
-        journal.later(minutes=2)
-    before = journal.queue
-    command, fields = steps[-1]
-    journal.do(command, **({"id": ticket.id} | fields if command is not CallNext else fields))
-    journal.later(seconds=60)
-    decision = journal.do(Undo, counter="1")
-    assert isinstance(decision.events[0], ActionUndone)
-    assert decision.ticket_id == ticket.id
-    after = journal.queue
-    assert journal.ticket(ticket.id).visit() == before.tickets[ticket.id].visit()
-    for name in ("lines", "active", "tokens", "users", "numbers", "finished", "history"):
-        assert told(after, name) == told(before, name)
-    assert all(not pace.seconds and not pace.finished for pace in after.paces.values())
-    assert not any(after.hours.values())
-    assert after.counter("1").ticket_id == before.counter("1").ticket_id
-    assert refused(journal, Undo, counter="1").code == "nothing-to-undo", "only the last action"
-
-
-def test_undo_is_too_late_after_a_minute(journal: Journal) -> None:
-    journal.add()
-    journal.call("1")
-    journal.later(seconds=61)
-    assert refused(journal, Undo, counter="1").code == "undo-too-late"
-
-
-def test_undo_is_of_the_counters_own_last_action(journal: Journal) -> None:
-    first, second = journal.add(), journal.add()
-    journal.call("1")
-    journal.call("2")
-    journal.do(Undo, counter="1")
-    assert journal.ticket(first.id).status is Status.WAITING
-    assert journal.ticket(second.id).status is Status.CALLED
-    assert refused(journal, Undo, counter="3").code == "nothing-to-undo"
-
-
-def test_undo_gives_way_to_what_happened_since(journal: Journal) -> None:
-    ticket = journal.add(user_id="siti")
-    journal.call("1")
-    journal.do(Skip, id=ticket.id)
-    journal.do(Requeue, id=ticket.id)
-    assert refused(journal, Undo, counter="1").code == "undo-superseded"
-    journal.call("1")
-    journal.do(Complete, id=ticket.id)
-    journal.add(user_id="siti")
-    assert refused(journal, Undo, counter="1").code == "already-queued"
-
-
-def test_an_undone_call_is_gone_from_the_boards(journal: Journal) -> None:
-    journal.add()
-    journal.call("1")
-    assert len(journal.queue.line("umum").calls) == 1
-    journal.do(Undo, counter="1")
-    assert journal.queue.line("umum").calls == ()
-
-
-def test_the_default_clinic_works_from_the_box() -> None:
+def test_the_default_clinic_works_without_settings() -> None:
     journal = Journal(DEFAULT)
     assert journal.add().number == "A-001"
     assert journal.serve("2").status is Status.COMPLETED

@@ -1,6 +1,7 @@
-"""Who is called when: the rule of fairness, for any arrivals and any calls."""
+"""The order of calls: the fairness rules for any arrivals and any calls."""
 
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -33,7 +34,7 @@ REASON = {Priority.URGENT: "darurat", Priority.HIGH: "hamil"}
 ARRIVAL = st.sampled_from(
     [Priority.URGENT, Priority.HIGH, Priority.HIGH, Priority.NORMAL, Priority.NORMAL, Priority.LOW]
 )
-HAPPENING = st.one_of(
+STEP = st.one_of(
     st.lists(ARRIVAL, min_size=1, max_size=4), st.sampled_from(["call", "call", "call", "skip", "hold", "back", "wait"])
 )
 
@@ -50,66 +51,66 @@ def arrive(journal: Journal, priority: Priority, service: str = "umum") -> Ticke
     return journal.add(service, priority=priority, priority_reason=REASON.get(priority))
 
 
-class Judge:
-    """Watches a queue's calls and says when one was unfair, knowing nothing but tickets."""
+class FairnessCheck:
+    """Checks each call against the fairness rules, from the tickets alone."""
 
     def __init__(self) -> None:
         self.high_run = 0
         self.bound: dict[str, int] = {}
 
-    def see(self, journal: Journal, there: list[Ticket], called: Ticket) -> None:
-        """`there` are those who could have been called, `called` one of them."""
+    def call(self, journal: Journal, waiting: list[Ticket], called: Ticket) -> None:
+        """Check that `called` was the right one of the tickets that were `waiting`."""
         limit = timedelta(minutes=journal.clinic.policy.max_wait_minutes)
-        called = next(t for t in there if t.id == called.id)
-        overdue = [t for t in there if journal.at - t.waiting_since >= limit and t.priority is not Priority.URGENT]
-        there_is = {p: any(t.priority is p for t in there) for p in Priority}
-        if there_is[Priority.URGENT]:
+        called = next(t for t in waiting if t.id == called.id)
+        overdue = [t for t in waiting if journal.at - t.waiting_since >= limit and t.priority is not Priority.URGENT]
+        waits = {p: any(t.priority is p for t in waiting) for p in Priority}
+        if waits[Priority.URGENT]:
             assert called.priority is Priority.URGENT
         elif overdue:
             assert called.waiting_since == min(t.waiting_since for t in overdue)
         elif called.priority is Priority.HIGH:
-            assert self.high_run < 2 or not there_is[Priority.NORMAL], "a third HIGH before a waiting NORMAL"
+            assert self.high_run < 2 or not waits[Priority.NORMAL], "a third HIGH was called before a waiting NORMAL"
         elif called.priority is Priority.NORMAL:
-            assert self.high_run >= 2 or not there_is[Priority.HIGH], "NORMAL before HIGH without cause"
+            assert self.high_run >= 2 or not waits[Priority.HIGH], "NORMAL was called before HIGH"
         else:
-            assert not there_is[Priority.HIGH]
-            assert not there_is[Priority.NORMAL]
+            assert not waits[Priority.HIGH]
+            assert not waits[Priority.NORMAL]
         if called.priority is Priority.HIGH:
             self.high_run += 1
         elif called.priority is Priority.NORMAL:
             self.high_run = 0
-        # Once overdue, no more calls (but URGENT) may pass than there were people who had waited as long.
+        # Before an overdue ticket come URGENT ones, and those that had waited as long when it became overdue.
         for ticket in overdue:
             longer = sum(t.waiting_since <= ticket.waiting_since for t in overdue)
             self.bound.setdefault(ticket.id, longer)
         if called.priority is not Priority.URGENT:
             for ticket in overdue:
                 self.bound[ticket.id] -= 1
-                assert self.bound[ticket.id] >= 0, "waited past the bound"
+                assert self.bound[ticket.id] >= 0, "an overdue ticket was passed over too often"
         self.bound.pop(called.id, None)
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(HAPPENING, max_size=60), st.integers(1, 12))
-def test_every_call_is_fair(happenings: list[list[Priority] | str], minutes: int) -> None:
-    journal, judge, away = Journal(ONE_LINE), Judge(), list[Ticket]()
-    for what in happenings:
+@given(st.lists(STEP, max_size=60), st.integers(1, 12))
+def test_every_call_is_fair(steps: list[list[Priority] | str], minutes: int) -> None:
+    journal, check, away = Journal(ONE_LINE), FairnessCheck(), list[Ticket]()
+    for step in steps:
         journal.later(minutes=minutes / 2, seconds=1)
-        if isinstance(what, list):
-            for priority in what:
+        if isinstance(step, list):
+            for priority in step:
                 arrive(journal, priority)
                 journal.later(seconds=1)
-        elif what == "wait":
+        elif step == "wait":
             journal.later(minutes=minutes * 3)
-        elif what == "back" and away:
+        elif step == "back" and away:
             ticket = away.pop()
             journal.do(Resume if ticket.status is Status.ON_HOLD else Requeue, id=ticket.id)
-            judge.bound.pop(ticket.id, None)
-        elif what in ("call", "skip", "hold") and (there := waiting(journal)):
+            check.bound.pop(ticket.id, None)
+        elif step in ("call", "skip", "hold") and (there := waiting(journal)):
             called = journal.call("1")
-            judge.see(journal, there, called)
-            journal.do({"call": Complete, "skip": Skip, "hold": Hold}[what], id=called.id)
-            if what != "call":
+            check.call(journal, there, called)
+            journal.do({"call": Complete, "skip": Skip, "hold": Hold}[step], id=called.id)
+            if step != "call":
                 away.append(journal.ticket(called.id))
 
 
@@ -121,7 +122,7 @@ def test_every_call_is_fair(happenings: list[list[Priority] | str], minutes: int
 def test_one_counter_of_two_services_calls_as_from_one_line(
     arrivals: list[tuple[Priority, str]], more: list[bool]
 ) -> None:
-    journal, judge, coming = Journal(TWO_LINES), Judge(), iter(arrivals)
+    journal, check, coming = Journal(TWO_LINES), FairnessCheck(), iter(arrivals)
     for arriving in more:
         journal.later(minutes=1)
         if arriving or len(waiting(journal)) < 4:
@@ -129,7 +130,7 @@ def test_one_counter_of_two_services_calls_as_from_one_line(
                 arrive(journal, *one)
             continue
         there, called = waiting(journal), journal.call("1")
-        judge.see(journal, there, called)
+        check.call(journal, there, called)
         journal.do(Complete, id=called.id)
 
 
@@ -138,8 +139,10 @@ def test_one_counter_of_two_services_calls_as_from_one_line(
     st.lists(st.tuples(ARRIVAL, st.sampled_from(["umum", "gigi"])), min_size=5, max_size=40),
     st.lists(st.sampled_from(["arrive", "1", "1", "2"]), max_size=80),
 )
-def test_a_counter_of_two_services_is_as_fair(arrivals: list[tuple[Priority, str]], order: list[str]) -> None:
-    """Nobody who is overdue at either service is passed over by a counter that takes them, but for URGENT."""
+def test_a_counter_of_two_services_calls_the_longest_overdue_first(
+    arrivals: list[tuple[Priority, str]], order: list[str]
+) -> None:
+    """Only URGENT goes before an overdue ticket of a service that the counter takes."""
     journal, coming = Journal(TWO_LINES), iter(arrivals)
     taken = {"1": ("umum", "gigi"), "2": ("gigi",)}
     for what in order:
@@ -162,7 +165,7 @@ def test_a_counter_of_two_services_is_as_fair(arrivals: list[tuple[Priority, str
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(ARRIVAL, max_size=25), st.integers(0, 5), st.integers(0, 60))
-def test_the_foretold_order_is_the_order_of_the_calls(arrivals: list[Priority], called: int, minutes: int) -> None:
+def test_the_predicted_order_is_the_order_of_the_calls(arrivals: list[Priority], called: int, minutes: int) -> None:
     journal = Journal(ONE_LINE)
     for priority in arrivals:
         arrive(journal, priority)
@@ -170,16 +173,16 @@ def test_the_foretold_order_is_the_order_of_the_calls(arrivals: list[Priority], 
     for _ in range(min(called, len(arrivals))):
         journal.serve(minutes=0.1)
     journal.later(minutes=minutes)
-    foretold = [place.ticket_id for place in call_order(journal.queue.line("umum"), journal.at, POLICY)]
-    for index, ticket_id in enumerate(foretold):
+    predicted = [place.ticket_id for place in call_order(journal.queue.line("umum"), journal.at, POLICY)]
+    for index, ticket_id in enumerate(predicted):
         view = ticket_view(journal.queue, ticket_id, ONE_LINE, journal.at)
         assert (view.people_ahead, view.position) == (index, index + 1)
-    came = []
+    order = []
     while waiting(journal):
         ticket = journal.call("1")
-        came.append(ticket.id)
+        order.append(ticket.id)
         journal.do(Complete, id=ticket.id)
-    assert came == foretold
+    assert order == predicted
 
 
 @settings(max_examples=150, deadline=None)
@@ -188,10 +191,10 @@ def test_the_foretold_order_is_the_order_of_the_calls(arrivals: list[Priority], 
     st.integers(0, 4),
     st.integers(1, 3),
 )
-def test_counting_those_ahead_agrees_with_walking_the_line(
+def test_people_ahead_is_the_index_in_the_order_of_calls(
     tickets: list[tuple[Priority, int, int]], high_run: int, high_in_a_row: int
 ) -> None:
-    """Also where turns and waits do not run the same way, as after transfers and requeues."""
+    """Also where the order of turns differs from that of waits, as after transfers and requeues."""
     journal = Journal(ONE_LINE)
     line, at, policy = Line(high_run=high_run), journal.at, Policy(max_wait_minutes=30, high_in_a_row=high_in_a_row)
     base = place_of(journal.add())
@@ -207,7 +210,7 @@ def test_counting_those_ahead_agrees_with_walking_the_line(
     assert (order[0] if order else None) == first
 
 
-def test_two_high_then_a_normal() -> None:
+def test_after_two_high_a_normal_is_called() -> None:
     journal = Journal(ONE_LINE)
     for priority in [Priority.NORMAL] * 2 + [Priority.HIGH] * 5 + [Priority.LOW, Priority.URGENT]:
         arrive(journal, priority)
@@ -215,14 +218,14 @@ def test_two_high_then_a_normal() -> None:
     assert called == ["URGENT", "HIGH", "HIGH", "NORMAL", "HIGH", "HIGH", "NORMAL", "HIGH", "LOW"]
 
 
-def test_high_called_by_two_counters_count_together() -> None:
+def test_two_counters_share_the_count_of_high() -> None:
     journal = Journal(ONE_LINE)
     for priority in [Priority.NORMAL] + [Priority.HIGH] * 3:
         arrive(journal, priority)
     assert [journal.call(str(n)).priority.value for n in (1, 2, 3)] == ["HIGH", "HIGH", "NORMAL"]
 
 
-def test_high_of_two_services_count_together_at_a_counter_of_both() -> None:
+def test_a_counter_of_two_services_counts_their_high_together() -> None:
     journal = Journal(TWO_LINES)
     for service in ("umum", "gigi", "umum", "gigi"):
         arrive(journal, Priority.HIGH, service)
@@ -230,7 +233,7 @@ def test_high_of_two_services_count_together_at_a_counter_of_both() -> None:
     assert [journal.serve("1", minutes=1).priority.value for _ in range(4)] == ["HIGH", "HIGH", "NORMAL", "HIGH"]
 
 
-def test_low_is_called_once_it_has_waited_too_long() -> None:
+def test_an_overdue_low_is_called_before_a_normal() -> None:
     journal = Journal(ONE_LINE)
     low = arrive(journal, Priority.LOW)
     journal.later(minutes=29)
@@ -241,12 +244,14 @@ def test_low_is_called_once_it_has_waited_too_long() -> None:
 
 
 @pytest.mark.parametrize(("policy", "position"), [("head", 1), ("after-three", 4), ("end", 6)])
-def test_a_skipped_patient_comes_back_where_the_clinic_says(policy: str, position: int) -> None:
+def test_a_requeued_patient_waits_where_the_policy_says(
+    policy: Literal["head", "after-three", "end"], position: int
+) -> None:
     clinic = Clinic(
         name="Satu",
         services=ONE_LINE.services,
         counters=ONE_LINE.counters,
-        policy=Policy(requeue=policy),  # type: ignore[arg-type]
+        policy=Policy(requeue=policy),
     )
     journal = Journal(clinic)
     for _ in range(6):
@@ -258,7 +263,7 @@ def test_a_skipped_patient_comes_back_where_the_clinic_says(policy: str, positio
     assert ticket_view(journal.queue, skipped.id, clinic, journal.at).position == position
 
 
-def test_after_three_counts_those_really_called_first() -> None:
+def test_after_three_counts_the_patients_in_the_order_of_calls() -> None:
     clinic = Clinic(name="Satu", services=ONE_LINE.services, counters=ONE_LINE.counters)
     journal = Journal(clinic)
     skipped = journal.add()
@@ -271,7 +276,7 @@ def test_after_three_counts_those_really_called_first() -> None:
     assert order.index(skipped.id) == 3
 
 
-def test_a_transferred_patient_stands_by_arrival_at_the_clinic() -> None:
+def test_a_transferred_patient_keeps_the_place_of_arrival_at_the_clinic() -> None:
     journal = Journal(TWO_LINES)
     early = journal.add("umum")
     journal.later(minutes=1)
@@ -285,7 +290,7 @@ def test_a_transferred_patient_stands_by_arrival_at_the_clinic() -> None:
     assert journal.ticket(early.id).issued_at == early.issued_at
 
 
-def test_nobody_waiting_is_not_found() -> None:
+def test_a_call_without_waiting_patients_is_not_found() -> None:
     journal = Journal(ONE_LINE)
     with pytest.raises(NotFound) as refusal:
         journal.do(CallNext, counter="1")
@@ -293,16 +298,16 @@ def test_nobody_waiting_is_not_found() -> None:
 
 
 @given(
-    coming=st.lists(st.tuples(st.sampled_from(["add", "add", "call"]), st.integers(-5_000, 5_000)), max_size=60),
+    steps=st.lists(st.tuples(st.sampled_from(["add", "add", "call"]), st.integers(-5_000, 5_000)), max_size=60),
 )
-def test_whatever_their_clocks_say_patients_are_called_in_the_order_of_their_numbers(
-    coming: list[tuple[str, int]],
+def test_patients_are_called_in_the_order_of_their_numbers_whatever_the_clocks_say(
+    steps: list[tuple[str, int]],
 ) -> None:
-    """Several queue processes write to one log, each by a clock of its own, and whoever loses decides again later."""
+    """Several queue processes write to one log, each by its own clock, and the loser of an append decides later."""
     journal, called = Journal(), list[str]()
-    for what, milliseconds in coming:
+    for step, milliseconds in steps:
         now, journal.at = journal.at, journal.at + timedelta(milliseconds=milliseconds)
-        if what == "add":
+        if step == "add":
             journal.add()
         elif journal.queue.line("umum").waiting:
             ticket = journal.call("3")

@@ -1,4 +1,4 @@
-"""Giving a patient who waits another priority."""
+"""A change of a waiting patient's priority."""
 
 from datetime import date
 from typing import Any
@@ -15,28 +15,17 @@ from mediq.actors.queue.rules.sorted_tickets import by_turn
 from mediq.actors.queue.rules.statistics import statistics
 from mediq.actors.queue.rules.ticket import Priority, Status
 from mediq.actors.queue.rules.views import ticket_view
-from mediq.domain.errors import Conflict, DomainError, Invalid
-from tests.fixtures.queue.journal import Journal
+from mediq.domain.errors import Conflict, Invalid
+from tests.fixtures.queue.journal import Journal, refused
 
 
-@pytest.fixture
-def journal() -> Journal:
-    return Journal()
-
-
-def refused(journal: Journal, **fields: Any) -> DomainError:
-    with pytest.raises(DomainError) as refusal:
-        journal.do(Prioritise, **fields)
-    return refusal.value
-
-
-def next_ones(journal: Journal) -> list[str]:
-    """The tickets that wait for `umum`, in the order in which they are called."""
+def in_call_order(journal: Journal) -> list[str]:
+    """The tickets that wait for `umum`, in the order of calls."""
     places = call_order(journal.queue.line("umum"), journal.at, journal.clinic.policy)
     return [place.ticket_id for place in places]
 
 
-def test_a_raised_patient_is_next_among_those_who_came_as_early(journal: Journal) -> None:
+def test_a_raised_ticket_waits_by_arrival_within_its_new_priority(journal: Journal) -> None:
     for _ in range(4):
         journal.add()
         journal.later(minutes=1)
@@ -49,12 +38,12 @@ def test_a_raised_patient_is_next_among_those_who_came_as_early(journal: Journal
     raised = journal.ticket(early.id)
     assert (raised.priority, raised.priority_reason) == (Priority.HIGH, "disabilitas")
     assert (raised.number, raised.turn, raised.waiting_since) == (early.number, early.turn, early.waiting_since)
-    assert next_ones(journal)[:2] == [early.id, late.id], "by arrival among the HIGH"
+    assert in_call_order(journal)[:2] == [early.id, late.id], "by arrival among the HIGH"
     assert journal.log[-1].why == "memakai kruk"
     assert journal.call("1").id == early.id
 
 
-def test_an_emergency_comes_first(journal: Journal) -> None:
+def test_an_urgent_ticket_is_called_first(journal: Journal) -> None:
     for _ in range(3):
         journal.add()
     journal.add(priority_reason="hamil")
@@ -64,19 +53,19 @@ def test_an_emergency_comes_first(journal: Journal) -> None:
     assert journal.call("1").id == "t3"
 
 
-def test_lowering_takes_a_word_why(journal: Journal) -> None:
+def test_lowering_a_priority_needs_a_reason(journal: Journal) -> None:
     journal.add(priority_reason="hamil")
     journal.add()
     lowered: dict[str, Any] = {"id": "t1", "priority": Priority.NORMAL}
-    refusal = refused(journal, **lowered)
+    refusal = refused(journal, Prioritise, **lowered)
     assert isinstance(refusal, Invalid)
     assert [e.field for e in refusal.errors] == ["why"]
     journal.do(Prioritise, **lowered, why="salah tekan")
     ticket = journal.ticket("t1")
     assert (ticket.priority, ticket.priority_reason) == (Priority.NORMAL, None)
-    assert next_ones(journal) == ["t1", "t2"], "back to the place by arrival"
+    assert in_call_order(journal) == ["t1", "t2"], "back to the place by arrival"
     journal.do(Prioritise, id="t1", priority=Priority.LOW, why="mau menunggu")
-    assert next_ones(journal) == ["t2", "t1"]
+    assert in_call_order(journal) == ["t2", "t1"]
 
 
 @pytest.mark.parametrize(
@@ -90,14 +79,16 @@ def test_lowering_takes_a_word_why(journal: Journal) -> None:
         ("HIGH", "lansia", date(1999, 1, 1)),
     ],
 )
-def test_a_priority_without_right(journal: Journal, priority: str, reason: str | None, born: date | None) -> None:
+def test_a_priority_without_a_valid_reason_is_refused(
+    journal: Journal, priority: str, reason: str | None, born: date | None
+) -> None:
     journal.add()
-    refusal = refused(journal, id="t1", priority=Priority(priority), priority_reason=reason, born=born)
+    refusal = refused(journal, Prioritise, id="t1", priority=Priority(priority), priority_reason=reason, born=born)
     assert [e.field for e in refusal.errors] == ["priority_reason"]
     assert journal.ticket("t1").priority is Priority.NORMAL
 
 
-def test_staff_have_the_last_word_on_age(journal: Journal) -> None:
+def test_staff_may_override_the_priority_by_age(journal: Journal) -> None:
     born = date(1940, 1, 1)
     journal.add(born=born)
     assert journal.ticket("t1").priority is Priority.HIGH
@@ -107,25 +98,25 @@ def test_staff_have_the_last_word_on_age(journal: Journal) -> None:
     assert journal.ticket("t1").priority is Priority.HIGH
 
 
-def test_asking_for_what_is_so_does_nothing(journal: Journal) -> None:
+def test_the_present_priority_records_no_event(journal: Journal) -> None:
     journal.add(priority_reason="hamil")
     fields = {"id": "t1", "priority": Priority.HIGH, "priority_reason": "hamil"}
     assert journal.do(Prioritise, **fields) == journal.do(Prioritise, **fields)
     assert len(journal.log) == 1
 
 
-def test_a_repeated_key_does_not_raise_twice_and_another_wish_is_refused(journal: Journal) -> None:
+def test_a_repeated_key_changes_nothing_and_another_fingerprint_is_refused(journal: Journal) -> None:
     journal.add()
     fields: dict[str, Any] = {"id": "t1", "priority": Priority.HIGH, "priority_reason": "hamil", "key": "k~1"}
     journal.do(Prioritise, **fields)
     journal.do(Prioritise, id="t1", priority=Priority.NORMAL, why="salah")
     assert journal.do(Prioritise, **fields).events == ()
     assert journal.ticket("t1").priority is Priority.NORMAL
-    refusal = refused(journal, **{**fields, "priority_reason": "disabilitas", "key": "k~2"})
+    refusal = refused(journal, Prioritise, **{**fields, "priority_reason": "disabilitas", "key": "k~2"})
     assert (type(refusal), refusal.code) == (Conflict, "key-reused")
 
 
-def test_who_is_held_comes_back_with_it(journal: Journal) -> None:
+def test_a_held_ticket_resumes_with_its_new_priority(journal: Journal) -> None:
     journal.add()
     journal.add()
     journal.do(Hold, id="t2")
@@ -135,8 +126,8 @@ def test_who_is_held_comes_back_with_it(journal: Journal) -> None:
     assert journal.call("1").id == "t2"
 
 
-def test_an_undo_does_not_take_a_priority_back_unseen(journal: Journal) -> None:
-    """A priority is changed back by changing it; a counter's undo of what came before gives way to it."""
+def test_an_undo_is_refused_after_a_change_of_priority(journal: Journal) -> None:
+    """Otherwise the undo of the earlier action would take the priority back unnoticed."""
     journal.add()
     journal.do(CallNext, counter="1")
     journal.do(Hold, id="t1")
@@ -147,7 +138,7 @@ def test_an_undo_does_not_take_a_priority_back_unseen(journal: Journal) -> None:
     assert journal.ticket("t1").priority is Priority.URGENT
 
 
-def test_an_undone_call_goes_back_to_the_lane_of_its_priority(journal: Journal) -> None:
+def test_an_undone_call_returns_to_its_priority(journal: Journal) -> None:
     for _ in range(3):
         journal.add()
     journal.do(Prioritise, id="t3", priority=Priority.HIGH, priority_reason="hamil")
@@ -155,7 +146,7 @@ def test_an_undone_call_goes_back_to_the_lane_of_its_priority(journal: Journal) 
     journal.do(Start, id="t3")
     journal.do(Undo, counter="1")
     journal.do(CallNext, counter="2")
-    assert next_ones(journal) == ["t2"]
+    assert in_call_order(journal) == ["t2"]
     assert journal.ticket("t1").status is Status.CALLED
 
 
@@ -164,11 +155,11 @@ def test_statistics_count_the_last_priority(journal: Journal) -> None:
     journal.add()
     journal.do(Prioritise, id="t1", priority=Priority.HIGH, priority_reason="hamil")
     journal.do(Prioritise, id="t1", priority=Priority.URGENT)
-    told = statistics(journal.queue, journal.clinic, journal.today, journal.today)
-    assert told.by_priority == {"NORMAL": 1, "URGENT": 1}
+    found = statistics(journal.queue, journal.clinic, journal.today, journal.today)
+    assert found.by_priority == {"NORMAL": 1, "URGENT": 1}
 
 
-def test_boards_do_not_hear_what_gives_priority(journal: Journal) -> None:
+def test_the_public_event_hides_priority_and_reason(journal: Journal) -> None:
     journal.add()
     journal.do(Prioritise, id="t1", priority=Priority.HIGH, priority_reason="hamil", why="trimester tiga")
     event = public_event(journal.log[-1]).event
@@ -176,29 +167,29 @@ def test_boards_do_not_hear_what_gives_priority(journal: Journal) -> None:
     assert (event.priority, event.priority_reason) == (Priority.NORMAL, None)
 
 
-WISH = st.tuples(
+CHANGE = st.tuples(
     st.integers(1, 12),
     st.sampled_from([("URGENT", "darurat"), ("HIGH", "hamil"), ("HIGH", "lansia"), ("NORMAL", None), ("LOW", None)]),
 )
 
 
-@given(wishes=st.lists(WISH, max_size=30), arrivals=st.lists(st.integers(0, 3), min_size=12, max_size=12))
-def test_whatever_is_changed_everyone_is_called_once_and_by_arrival_within_a_priority(
-    wishes: list[tuple[int, tuple[str, str | None]]], arrivals: list[int]
+@given(changes=st.lists(CHANGE, max_size=30), arrivals=st.lists(st.integers(0, 3), min_size=12, max_size=12))
+def test_after_any_changes_each_ticket_is_called_once_and_by_arrival_within_its_priority(
+    changes: list[tuple[int, tuple[str, str | None]]], arrivals: list[int]
 ) -> None:
     journal = Journal()
     for minutes in arrivals:
         journal.add()
         journal.later(seconds=minutes)
-    for number, (priority, reason) in wishes:
+    for number, (priority, reason) in changes:
         journal.do(Prioritise, id=f"t{number}", priority=Priority(priority), priority_reason=reason, why="diminta")
     line = journal.queue.line("umum")
     assert line.waiting == 12
     for priority in Priority:
         lane = line.lane(priority)
         assert list(lane) == sorted(lane, key=by_turn)
-        assert [place.order for place in lane] == sorted(place.order for place in lane), "as they came"
-    foreseen = next_ones(journal)
+        assert [place.order for place in lane] == sorted(place.order for place in lane)
+    predicted = in_call_order(journal)
     called = [journal.serve("1", minutes=0).id for _ in range(12)]
-    assert called == foreseen
+    assert called == predicted
     assert sorted(called) == sorted(f"t{n}" for n in range(1, 13))

@@ -1,4 +1,4 @@
-"""Whatever is asked in whatever order, the queue's promises hold."""
+"""Invariants of the queue under random sequences of commands."""
 
 from collections import defaultdict
 from datetime import date, timedelta
@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from msgspec.structs import asdict
 
 from mediq.actors.queue.rules import commands
-from mediq.actors.queue.rules.events import TicketCalled, TicketIssued
+from mediq.actors.queue.rules.events import DayClosed, TicketCalled, TicketIssued
 from mediq.actors.queue.rules.public_views import board_view
 from mediq.actors.queue.rules.queue import EMPTY, Queue, dump, load
 from mediq.actors.queue.rules.sorted_tickets import Place, by_turn, by_wait, place_of
@@ -29,7 +29,7 @@ from tests.fixtures.queue.recount import recount, same
 COUNTERS = st.sampled_from([counter.id for counter in CLINIC.counters])
 SERVICES = st.sampled_from([service.id for service in CLINIC.services])
 ON_TICKET = st.sampled_from([commands.Hold, commands.Cancel, commands.Requeue, commands.Complete])
-AT_DESK = st.sampled_from(
+AT_COUNTER_STEPS = st.sampled_from(
     [
         commands.Start,
         commands.Start,
@@ -52,7 +52,7 @@ REASONS = st.sampled_from([None, None, None, "lansia", "hamil", "darurat"])
 
 
 class ClinicDays(RuleBasedStateMachine):
-    """Days of a clinic, with everything that people do at its counters and kiosks."""
+    """Days of a clinic, with every command in random order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class ClinicDays(RuleBasedStateMachine):
         self.night = 0
 
     def attempt(self, kind: type[Any], **fields: Any) -> None:
-        """Ask; a refusal must change nothing. Half of the commands carry a key and are asked twice."""
+        """Do a command, every second one under a key and then once more. A refusal must change nothing."""
         self.keys += 1
         if self.keys % 2:
             fields["key"] = f"k{self.keys}"
@@ -101,9 +101,13 @@ class ClinicDays(RuleBasedStateMachine):
     def call_next(self, counter: str, service: str | None) -> None:
         self.attempt(commands.CallNext, counter=counter, service=service)
 
-    @rule(counter=COUNTERS, steps=st.lists(AT_DESK, min_size=1, max_size=6), seconds=st.sampled_from([1, 20, 300]))
+    @rule(
+        counter=COUNTERS,
+        steps=st.lists(AT_COUNTER_STEPS, min_size=1, max_size=6),
+        seconds=st.sampled_from([1, 20, 300]),
+    )
     def work(self, counter: str, steps: list[type[Any]], seconds: int) -> None:
-        """A counter goes on with its patient, or calls the next one."""
+        """Work through steps at a counter; without a patient there, a step calls the next one."""
         for kind in steps:
             self.journal.later(seconds=seconds)
             busy = self.journal.queue.counter(counter).ticket_id
@@ -180,9 +184,9 @@ class ClinicDays(RuleBasedStateMachine):
         self.journal.at = now
 
     @precondition(lambda self: len(self.journal.log) > self.night + 15)
-    @rule(days=st.integers(1, 2), tidy=st.booleans())
-    def sleep(self, days: int, tidy: bool) -> None:
-        if tidy:
+    @rule(days=st.integers(1, 2), closed=st.booleans())
+    def sleep(self, days: int, closed: bool) -> None:
+        if closed:
             self.attempt(commands.CloseDay, why="pulang")
         self.journal.at = MORNING + timedelta(days=(self.journal.at - MORNING).days + days)
         self.night = len(self.journal.log)
@@ -213,28 +217,29 @@ class ClinicDays(RuleBasedStateMachine):
         assert sorted(chain(*queue.users.values())) == sorted(queue.tokens.values())
 
     def _forgotten(self, day: date) -> bool:
-        closings = [r.event for r in self.journal.log if r.event.__class__.__name__ == "DayClosed"]
+        closings = [r.event for r in self.journal.log if isinstance(r.event, DayClosed)]
         return any(day < c.forget_before and day < c.day for c in closings)
 
     @invariant()
-    def everyone_stands_where_the_ticket_says(self) -> None:
+    def lines_and_counters_agree_with_the_tickets(self) -> None:
         queue = self.journal.queue
         assert _in_line(queue) == {
             t.id: (t.service, place_of(t)) for t in queue.tickets.values() if t.status is Status.WAITING
         }
-        held = {c: desk.ticket_id for c, desk in queue.counters.items() if desk.ticket_id}
+        held = {counter: state.ticket_id for counter, state in queue.counters.items() if state.ticket_id}
         assert held == {t.counter: t.id for t in queue.tickets.values() if t.status in AT_COUNTER}
         assert len(held) == len([t for t in queue.tickets.values() if t.status in AT_COUNTER])
         active = sorted((t.user_id, t.service) for t in queue.tickets.values() if t.status in ACTIVE)
-        assert len(set(active)) == len(active), "two active tickets for one patient and service"
+        assert len(set(active)) == len(active), "one active ticket for each patient and service"
         assert sorted(queue.active.values()) == sorted(t.id for t in queue.tickets.values() if t.status in ACTIVE)
 
     @invariant()
-    def nobody_waits_for_what_is_not_there(self) -> None:
+    def active_tickets_and_open_counters_are_of_the_configuration(self) -> None:
         queue, clinic = self.journal.queue, self.journal.clinic_now
         offered = {service.id for service in clinic.services}
         assert {t.service for t in queue.tickets.values() if t.status in ACTIVE} <= offered
-        assert {c for c, desk in queue.counters.items() if desk.open} <= {counter.id for counter in clinic.counters}
+        open_counters = {counter for counter, state in queue.counters.items() if state.open}
+        assert open_counters <= {counter.id for counter in clinic.counters}
 
     @invariant()
     def lanes_are_in_order(self) -> None:
@@ -269,8 +274,8 @@ class ClinicDays(RuleBasedStateMachine):
         first, last = (journal.clinic.day(MORNING), journal.clinic.day(journal.at) + timedelta(days=1))
         kept = [d for d in _days(first, last) if not self._forgotten(d)]
         if kept:
-            told = recount(journal.log, journal.clinic_now, kept[0], last)
-            assert same(statistics(journal.queue, journal.clinic_now, kept[0], last), told)
+            counted = recount(journal.log, journal.clinic_now, kept[0], last)
+            assert same(statistics(journal.queue, journal.clinic_now, kept[0], last), counted)
         for version, call in ((r.version, r.event) for r in journal.log if isinstance(r.event, TicketCalled)):
             assert call.counter, version
 
@@ -283,7 +288,7 @@ def _in_line(queue: Queue) -> dict[str, tuple[str, Place]]:
     found: dict[str, tuple[str, Place]] = {}
     for service, line in queue.lines.items():
         for place in chain(*line.lanes):
-            assert place.ticket_id not in found, "in two places at once"
+            assert place.ticket_id not in found, "a ticket waits in one place only"
             found[place.ticket_id] = (service, place)
     return found
 
@@ -291,5 +296,4 @@ def _in_line(queue: Queue) -> dict[str, tuple[str, Place]]:
 ClinicDays.TestCase.settings = settings(
     max_examples=150, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
 )
-TestClinicDays = ClinicDays.TestCase
-TestClinicDays.pytestmark = [pytest.mark.timeout(110)]
+TestClinicDays = pytest.mark.timeout(110)(ClinicDays.TestCase)

@@ -1,4 +1,4 @@
-"""Sorted tuples of places beside a plain sorted list."""
+"""Sorted tuples of places, compared with a plain sorted list."""
 
 from bisect import bisect_right
 from datetime import timedelta
@@ -13,13 +13,13 @@ from tests.fixtures.queue.journal import MORNING
 
 
 def place(name: str, minutes: int) -> Place:
-    """A place; many share their key."""
+    """A waiting place; places of the same minute have the same key."""
     turn = MORNING + timedelta(minutes=minutes)
     return Place(ticket_id=name, priority=Priority.NORMAL, turn=turn, since=turn, order=0)
 
 
 @given(steps=st.lists(st.tuples(st.booleans(), st.integers(0, 12), st.integers(0, 99)), max_size=120))
-def test_places_stay_sorted_as_a_list_would(steps: list[tuple[bool, int, int]]) -> None:
+def test_places_stay_in_the_order_of_a_sorted_list(steps: list[tuple[bool, int, int]]) -> None:
     plain: list[Place] = []
     places: Places = ()
     for number, (comes, minutes, which) in enumerate(steps):
@@ -34,7 +34,7 @@ def test_places_stay_sorted_as_a_list_would(steps: list[tuple[bool, int, int]]) 
 
 
 @given(minutes=st.lists(st.integers(0, 5), max_size=30).map(sorted), missing=st.integers(0, 5))
-def test_a_place_that_is_not_there_is_not_found(minutes: list[int], missing: int) -> None:
+def test_an_unknown_place_is_not_found(minutes: list[int], missing: int) -> None:
     places = tuple(place(f"t{number}", each) for number, each in enumerate(minutes))
     stranger = place("stranger", missing)
     with pytest.raises(KeyError):

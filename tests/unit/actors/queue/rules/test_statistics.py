@@ -1,4 +1,4 @@
-"""What the clinic is told about its days."""
+"""The statistics of a clinic's days, and their rows for a spreadsheet."""
 
 import json
 from collections import Counter as Tally
@@ -55,7 +55,7 @@ def test_counts_and_times(journal: Journal) -> None:
     assert [group.steps for group in found.by_day.values()] == [1, 3]
 
 
-def test_of_one_service_and_of_one_day(journal: Journal) -> None:
+def test_statistics_of_one_service_and_of_one_day(journal: Journal) -> None:
     today = statistics(journal.queue, journal.clinic, journal.today, journal.today)
     assert (today.tickets, list(today.by_day)) == (2, [journal.today.isoformat()])
     farmasi = statistics(journal.queue, journal.clinic, journal.today, journal.today, "farmasi")
@@ -66,20 +66,20 @@ def test_of_one_service_and_of_one_day(journal: Journal) -> None:
         statistics(journal.queue, journal.clinic, journal.today, journal.today - timedelta(days=1))
 
 
-def test_nothing_is_not_zero_minutes() -> None:
+def test_statistics_without_tickets_have_no_times() -> None:
     journal = Journal()
     found = statistics(journal.queue, journal.clinic, journal.today, journal.today)
     assert (found.tickets, found.no_show_rate, found.waiting) == (0, None, Spread())
 
 
-def test_they_travel_as_json(journal: Journal) -> None:
+def test_statistics_survive_json(journal: Journal) -> None:
     found = statistics(journal.queue, journal.clinic, journal.today, journal.today)
     data = msgspec.json.encode(found)
     assert {"from", "to", "by_hour"} < json.loads(data).keys()
     assert msgspec.json.decode(data, type=Statistics) == found
 
 
-def test_rows_for_a_spreadsheet(journal: Journal) -> None:
+def test_each_step_of_a_visit_is_a_row(journal: Journal) -> None:
     rows = rows_of(journal)
     assert len(rows) == 4
     assert {len(row) for row in rows} == {len(CSV_HEADER)}
@@ -91,12 +91,12 @@ def test_rows_for_a_spreadsheet(journal: Journal) -> None:
 
 
 def rows_of(journal: Journal) -> list[tuple[str, ...]]:
-    """The rows of two days."""
+    """The rows of today and yesterday."""
     first = journal.today - timedelta(days=1)
     return [row for _, row in csv_rows(journal.queue, journal.clinic, first, journal.today)]
 
 
-def test_rows_go_on_after_any_visit(journal: Journal) -> None:
+def test_rows_continue_after_any_row(journal: Journal) -> None:
     first = journal.today - timedelta(days=1)
     marked = list(csv_rows(journal.queue, journal.clinic, first, journal.today))
     assert [mark for mark, _ in marked] == sorted(mark for mark, _ in marked)
@@ -105,7 +105,7 @@ def test_rows_go_on_after_any_visit(journal: Journal) -> None:
         assert rest == [each for each in marked[n:] if each[0] > mark]
 
 
-def test_rows_and_figures_are_the_same() -> None:
+def test_rows_and_statistics_agree() -> None:
     journal, _ = simulated(11, days=3, patients=50)
     first = journal.today - timedelta(days=2)
     found = statistics(journal.queue, BUSY, first, journal.today)
@@ -121,7 +121,7 @@ def test_rows_and_figures_are_the_same() -> None:
     assert found.waiting.p90 == pytest.approx(quantiles(waits, n=10, method="inclusive")[-1], abs=0.11)
 
 
-def test_a_service_that_has_gone_is_still_told_of(journal: Journal) -> None:
+def test_a_removed_service_with_visits_can_still_be_asked_for(journal: Journal) -> None:
     smaller = ClinicConfiguration(name="K", services=journal.clinic.services[:1], counters=journal.clinic.counters)
     clinic = journal.clinic.changed(smaller)
     assert statistics(journal.queue, clinic, journal.today, journal.today, "farmasi").tickets == 1

@@ -1,7 +1,8 @@
-"""What boards, patients and staff are shown."""
+"""The views of boards, patients and staff."""
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ from mediq.actors.queue.rules.views import Filters, by_token, current_ticket, li
 from mediq.domain.errors import Invalid, NotFound
 from tests.fixtures.queue.journal import CLINIC, Journal
 
-CONTRACT = [
+TICKET_FIELDS = [
     "id",
     "number",
     "service",
@@ -33,16 +34,11 @@ CONTRACT = [
 ]
 
 
-@pytest.fixture
-def journal() -> Journal:
-    return Journal()
-
-
-def test_a_ticket_is_shown_as_agreed(journal: Journal) -> None:
+def test_a_ticket_view_has_the_fields_of_the_contract(journal: Journal) -> None:
     journal.add()
     ticket = journal.add(priority_reason="hamil", user_id="3171234567890123")
     view = json.loads(msgspec.json.encode(ticket_view(journal.queue, ticket.id, CLINIC, journal.at)))
-    assert list(view) == CONTRACT
+    assert list(view) == TICKET_FIELDS
     assert view["issued_at"] == "2026-11-23T09:00:00+08:00"
     assert (view["position"], view["people_ahead"], view["estimated_wait"]) == (1, 0, None)
     assert "3171234567890123" not in str(view)
@@ -53,7 +49,7 @@ def test_a_ticket_is_shown_as_agreed(journal: Journal) -> None:
     assert view["finished_at"] == "2026-11-23T09:05:00+08:00"
 
 
-def test_a_ticket_of_yesterday_does_not_wait_today(journal: Journal) -> None:
+def test_a_ticket_of_yesterday_is_shown_as_ended(journal: Journal) -> None:
     waits, called = journal.add(), journal.add()
     journal.call("1")
     journal.later(days=1)
@@ -66,7 +62,7 @@ def test_a_ticket_of_yesterday_does_not_wait_today(journal: Journal) -> None:
     assert not any(counter.open for counter in board.counters)
 
 
-def test_boards_name_nobody(journal: Journal) -> None:
+def test_boards_show_no_patient_token_or_operator(journal: Journal) -> None:
     for _ in range(3):
         journal.add(user_id=f"siti-{journal.people}", token=f"secret-{journal.people}")
     journal.call("1", actor="budi")
@@ -107,7 +103,7 @@ def test_a_board_shows_its_own_service(journal: Journal) -> None:
         board_view(journal.queue, "jantung", CLINIC, journal.at)
 
 
-def test_a_board_looks_back_on_ten_calls(journal: Journal) -> None:
+def test_a_board_shows_the_last_ten_calls(journal: Journal) -> None:
     for _ in range(15):
         journal.add()
         journal.serve("1")
@@ -116,15 +112,15 @@ def test_a_board_looks_back_on_ten_calls(journal: Journal) -> None:
     assert len({call.version for call in calls}) == 10
 
 
-def test_the_list_is_oldest_first_and_can_be_narrowed(journal: Journal) -> None:
+def test_the_list_is_oldest_first_and_can_be_filtered(journal: Journal) -> None:
     for service in ("umum", "gigi", "umum", "umum"):
         journal.add(service)
         journal.later(minutes=1)
     journal.do(Hold, id="t4")
     journal.serve("1")
 
-    def numbers(**filters: object) -> list[str]:
-        return [v.number for v in listing(journal.queue, CLINIC, journal.at, Filters(**filters))]  # type: ignore[arg-type]
+    def numbers(**filters: Any) -> list[str]:
+        return [v.number for v in listing(journal.queue, CLINIC, journal.at, Filters(**filters))]
 
     assert numbers() == ["B-001", "A-002", "A-003"]
     assert numbers(status=tuple(Status)) == ["A-001", "B-001", "A-002", "A-003"]
@@ -134,7 +130,7 @@ def test_the_list_is_oldest_first_and_can_be_narrowed(journal: Journal) -> None:
     assert numbers(status=tuple(Status), counter="1") == ["A-001"]
 
 
-def test_links_lead_to_their_ticket_until_the_next_day_is_over(journal: Journal) -> None:
+def test_a_token_finds_its_ticket_through_the_next_day(journal: Journal) -> None:
     ticket = journal.add()
     assert by_token(journal.queue, ticket.token).id == ticket.id
     journal.serve("1")
@@ -149,7 +145,7 @@ def test_links_lead_to_their_ticket_until_the_next_day_is_over(journal: Journal)
             by_token(journal.queue, token)
 
 
-def test_a_patients_ticket_is_the_one_that_matters_now(journal: Journal) -> None:
+def test_a_patients_current_ticket_is_the_one_at_a_counter_or_the_newest(journal: Journal) -> None:
     first = journal.add("umum", user_id="siti")
     journal.later(minutes=1)
     second = journal.add("gigi", user_id="siti")
@@ -173,21 +169,21 @@ def test_a_transfer_moves_the_patient_between_boards(journal: Journal) -> None:
     assert waiting == {"umum": 0, "gigi": 1, "farmasi": 0}
 
 
-def test_a_board_says_what_is_open(journal: Journal) -> None:
+def test_a_board_shows_the_open_services(journal: Journal) -> None:
     journal.later(hours=11)
     open_now = {s.id: s.open for s in board_view(journal.queue, "all", CLINIC, journal.at).services}
     assert open_now == {"umum": True, "gigi": False, "farmasi": True}
     assert journal.clinic.local(journal.at) - journal.at == timedelta()
 
 
-def test_staff_see_whose_ticket_it_is(journal: Journal) -> None:
+def test_only_staff_see_the_patient_of_a_ticket(journal: Journal) -> None:
     ticket = journal.add(user_id="siti")
     [row] = listing(journal.queue, CLINIC, journal.at, Filters())
     assert row.user_id == "siti"
     assert "user_id" not in msgspec.to_builtins(ticket_view(journal.queue, ticket.id, CLINIC, journal.at))
 
 
-def test_a_counter_by_itself(journal: Journal) -> None:
+def test_a_counter_view_shows_its_ticket(journal: Journal) -> None:
     journal.add("gigi")
     journal.call("2")
     seen = counter_view(journal.queue, "2", CLINIC)
