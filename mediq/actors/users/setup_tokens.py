@@ -13,7 +13,7 @@ from mediq.actors.users.user_rows import ADMIN, add_user, count_admins
 from mediq.messages.audit_entry import AuditEntry
 from mediq.messages.errors import Conflict, Unauthenticated, Unavailable
 from mediq.stores.audit_trail import insert_entry
-from mediq.stores.database import reading, retry_on_conflict, writing
+from mediq.stores.database import retry_on_conflict, writing
 from mediq.stores.driver_errors import Contended
 from mediq.stores.tables import setup_tokens
 
@@ -74,12 +74,6 @@ class SetupStore:
         except IntegrityError:
             raise Unavailable from None
         return first
-
-    async def pending(self) -> bool:
-        """Whether a token is stored and there is no administrator."""
-        async with reading(self._engine) as connection:
-            waiting = (await connection.execute(select(setup_tokens.c.id))).first() is not None
-            return waiting and not await count_admins(connection)
 
 
 def _done() -> Conflict:
