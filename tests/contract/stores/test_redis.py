@@ -22,8 +22,8 @@ from mediq.actors.queue.rules.events import Recorded
 from mediq.messages.errors import Fault, StorageFull, Unavailable
 from mediq.stores import redis_server
 from mediq.stores.redis_server import RedisServer, fault_of, warnings_about
-from tests.contract.actors.queue.test_command_processor import add, given_now, ids_of
 from tests.fixtures.queue.journal import CLINIC
+from tests.fixtures.queue.processes import add, given_now, ids_of
 from tests.fixtures.servers import Redis
 from tests.fixtures.stores.backends import a_job, create_job, cut_off, unfinished, utc_now
 

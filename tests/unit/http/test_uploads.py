@@ -86,8 +86,8 @@ async def desk() -> AsyncIterator[Desk]:
 
     async with application:
         cards = Cards(application.bus)
-        await application.employ(Users(application.bus))
-        await application.employ(cards)
+        await application.add_actor(Users(application.bus))
+        await application.add_actor(cards)
         gateway = Gateway(
             application.bus,
             Http(),
