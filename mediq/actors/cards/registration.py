@@ -9,7 +9,7 @@ import msgspec
 
 from mediq.actors.cards.job_store.base import Job, JobStore
 from mediq.actors.cards.messages import CardStatusChanged, JobStatus
-from mediq.actors.queue.messages import AddPatient, Priority
+from mediq.actors.queue.messages import AddPatient, AddRegistered, Priority
 from mediq.actors.users.messages import CreateFromOcr
 from mediq.domain.idempotency import derive
 from mediq.domain.roles import Role
@@ -45,7 +45,8 @@ class Registration:
             priority=Priority(job.priority) if job.priority else None,
             priority_reason=job.priority_reason,
         )
-        ticket = await self._bus.ask(add, key=_key(job, add), principal=principal)
+        registered = AddRegistered(**msgspec.structs.asdict(add), born=patient.born)
+        ticket = await self._bus.ask(registered, key=_key(job, add), principal=principal)
         return await self.move(job, JobStatus.REGISTERED, ticket_id=ticket.id, reason=None, delete_image=True)
 
     async def move(self, job: Job, status: JobStatus, *, delete_image: bool = False, **changes: object) -> Job:
