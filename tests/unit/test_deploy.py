@@ -117,7 +117,7 @@ def test_a_stop_waits_longer_than_the_longest_drain() -> None:
         settings = config.load(DEPLOY / "config.toml", environment_of(role))
         children = Application(settings, parse_roles(role)).supervisor().specs
         drain = sum(child.shutdown for child in children)
-        assert drain == (60 if role == "gateway" else 70), "the gateway has no stores"
+        assert drain == 70
         assert float(SERVICES[role]["stop_grace_period"].removesuffix("s")) > 70
         assert SERVICES[role]["stop_signal"] == "SIGTERM"
 
