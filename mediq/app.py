@@ -1,6 +1,6 @@
-"""The composition root: which role runs what, over which stores and which transport. The only file that knows all.
+"""The composition root: the children of a process by role, over their stores and transport. Only this file knows all.
 
-What is large is imported where it is made, so that a process pays for its own roles and servers alone.
+Large modules are imported where they are used, so that a process pays only for its own roles and servers.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mediq.store_factory import Stores
 
 PORTS: Final = {"gateway": 3001, "user": 3000, "ocr": 3002, "queue": 3003}
-"""The roles that a process can take, each with its port; of several, the first one's counts."""
+"""The roles of a process, each with its port. A process of several roles takes the port of the first."""
 
 
 def parse_roles(words: str) -> frozenset[str]:
@@ -54,7 +54,7 @@ def parse_roles(words: str) -> frozenset[str]:
 
 
 def check_roles(settings: Settings, roles: Collection[str]) -> None:
-    """Refuse roles that could not reach one another, or would share what only one process may have.
+    """Refuse roles that could not reach one another, or would share a store that only one process may open.
 
     Raises:
         ConfigError: naming what to set.
@@ -80,12 +80,12 @@ def check_roles(settings: Settings, roles: Collection[str]) -> None:
 
 
 def roles_on_redis(roles: Collection[str]) -> frozenset[str]:
-    """Those of the roles whose stores are on Redis in a split deployment; the gateway stores the pictures of cards."""
+    """The roles whose stores are on Redis in a split deployment; the gateway stores the pictures of cards."""
     return frozenset(roles) & {"gateway", "ocr", "queue"}
 
 
 def is_embedded(settings: Settings, roles: Collection[str]) -> bool:
-    """Whether a process of these roles keeps anything in the data folder, which is then its alone."""
+    """Whether a process of these roles keeps data in the data folder, and therefore needs it for itself alone."""
     servers = settings.servers
     return bool(
         ("user" in roles and not servers.database_url)
@@ -95,7 +95,7 @@ def is_embedded(settings: Settings, roles: Collection[str]) -> bool:
 
 
 def token_signer(settings: Settings) -> Tokens:
-    """The signer of tokens, with the settings' secrets or those that the data folder keeps.
+    """The signer of tokens, with the secrets of the settings or of the data folder.
 
     Raises:
         ConfigError: a secret is too short, or the two are the same.
@@ -124,7 +124,7 @@ def now() -> datetime:
 
 
 class Application:
-    """One process's children, in the order in which they stand on one another.
+    """One process: its children, in the order in which they need one another.
 
     Raises:
         ConfigError: the settings do not fit the roles.
@@ -253,7 +253,7 @@ class Application:
         return AuditActor(self._bus, AuditTrail(self._stores.engine), keep=keep, clock=now)
 
     def _invite(self, token: str) -> None:
-        """Print the link under which the first administrator is made; the token is kept and logged nowhere."""
+        """Print the link with which the first administrator is created. The token is neither stored nor logged."""
         http = self._settings.http
         port = http.port if "gateway" in self._roles else None  # else it is this process's own
         address = http.public_url.rstrip("/") or f"http://localhost:{port or PORTS['gateway']}"
@@ -322,7 +322,7 @@ class Application:
         )
 
     async def _report(self) -> DetailedHealth:
-        """How this process and what it stands on are."""
+        """The health of this process and of its servers."""
         questions = {"broker": self._transport.ping, **self._stores.questions()}
         found = await asyncio.gather(*(probe(question) for question in questions.values()))
         parts = dict(zip(questions, found, strict=True)) | circuits(self._bus)
@@ -354,7 +354,7 @@ class _TransportChild(Child):
 
 
 def load_reader(threads: int) -> Callable[[bytes], Reading]:
-    """Load the card reader's models; imported here, since only who reads cards should pay for them."""
+    """Load the card reader's networks. The import is here, so that only a process that reads cards pays for it."""
     from mediq.ocr_engine.reader import CardReader
 
     reader = CardReader(threads=threads)
@@ -363,7 +363,7 @@ def load_reader(threads: int) -> Callable[[bytes], Reading]:
 
 
 def check_image(data: bytes, *, allowed: Collection[str], max_pixels: int) -> None:
-    """Refuse what is no picture that the reader takes.
+    """Refuse a file that is no picture, or none that the card reader accepts.
 
     Raises:
         Unsupported, TooLarge, Invalid: with the sentence for the desk.

@@ -52,7 +52,7 @@ def space_words(glyphs: list[Glyph], ink: Floats, space: Floats) -> list[Glyph]:
 
 
 def _is_gap_a_space(left: Glyph, right: Glyph, gap: float, probability: float) -> bool:
-    """Whether a gap of so many columns, with a space as likely as this, separates two words."""
+    """Whether a gap of this width in columns, with this likelihood of a space, separates two words."""
     maybe = gap >= _MAYBE_GAP and probability > _POSSIBLE
     if left.char.isalpha() and right.char.isalpha():
         return probability > _LIKELY or (gap >= _WORD_GAP and probability > _IMPOSSIBLE) or maybe
