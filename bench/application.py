@@ -21,12 +21,13 @@ from aiohttp import web
 
 from bench.work import MAILBOXES, Ask, BenchActor
 from mediq import config
-from mediq.app import Application, parse_roles
+from mediq.app import Application
 from mediq.config import Settings
 from mediq.http.gateway import Gateway
 from mediq.http.rate_limits import RateLimiter
 from mediq.http.routes import STAFF, Body, Route
 from mediq.observability import logging
+from mediq.process_roles import parse_roles
 from mediq.runtime import garbage_collection as collector
 from mediq.runtime.cell import ActorCell
 from mediq.runtime.context import headers_now

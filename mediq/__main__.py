@@ -87,13 +87,13 @@ def _command(options: argparse.Namespace, settings: Settings) -> int:
 
 def _run(settings: Settings, role: str) -> int:
     collector.rest()
-    from mediq import app
     from mediq.data_dir import hold_folder
+    from mediq.process_roles import is_embedded, parse_roles
 
-    wanted = app.parse_roles(role)
+    wanted = parse_roles(role)
     _allow_many_files()
     with ExitStack() as held:
-        if app.is_embedded(settings, wanted):
+        if is_embedded(settings, wanted):
             held.callback(hold_folder(settings.folder).release)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_serve(settings, wanted))

@@ -19,7 +19,8 @@ from mediq.actors.users.auth_messages import Email, NewPassword
 from mediq.actors.users.passwords import hash_password
 from mediq.actors.users.user import User
 from mediq.actors.users.users import UserStore
-from mediq.app import load_reader, now
+from mediq.app import now
+from mediq.card_reading import load_reader
 from mediq.config import ConfigError, Settings
 from mediq.data_dir import hold_folder
 from mediq.domain.card import REFUSALS, Reading

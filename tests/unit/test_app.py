@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mediq import config
-from mediq.app import PORTS, Application
+from mediq.app import Application
+from mediq.process_roles import PORTS
 from mediq.runtime.cell import ActorCell
 from mediq.runtime.supervisor import Child, Supervisor
 
@@ -19,10 +20,10 @@ def children_of(supervisor: Supervisor) -> Iterator[tuple[str, Child]]:
 
 
 async def test_every_supervised_child_of_a_process_has_a_unique_name(tmp_path: Path) -> None:
-    house = Application(config.load(None, {"MEDIQ_DATA": str(tmp_path)}), frozenset(PORTS))
-    children = list(children_of(house.supervisor()))
+    application = Application(config.load(None, {"MEDIQ_DATA": str(tmp_path)}), frozenset(PORTS))
+    children = list(children_of(application.supervisor()))
     names = [name for name, _ in children]
     assert sorted(set(names)) == sorted(names)
     actors = {name: child.actor.name for name, child in children if isinstance(child, ActorCell)}
-    assert sorted(actors) == ["audit", "gateway", "ocr", "queue", "reader", "user"]
+    assert sorted(actors) == ["audit", "ocr", "queue", "reader", "user"]
     assert all(name == actor for name, actor in actors.items())

@@ -16,8 +16,9 @@ import yaml
 from prometheus_client import REGISTRY
 
 from mediq import config
-from mediq.app import PORTS, Application, check_roles, is_embedded, parse_roles
+from mediq.app import Application
 from mediq.observability import metrics
+from mediq.process_roles import PORTS, check_roles, is_embedded, parse_roles
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -205,7 +205,7 @@ async def test_a_service_that_hangs_costs_each_caller_their_time_until_it_is_lef
     assert await circuit(client) == "closed"
 
 
-async def test_a_service_with_too_much_to_do_turns_callers_away_soon(
+async def test_a_service_with_a_full_mailbox_refuses_callers_quickly(
     application: Application, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = asyncio.Event()
