@@ -13,7 +13,7 @@ from mediq.config import ENVIRONMENT, ConfigError, Settings
 
 SHIPPED = Path(__file__).parents[2] / "config.toml"
 
-SEED_NAMES = (
+CONTRACT_NAMES = (
     "PORT",
     "RABBITMQ_URL",
     "DATABASE_URL",
@@ -35,6 +35,7 @@ SEED_NAMES = (
     "STATISTICS_RETENTION_DAYS",
     "MEDIQ_DATA",
 )
+"""The environment variables that the documentation promises; another setting's variable may stand here as well."""
 
 
 @pytest.fixture(autouse=True)
@@ -64,11 +65,18 @@ def test_the_shipped_file_names_the_environment_variable_beside_each_setting() -
         assert line
 
 
+def test_every_variable_that_the_shipped_file_names_overrides_a_setting() -> None:
+    comments = (line.partition("#")[2] for line in SHIPPED.read_text("utf-8").splitlines())
+    named = {name for comment in comments for name in re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", comment)}
+    assert named
+    assert named <= {*ENVIRONMENT, "ADMIN_FASKES"}
+
+
 def test_every_variable_of_the_contract_overrides_a_setting() -> None:
-    assert set(SEED_NAMES) <= set(ENVIRONMENT)
+    assert set(CONTRACT_NAMES) <= set(ENVIRONMENT)
 
 
-@pytest.mark.parametrize("name", SEED_NAMES)
+@pytest.mark.parametrize("name", CONTRACT_NAMES)
 def test_the_environment_wins_over_the_file(tmp_path: Path, name: str) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('data = "from-file"\n[http]\nport = 1111\n[clinic]\nname = "K"\n')
@@ -83,7 +91,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, name: str) -> None:
 
 
 def test_an_empty_variable_changes_nothing() -> None:
-    assert config.load(None, dict.fromkeys(SEED_NAMES, " ")) == Settings()
+    assert config.load(None, dict.fromkeys(CONTRACT_NAMES, " ")) == Settings()
 
 
 def test_config_toml_of_the_working_folder_is_read(tmp_path: Path) -> None:

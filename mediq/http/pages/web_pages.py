@@ -1,5 +1,6 @@
 """The web pages: their routes, access, language, and errors as pages."""
 
+import hashlib
 import io
 import json
 from http import HTTPStatus
@@ -81,11 +82,13 @@ class WebPages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        shown = {"upload_max_size": upload_max_size}  # the settings that pages show
         self._templates.globals |= {
             "asset": self._assets.address,
             "script": self._script,
-            "upload_max_size": upload_max_size,
-            "version": self._assets.version,
+            # A board that has been open for weeks reloads itself when files or settings are other than it has.
+            "version": hashlib.sha256(json.dumps([self._assets.version, shown]).encode()).hexdigest()[:16],
+            **shown,
         }
 
     def add_to(self, app: web.Application) -> None:
