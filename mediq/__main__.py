@@ -21,8 +21,8 @@ from mediq.runtime.context import headers_now
 def main(arguments: list[str] | None = None) -> int:
     """Run MediQ with these command-line arguments (default: `sys.argv`).
 
-    Returns the exit status: 0 after an orderly end (also by Ctrl-C while serving), 2 for wrong settings, 130 after Ctrl-C in another
-    command, 1 for any other failure.
+    Returns the exit status: 0 after an orderly end (also by Ctrl-C while serving), 2 for wrong settings, 130 after
+    Ctrl-C in another command, 1 for any other failure.
     """
     options = _parser().parse_args(arguments)
     try:

@@ -40,7 +40,7 @@ class Limits(_Section, frozen=True, kw_only=True):
 
 
 class Http(_Section, frozen=True, kw_only=True):
-    """The HTTP server, the pages, and who may use them. Without a port each role takes its default port; 0 takes any."""
+    """The HTTP server, the pages, and who may use them. Without a port, a role takes its default port; 0 takes any."""
 
     host: str = "0.0.0.0"  # noqa: S104 - a clinic's PC serves the boards and phones of its network
     port: Port | None = None
