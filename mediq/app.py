@@ -231,7 +231,7 @@ class Application:
             self._tokens,
             upload_max_size=ocr.upload_max_size,
             check_image=partial(check_image, allowed=ocr.allowed_file_types, max_pixels=ocr.max_pixels),
-            store_image=self._stores.jobs.store_image,
+            pictures=self._stores.jobs,
             redis_url=self._settings.servers.redis_url,
             clock=now,
         )

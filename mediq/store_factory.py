@@ -26,7 +26,7 @@ class Stores(Child):
     """The stores of one process, as its first supervised child.
 
     The attribute of a store that no role of the process needs is not set: `engine` belongs to the role `user`,
-    `event_log` to `queue`, `jobs` to `ocr`.
+    `event_log` to `queue`, `jobs` to `ocr` and to `gateway`, which stores the pictures of cards.
     """
 
     engine: AsyncEngine

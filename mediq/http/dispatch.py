@@ -84,23 +84,25 @@ class Dispatcher:
                     Context(principal=self._authenticator.former(request), headers=request_context(request).headers)
                 )
             content = _with_path(await read(request), request)
-            asked = convert(content, CardUpload if is_card else route.message, strict=strict)
+            asked: Any = convert(content, CardUpload if is_card else route.message, strict=strict)
             if not _owns(principal, route, asked):
                 raise Forbidden("Pasien hanya boleh mengurus antreannya sendiri.")
             key = self._keys.key(request, principal, asked) if keyed else None
-            message: Any = await self._uploads.store(asked) if isinstance(asked, CardUpload) else asked
+            reply: Any
             if answer is not None:
                 reply = await answer()
+            elif isinstance(asked, CardUpload):
+                reply = await self._uploads.submit(asked, key=key, timeout=left)
             elif route.account is None:
-                reply = await self._bus.ask(message, key=key, timeout=left)
+                reply = await self._bus.ask(asked, key=key, timeout=left)
             else:
-                reply = await self._attempt(request, message, route.account(message), left)
+                reply = await self._attempt(request, asked, route.account(asked), left)
             if route.cookie is not None:
                 reply = self._cookie(request, route.cookie, reply)
             if is_card:
                 return await self._card(request, reply)
             if isinstance(reply, Document):
-                return await send(request, reply, lambda before: self._part(message, before))
+                return await send(request, reply, lambda before: self._part(asked, before))
             return _json(reply, route.status)
 
         return handle

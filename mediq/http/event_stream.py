@@ -118,7 +118,8 @@ class EventStream(EventSourceResponse):
 
     async def _send(self, writer: AbstractStreamWriter) -> None:
         loop = asyncio.get_running_loop()
-        loop.create_task(self.wait()).add_done_callback(lambda _: self.close())  # the client has left
+        open_ = loop.create_task(self.wait())
+        open_.add_done_callback(self._client_left)
         timer = loop.call_later(self._seconds, self.close) if self._seconds is not None else None
         prefix, version = _RETRY, self._last_version
         try:
@@ -133,8 +134,14 @@ class EventStream(EventSourceResponse):
                 async with asyncio.timeout(_SEND_SECONDS):
                     await writer.drain()
         finally:
+            open_.cancel()
             if timer is not None:
                 timer.cancel()
+
+    def _client_left(self, open_: asyncio.Task[None]) -> None:
+        if not open_.cancelled() and (error := open_.exception()) is not None:
+            _log.debug("event stream lost", error=type(error).__name__)
+        self.close()
 
     def _interrupt(self, phase: _Phase) -> None:
         self._phase = phase

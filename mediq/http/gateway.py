@@ -1,6 +1,6 @@
 """The gateway: its routes, event streams and pages behind one port."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -23,7 +23,7 @@ from mediq.http.pages import WebPages
 from mediq.http.rate_limits import RateLimiter
 from mediq.http.routes import STAFF, Limit, table
 from mediq.http.server import Site
-from mediq.http.uploads import UploadHandler
+from mediq.http.uploads import PictureStore, UploadHandler
 from mediq.messages.errors import Unavailable
 from mediq.runtime.bus import Bus
 
@@ -34,7 +34,7 @@ _JSON_LIMIT: Final = 65_536
 class Gateway(Site):
     """Everything that the gateway's port serves.
 
-    `check_image` raises an error for bytes that are no readable picture; `store_image` stores a picture for the card
+    `check_image` raises an error for bytes that are no readable picture; `pictures` takes pictures for the card
     service. With a `redis_url`, several gateways count requests together. `clock` gives the time of day, with a time
     zone.
     """
@@ -48,7 +48,7 @@ class Gateway(Site):
         *,
         upload_max_size: int,
         check_image: Callable[[bytes], None],
-        store_image: Callable[[bytes], Awaitable[str]],
+        pictures: PictureStore,
         redis_url: str,
         clock: Callable[[], datetime],
     ) -> None:
@@ -57,7 +57,7 @@ class Gateway(Site):
         self._tokens = tokens
         self._streams = OpenStreams(settings.limits.streams)
         self._authenticator = Authenticator(tokens, bus, on_ended=self._streams.end_session)
-        self._uploads = UploadHandler(bus, max_size=upload_max_size, check=check_image, store_image=store_image)
+        self._uploads = UploadHandler(bus, max_size=upload_max_size, check=check_image, pictures=pictures)
         self._limiter = RateLimiter(settings.limits, redis_url)
         self._dispatcher = Dispatcher(
             bus,

@@ -22,7 +22,7 @@ _STAFF_BUFFER: Final = 1_048_576
 
 
 class _Client(msgspec.Struct, frozen=True):
-    """`group` and `address` are what the stream counts under; `owner` had to sign in for it."""
+    """A stream's metric label, the two counters that it counts in, and the signed-in owner, if any."""
 
     kind: str
     group: str

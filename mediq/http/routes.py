@@ -81,7 +81,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def harmless(self) -> bool:
-        """Whether it changes nothing, so that a browser may call it for another site. Logging out by GET does."""
+        """Whether it changes nothing, so that another site may make a browser call it. GET /auth/logout is no such route."""
         return self.method == "GET" and self.message is not auth.Logout
 
 

@@ -2,15 +2,15 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiohttp
 import msgspec
 from aiohttp import web
 
-from mediq.actors.cards.messages import CardResult, CardStatusChanged, GetCardResult, ProcessKtp
+from mediq.actors.cards.messages import CardResult, CardStatus, CardStatusChanged, GetCardResult, ProcessKtp
 from mediq.actors.queue.messages import Priority, PriorityReason, ServiceId
 from mediq.messages.errors import Fault, FieldError, Invalid, Malformed, TooLarge, Unavailable, Unsupported
 from mediq.runtime.bus import Bus
@@ -36,13 +36,25 @@ class CardUpload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     priority_reason: PriorityReason | None = None
 
 
+class PictureStore(Protocol):
+    """Where a gateway leaves pictures for the card service; the store of the card service's jobs."""
+
+    async def store_image(self, image: bytes) -> str:
+        """Store a picture durably and return its unguessable id."""
+        ...
+
+    async def erase_upload(self, image_id: str) -> None:
+        """Erase a picture that no job has adopted."""
+        ...
+
+
 class UploadHandler:
     """Takes the uploads of cards.
 
     Args:
         max_size: the most bytes of a picture.
         check: raises a refusal if the bytes are no picture that the card reader can open; runs in a thread.
-        store_image: stores a picture for the card service to adopt, and returns the picture's id.
+        pictures: takes a picture for the card service to adopt.
     """
 
     def __init__(
@@ -51,12 +63,12 @@ class UploadHandler:
         *,
         max_size: int,
         check: Callable[[bytes], None],
-        store_image: Callable[[bytes], Awaitable[str]],
+        pictures: PictureStore,
     ) -> None:
         self._bus = bus
         self._max_size = max_size
         self._check = check
-        self._store_image = store_image
+        self._pictures = pictures
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._ended = False
@@ -135,18 +147,27 @@ class UploadHandler:
     def _too_large(self) -> TooLarge:
         return TooLarge(f"Foto lebih besar dari {self._max_size / 1_048_576:.0f} MB. Kirim foto yang lebih kecil.")
 
-    async def store(self, upload: CardUpload) -> ProcessKtp:
-        """Store the picture of an upload; the message that asks the card service to read it.
+    async def submit(self, upload: CardUpload, *, key: str | None, timeout: float) -> CardStatus:
+        """Store the picture of an upload and ask the card service to read it.
+
+        A picture that the card service does not take is erased at once.
 
         Raises:
             Unavailable, StorageFull: the picture is not stored.
+            DomainError, Fault: see :meth:`mediq.runtime.bus.Bus.ask`.
         """
-        return ProcessKtp(
-            image_id=await self._store_image(upload.image),
+        image_id = await self._pictures.store_image(upload.image)
+        message = ProcessKtp(
+            image_id=image_id,
             service=upload.service,
             priority=upload.priority,
             priority_reason=upload.priority_reason,
         )
+        try:
+            return await self._bus.ask(message, key=key, timeout=timeout)
+        except BaseException:
+            await self._pictures.erase_upload(image_id)
+            raise
 
     async def result(self, job_id: str, seconds: float) -> CardResult | None:
         """The card's result as soon as it is final, or as it is after `seconds` or when the gateway stops.

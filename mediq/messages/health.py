@@ -38,12 +38,12 @@ class DetailedHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 @request("health.check", service="gateway", idempotent=True)
 class CheckHealth(Request[Health], frozen=True, kw_only=True):
-    """Whether the gateway can reach the services."""
+    """Whether the gateway can reach the services. The gateway answers by itself, without the bus."""
 
 
 @request("health.detailed", service="gateway", idempotent=True)
 class CheckHealthInDetail(Request[DetailedHealth], frozen=True, kw_only=True):
-    """Every service, the broker, the database and Redis, with latencies."""
+    """Every service, the broker, the database and Redis, with latencies. The gateway answers by itself, without the bus."""
 
 
 @request("user.health", idempotent=True)

@@ -5,9 +5,10 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Literal
+from typing import IO, Any, BinaryIO, Literal, TextIO, cast
 
 import msgspec
 import structlog
@@ -113,8 +114,23 @@ def _renderer(fmt: LogFormat) -> Processor:
 
 def _logger_factory(fmt: LogFormat) -> Callable[..., Any]:
     if fmt == "json":
-        return structlog.BytesLoggerFactory(sys.stderr.buffer)
-    return structlog.PrintLoggerFactory(sys.stderr)
+        return structlog.BytesLoggerFactory(cast(BinaryIO, _BestEffort(sys.stderr.buffer)))
+    return structlog.PrintLoggerFactory(cast(TextIO, _BestEffort(sys.stderr)))
+
+
+class _BestEffort:
+    """Standard error for log lines. What it does not take, as on a full disk, must not fail the request it tells of."""
+
+    def __init__(self, stream: IO[Any]) -> None:
+        self._stream = stream
+
+    def write(self, line: Any) -> None:
+        with suppress(OSError, ValueError):  # ValueError: the stream is closed
+            self._stream.write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def _to_console(line: RequestLine) -> str:

@@ -12,7 +12,7 @@ from mediq.actors.audit import messages as audit
 from mediq.actors.audit.merge_pages import Cursor, MergedPage, merge
 from mediq.actors.audit.messages import AuditFilter, EntryList, GetQueueAudit
 from mediq.actors.queue.messages import GetClinic
-from mediq.domain import csv_table as sheet
+from mediq.domain import csv_table
 from mediq.messages.audit_entry import AuditEntry
 from mediq.messages.document import Document
 from mediq.messages.registry import Done
@@ -60,7 +60,7 @@ class AuditActor(Actor):
         table = [[_cell(getattr(entry, name), zone) for name in _COLUMNS] for entry in page.entries]
         return Document(
             media_type="text/csv; charset=utf-8",
-            content=sheet.rows(table if message.before else [_COLUMNS, *table]),
+            content=csv_table.rows(table if message.before else [_COLUMNS, *table]),
             name=f"audit-{self._clock().astimezone(zone):%Y%m%d-%H%M}.csv",
             next=None if page.next is None else str(page.next),
         )

@@ -20,6 +20,7 @@ class Patients:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._wanted: set[str] = set()
+        self._deadlines: list[float | None] = []
         self._look_up: asyncio.Task[dict[str, Person]] | None = None
 
     async def born(self, user_id: str) -> date | None:
@@ -31,6 +32,7 @@ class Patients:
             Fault: the user service does not answer.
         """
         self._wanted.add(user_id)
+        self._deadlines.append(current.get().deadline)
         if self._look_up is None:
             self._look_up = asyncio.create_task(self._find())
             self._look_up.add_done_callback(_mark_as_seen)
@@ -44,7 +46,10 @@ class Patients:
     async def _find(self) -> dict[str, Person]:
         # The task starts in the next turn of the loop, so everybody who asks in this turn has joined.
         ids, self._wanted, self._look_up = tuple(self._wanted), set(), None
-        current.set(msgspec.structs.replace(current.get(), principal=None))  # the queue asks, for all of them
+        deadlines, self._deadlines = self._deadlines, []
+        latest = None if None in deadlines else max(deadline for deadline in deadlines if deadline is not None)
+        # The queue asks, for all of them, until the last of them gives up.
+        current.set(msgspec.structs.replace(current.get(), principal=None, deadline=latest))
         return {person.id: person for person in await self._bus.ask(FindPeople(ids=ids))}
 
 

@@ -73,7 +73,7 @@ CODES: Final[dict[type[errors.DomainError | errors.Fault], dict[str, ErrorCode]]
             "There is no such card, or it has expired.",
             ("ocr.get-status", "ocr.get-result", "ocr.get-image", "ocr.confirm"),
         ),
-        "no-image": ErrorCode("The picture was erased.", ("ocr.get-image",)),
+        "no-image": ErrorCode("The picture was erased.", ("ocr.get-image", "ocr.process-ktp")),
         "no-ticket": ErrorCode("There is no such ticket, or its day is over.", ("/queue/{id}", "queue.get-status")),
         "nobody-waiting": ErrorCode("Nobody waits for a service of this counter.", ("queue.call-next",)),
         "job-not-found": ErrorCode("The card expired meanwhile.", ("ocr.confirm",)),

@@ -28,7 +28,7 @@ ACT = AuditEntry(
 ADMIN, OTHER, PATIENT = "admin-1", "admin-2", "user-1"
 
 
-class Desk(NamedTuple):
+class Stores(NamedTuple):
     """All stores of one database."""
 
     engine: AsyncEngine
@@ -78,107 +78,107 @@ def a_session(user_id: str, role: str, name: str) -> Session:
 
 
 @pytest.fixture
-async def desk(
+async def stores(
     engine: AsyncEngine,
     users: UserStore,
     credentials: CredentialStore,
     sessions: SessionStore,
     setup_store: SetupStore,
     trail: AuditTrail,
-) -> Desk:
+) -> Stores:
     """A clinic with two administrators and a patient, all signed in, and nothing in the trail."""
     await users.create(an_admin(id=ADMIN), password_hash="hash")
     await users.create(an_admin("wakil@klinik.example", id=OTHER), password_hash="hash")
     await users.create(a_user(1, id=PATIENT), key="key-1")
     await sessions.open(a_session(ADMIN, "ADMIN_FASKES", "s-admin"))
     await sessions.open(a_session(PATIENT, "PASIEN", "s-patient"))
-    return Desk(engine, users, credentials, sessions, setup_store, trail)
+    return Stores(engine, users, credentials, sessions, setup_store, trail)
 
 
-async def update(desk: Desk) -> None:
-    patient = await desk.users.get(PATIENT)
-    await desk.users.update(msgspec.structs.replace(patient, nama="NAMA BARU"), act=ACT)
+async def update(stores: Stores) -> None:
+    patient = await stores.users.get(PATIENT)
+    await stores.users.update(msgspec.structs.replace(patient, nama="NAMA BARU"), act=ACT)
 
 
-async def reuse(desk: Desk) -> None:
+async def reuse(stores: Stores) -> None:
     with pytest.raises(Unauthenticated):
-        await desk.sessions.rotate("s-patient", "old", "new", NOW, NOW, reuse=ACT)
+        await stores.sessions.rotate("s-patient", "old", "new", NOW, NOW, reuse=ACT)
 
 
 A_DEVICE = User(id="kiosk", nama="Kiosk lobi", role="KIOSK", created_at=NOW, updated_at=NOW)
 
-Act = Callable[[Desk], Awaitable[object]]
+Act = Callable[[Stores], Awaitable[object]]
 
 DONE: dict[str, Act] = {
-    "create": lambda desk: desk.users.create(a_user(2), key="key-2", act=ACT),
-    "find or create": lambda desk: desk.users.find_or_create(a_user(2), key="key-2", act=ACT),
+    "create": lambda stores: stores.users.create(a_user(2), key="key-2", act=ACT),
+    "find or create": lambda stores: stores.users.find_or_create(a_user(2), key="key-2", act=ACT),
     "update": update,
-    "another role": lambda desk: desk.users.set_role(PATIENT, "OPERATOR", act=ACT),
-    "another password": lambda desk: desk.credentials.change(ADMIN, "two", act=ACT),
-    "delete": lambda desk: desk.users.delete(PATIENT, act=ACT),
-    "sign in": lambda desk: desk.sessions.open(a_session(ADMIN, "ADMIN_FASKES", "s-new"), act=ACT),
-    "a first session": lambda desk: desk.sessions.open_for(A_DEVICE, a_session("kiosk", "KIOSK", "s-kiosk"), act=ACT),
-    "sign in over another": lambda desk: desk.sessions.open(
+    "another role": lambda stores: stores.users.set_role(PATIENT, "OPERATOR", act=ACT),
+    "another password": lambda stores: stores.credentials.change(ADMIN, "two", act=ACT),
+    "delete": lambda stores: stores.users.delete(PATIENT, act=ACT),
+    "sign in": lambda stores: stores.sessions.open(a_session(ADMIN, "ADMIN_FASKES", "s-new"), act=ACT),
+    "a first session": lambda stores: stores.sessions.open_for(A_DEVICE, a_session("kiosk", "KIOSK", "s-kiosk"), act=ACT),
+    "sign in over another": lambda stores: stores.sessions.open(
         a_session(ADMIN, "ADMIN_FASKES", "s-new"), former="s-patient", ended=ACT
     ),
-    "sign out": lambda desk: desk.sessions.end("s-admin", act=ACT),
-    "sign out everywhere": lambda desk: desk.sessions.end_all(ADMIN, act=ACT),
+    "sign out": lambda stores: stores.sessions.end("s-admin", act=ACT),
+    "sign out everywhere": lambda stores: stores.sessions.end_all(ADMIN, act=ACT),
     "a token shown again": reuse,
 }
 NOT_DONE: dict[str, Act] = {
-    "the same key": lambda desk: desk.users.create(a_user(1), key="key-1", act=ACT),
-    "the same patient": lambda desk: desk.users.find_or_create(a_user(1), act=ACT),
-    "a NIK that is taken": lambda desk: desk.users.create(a_user(1), act=ACT),
-    "the same role": lambda desk: desk.users.set_role(PATIENT, "PASIEN", act=ACT),
-    "a role of nobody": lambda desk: desk.users.set_role("nobody", "OPERATOR", act=ACT),
-    "a password of nobody": lambda desk: desk.credentials.change("nobody", "two", act=ACT),
-    "delete nobody": lambda desk: desk.users.delete("nobody", act=ACT),
-    "sign in under another role": lambda desk: desk.sessions.open(a_session(ADMIN, "OPERATOR", "s-new"), act=ACT),
-    "sign in over nobody, under another role": lambda desk: desk.sessions.open(
+    "the same key": lambda stores: stores.users.create(a_user(1), key="key-1", act=ACT),
+    "the same patient": lambda stores: stores.users.find_or_create(a_user(1), act=ACT),
+    "a NIK that is taken": lambda stores: stores.users.create(a_user(1), act=ACT),
+    "the same role": lambda stores: stores.users.set_role(PATIENT, "PASIEN", act=ACT),
+    "a role of nobody": lambda stores: stores.users.set_role("nobody", "OPERATOR", act=ACT),
+    "a password of nobody": lambda stores: stores.credentials.change("nobody", "two", act=ACT),
+    "delete nobody": lambda stores: stores.users.delete("nobody", act=ACT),
+    "sign in under another role": lambda stores: stores.sessions.open(a_session(ADMIN, "OPERATOR", "s-new"), act=ACT),
+    "sign in over nobody, under another role": lambda stores: stores.sessions.open(
         a_session(ADMIN, "OPERATOR", "s-new"), former="s-patient", ended=ACT
     ),
-    "end no session": lambda desk: desk.sessions.end("s-nobody", act=ACT),
-    "end nobody's sessions": lambda desk: desk.sessions.end_all(OTHER, act=ACT),
-    "exchange nobody's token": lambda desk: desk.sessions.rotate("s-nobody", "hash", "new", NOW, NOW, reuse=ACT),
+    "end no session": lambda stores: stores.sessions.end("s-nobody", act=ACT),
+    "end nobody's sessions": lambda stores: stores.sessions.end_all(OTHER, act=ACT),
+    "exchange nobody's token": lambda stores: stores.sessions.rotate("s-nobody", "hash", "new", NOW, NOW, reuse=ACT),
 }
 
 
 @pytest.mark.parametrize("name", DONE)
-async def test_every_act_is_recorded_with_its_write(desk: Desk, name: str) -> None:
-    before = await desk.everything()
-    await DONE[name](desk)
-    assert await desk.everything() != before
-    assert await desk.noted() == [ACT]
+async def test_every_act_is_recorded_with_its_write(stores: Stores, name: str) -> None:
+    before = await stores.everything()
+    await DONE[name](stores)
+    assert await stores.everything() != before
+    assert await stores.noted() == [ACT]
 
 
 @pytest.mark.parametrize("name", DONE)
-async def test_an_act_that_cannot_be_recorded_is_undone(desk: Desk, name: str) -> None:
-    before = await desk.everything()
-    with desk.without_trail(), pytest.raises(RuntimeError, match="no trail"):
-        await DONE[name](desk)
-    assert await desk.everything() == before
-    assert await desk.noted() == []
+async def test_an_act_that_cannot_be_recorded_is_undone(stores: Stores, name: str) -> None:
+    before = await stores.everything()
+    with stores.without_trail(), pytest.raises(RuntimeError, match="no trail"):
+        await DONE[name](stores)
+    assert await stores.everything() == before
+    assert await stores.noted() == []
 
 
 @pytest.mark.parametrize("name", NOT_DONE)
-async def test_an_act_that_changes_nothing_is_not_recorded(desk: Desk, name: str) -> None:
-    before = await desk.everything()
+async def test_an_act_that_changes_nothing_is_not_recorded(stores: Stores, name: str) -> None:
+    before = await stores.everything()
     with suppress(DomainError):
-        await NOT_DONE[name](desk)
-    assert await desk.everything() == before
-    assert await desk.noted() == []
+        await NOT_DONE[name](stores)
+    assert await stores.everything() == before
+    assert await stores.noted() == []
 
 
-async def test_finding_a_patient_under_a_new_key_is_not_recorded(desk: Desk) -> None:
+async def test_finding_a_patient_under_a_new_key_is_not_recorded(stores: Stores) -> None:
     """A new key is remembered, so something is written; nothing is done to anybody."""
-    found, created = await desk.users.find_or_create(a_user(1), key="key-2", act=ACT)
+    found, created = await stores.users.find_or_create(a_user(1), key="key-2", act=ACT)
     assert (found.id, created) == (PATIENT, False)
-    assert await desk.noted() == []
+    assert await stores.noted() == []
 
 
-async def test_refreshing_a_session_is_not_recorded(desk: Desk) -> None:
-    await desk.sessions.rotate("s-patient", "hash", "new", NOW, NOW + timedelta(days=7), reuse=ACT)
-    assert await desk.noted() == []
+async def test_refreshing_a_session_is_not_recorded(stores: Stores) -> None:
+    await stores.sessions.rotate("s-patient", "hash", "new", NOW, NOW + timedelta(days=7), reuse=ACT)
+    assert await stores.noted() == []
 
 
 async def test_creating_the_first_administrator_is_recorded(
@@ -191,9 +191,9 @@ async def test_creating_the_first_administrator_is_recorded(
     assert [entry for _, entry in await trail.before()] == [ACT]
 
 
-async def test_reuse_of_a_token_is_recorded_with_the_user(desk: Desk) -> None:
+async def test_reuse_of_a_token_is_recorded_with_the_user(stores: Stores) -> None:
     with pytest.raises(Unauthenticated):
-        await desk.sessions.rotate(
+        await stores.sessions.rotate(
             "s-patient", "old", "new", NOW, NOW, reuse=msgspec.structs.replace(ACT, subject=None)
         )
-    assert [entry.subject for entry in await desk.noted()] == [PATIENT]
+    assert [entry.subject for entry in await stores.noted()] == [PATIENT]

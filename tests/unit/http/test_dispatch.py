@@ -24,6 +24,7 @@ from mediq.runtime.actor import Actor, handles
 from mediq.runtime.bus import Bus
 from mediq.runtime.circuit_breaker import CircuitBreaker
 from mediq.runtime.context import Context
+from tests.fixtures.gateway import NoPictures
 from tests.fixtures.runtime import AT_ONCE, Application
 
 Client = TestClient[web.Request, web.Application]
@@ -85,10 +86,6 @@ async def application() -> AsyncIterator[Application]:
         yield application
 
 
-async def _store_nothing(image: bytes) -> str:
-    raise AssertionError("no test here uploads a card")
-
-
 @pytest.fixture
 async def client(application: Application, aiohttp_client: AiohttpClient) -> Client:
     gateway = Gateway(
@@ -98,7 +95,7 @@ async def client(application: Application, aiohttp_client: AiohttpClient) -> Cli
         TOKENS,
         upload_max_size=1,
         check_image=lambda data: None,
-        store_image=_store_nothing,
+        pictures=NoPictures(),
         redis_url="",
         clock=now,
     )

@@ -15,7 +15,7 @@ from mediq.config import Http
 from mediq.domain.clinic import DEFAULT
 from mediq.domain.roles import Role
 from mediq.http.gateway import Gateway
-from mediq.messages.errors import StorageFull
+from mediq.messages.errors import Forbidden, StorageFull, Unavailable
 from mediq.messages.principal import Principal
 from mediq.runtime.actor import Actor, handles
 from mediq.runtime.bus import Bus
@@ -45,9 +45,12 @@ class Cards(Actor):
         super().__init__(bus)
         self.status = JobStatus.PENDING
         self.accepted: list[tuple[ProcessKtp, str]] = []
+        self.refusal: Exception | None = None
 
     @handles(ProcessKtp)
     async def process(self, message: ProcessKtp, context: Context) -> CardStatus:
+        if self.refusal is not None:
+            raise self.refusal
         self.accepted.append((message, context.key))
         return CardStatus(id="card-1", status=self.status)
 
@@ -56,13 +59,34 @@ class Cards(Actor):
         return CardResult(id=message.id, status=self.status)
 
 
-class Desk:
+class Pictures:
+    """The pictures that a gateway has left for the card service."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, bytes] = {}
+
+    async def store_image(self, image: bytes) -> str:
+        if image == b"too much":
+            raise StorageFull
+        image_id = f"image-{len(self.stored) + 1}"
+        self.stored[image_id] = image
+        return image_id
+
+    async def erase_upload(self, image_id: str) -> None:
+        del self.stored[image_id]
+
+
+class UploadClient:
     """A gateway, the card service behind it, and the pictures that the gateway has stored."""
 
-    def __init__(self, client: TestClient[Any, Any], cards: Cards, stored: list[bytes]) -> None:
+    def __init__(self, client: TestClient[Any, Any], cards: Cards, pictures: Pictures) -> None:
         self.client = client
         self.cards = cards
-        self.stored = stored
+        self.pictures = pictures
+
+    @property
+    def stored(self) -> list[bytes]:
+        return list(self.pictures.stored.values())
 
     async def upload(self, image: bytes, headers: dict[str, str] | None = None, **texts: str) -> tuple[int, Any]:
         form = aiohttp.FormData(texts)
@@ -72,18 +96,11 @@ class Desk:
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Desk]:
+async def uploads() -> AsyncIterator[UploadClient]:
     application = Application()
     mailboxes = {name: name for name in ("user", "ocr")}
     application.bus = Bus(application.transport, mailboxes, retry=AT_ONCE, clock=application.clock)
-    stored: list[bytes] = []
-
-    async def store_image(image: bytes) -> str:
-        if image == b"too much":
-            raise StorageFull
-        stored.append(image)
-        return f"image-{len(stored)}"
-
+    pictures = Pictures()
     async with application:
         cards = Cards(application.bus)
         await application.add_actor(Users(application.bus))
@@ -95,57 +112,67 @@ async def desk() -> AsyncIterator[Desk]:
             TOKENS,
             upload_max_size=1000,
             check_image=lambda data: None,
-            store_image=store_image,
+            pictures=pictures,
             redis_url="",
             clock=now,
         )
         await gateway.start()
         async with TestClient(TestServer(gateway.application())) as client:
-            yield Desk(client, cards, stored)
+            yield UploadClient(client, cards, pictures)
 
 
-async def test_the_picture_is_stored_and_its_id_travels(desk: Desk) -> None:
-    status, body = await desk.upload(b"picture", service="umum", priority_reason="hamil")
+async def test_the_picture_is_stored_and_its_id_travels(uploads: UploadClient) -> None:
+    status, body = await uploads.upload(b"picture", service="umum", priority_reason="hamil")
     assert (status, body) == (202, {"id": "card-1", "status": "PENDING"})
-    assert desk.stored == [b"picture"]
-    assert desk.cards.accepted[0][0] == ProcessKtp(image_id="image-1", service="umum", priority_reason="hamil")
+    assert uploads.stored == [b"picture"]
+    assert uploads.cards.accepted[0][0] == ProcessKtp(image_id="image-1", service="umum", priority_reason="hamil")
 
 
-async def test_nothing_is_asked_while_the_picture_cannot_be_stored(desk: Desk) -> None:
-    status, body = await desk.upload(b"too much")
+async def test_nothing_is_asked_while_the_picture_cannot_be_stored(uploads: UploadClient) -> None:
+    status, body = await uploads.upload(b"too much")
     assert (status, body["type"]) == (503, "urn:mediq:storage-full")
-    assert desk.cards.accepted == []
+    assert uploads.cards.accepted == []
 
 
-async def test_a_form_with_a_wrong_field_stores_no_picture(desk: Desk) -> None:
+@pytest.mark.parametrize("error", [Forbidden("no"), Unavailable()])
+async def test_a_picture_that_the_card_service_does_not_take_is_erased_at_once(
+    uploads: UploadClient, error: Exception
+) -> None:
+    uploads.cards.refusal = error
+    status, _ = await uploads.upload(b"picture")
+    assert status in (403, 503)
+    assert uploads.stored == []
+
+
+async def test_a_form_with_a_wrong_field_stores_no_picture(uploads: UploadClient) -> None:
     for name, value in (("priority", "SEGERA"), ("image_id", "image-0")):
-        status, _ = await desk.upload(b"picture", None, **{name: value})
+        status, _ = await uploads.upload(b"picture", None, **{name: value})
         assert status == 422
-    assert desk.stored == []
+    assert uploads.stored == []
 
 
-async def test_the_fingerprint_follows_the_picture_and_the_texts_not_the_id(desk: Desk) -> None:
+async def test_the_fingerprint_follows_the_picture_and_the_texts_not_the_id(uploads: UploadClient) -> None:
     key = {"Idempotency-Key": "once"}
     for image in (b"picture", b"picture", b"other"):
-        await desk.upload(image, key)
-    await desk.upload(b"picture", key, service="umum")
-    first, repeated, other_picture, other_service = [key for _, key in desk.cards.accepted]
+        await uploads.upload(image, key)
+    await uploads.upload(b"picture", key, service="umum")
+    first, repeated, other_picture, other_service = [key for _, key in uploads.cards.accepted]
     assert first == repeated
     assert len({first, other_picture, other_service}) == 3
 
 
 @pytest.mark.parametrize("status", ["PROCESSING", "NEEDS_REVIEW", "REGISTERED", "FAILED"])
-async def test_a_repeated_upload_tells_the_state_of_the_card(desk: Desk, status: str) -> None:
-    desk.cards.status = JobStatus(status)
-    assert await desk.upload(b"picture") == (202, {"id": "card-1", "status": status})
+async def test_a_repeated_upload_tells_the_state_of_the_card(uploads: UploadClient, status: str) -> None:
+    uploads.cards.status = JobStatus(status)
+    assert await uploads.upload(b"picture") == (202, {"id": "card-1", "status": status})
 
 
-async def test_an_upload_that_waits_in_vain_tells_the_state_of_the_card(desk: Desk) -> None:
-    desk.cards.status = JobStatus.PROCESSING
-    assert await desk.upload(b"picture", {"Prefer": "wait=1"}) == (202, {"id": "card-1", "status": "PROCESSING"})
+async def test_an_upload_that_waits_in_vain_tells_the_state_of_the_card(uploads: UploadClient) -> None:
+    uploads.cards.status = JobStatus.PROCESSING
+    assert await uploads.upload(b"picture", {"Prefer": "wait=1"}) == (202, {"id": "card-1", "status": "PROCESSING"})
 
 
-async def test_an_upload_that_waits_is_answered_with_a_final_result(desk: Desk) -> None:
-    desk.cards.status = JobStatus.NEEDS_REVIEW
-    status, body = await desk.upload(b"picture", {"Prefer": "wait=10"})
+async def test_an_upload_that_waits_is_answered_with_a_final_result(uploads: UploadClient) -> None:
+    uploads.cards.status = JobStatus.NEEDS_REVIEW
+    status, body = await uploads.upload(b"picture", {"Prefer": "wait=10"})
     assert (status, body["id"], body["status"], body["fields"]) == (200, "card-1", "NEEDS_REVIEW", {})

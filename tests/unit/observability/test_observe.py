@@ -182,3 +182,22 @@ def test_a_latency_histogram_keeps_its_name_labels_and_buckets(
         *(("0.001", 0), ("0.0025", 1), ("0.005", 1), ("0.01", 1), ("0.025", 1), ("0.05", 1), ("0.1", 1)),
         *(("0.25", 1), ("0.5", 1), ("1.0", 1), ("2.5", 1), ("5.0", 1), ("10.0", 1), ("+Inf", 1)),
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is a device of Linux")
+@pytest.mark.parametrize("fmt", ["json", "console"])
+def test_a_log_that_takes_nothing_fails_no_request(fmt: str) -> None:
+    script = (
+        "from mediq.observability import logging\n"
+        f"logging.configure_logging({fmt!r}, 'info', dict)\n"
+        "logging.logger('test').warning('lost')\n"
+        "headers = {'request_id': 'r', 'traceparent': '00-a-b-00'}\n"
+        "logging.RequestLogger('http').info(headers, method='GET', route='/', status=200, ms=1.0, role=None)\n"
+        "print('served', flush=True)\n"
+        "import os; os._exit(0)\n"
+    )
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=full, text=True, timeout=60, check=True
+        )
+    assert done.stdout == "served\n"

@@ -79,7 +79,11 @@ class JobStore(Protocol):
         ...
 
     async def store_image(self, image: bytes) -> str:
-        """Store a picture, durable before the return, for a job to adopt; the picture's unguessable id."""
+        """Store a picture durably and return its unguessable id; `create` attaches the picture to a job."""
+        ...
+
+    async def erase_upload(self, image_id: str) -> None:
+        """Erase a picture that no job has adopted; a picture of a job stays. A failure is ignored: the picture expires."""
         ...
 
     async def create(self, job: Job, image_id: str, key: str | None = None) -> Job:

@@ -84,6 +84,8 @@ redis.call('ZADD', uploads, expires, id)
 """
 )
 
+_ERASE_UPLOAD: Final = Script(_KEYS + "return drop_upload(ARGV[2])")
+
 _CREATE: Final = Script(
     _KEYS
     + """
@@ -185,6 +187,10 @@ class RedisJobStore(RedisStore):
         image_id = await asyncio.to_thread(new_image_id, image)
         await self._ask(_STORE_IMAGE, image_id, microseconds(self._clock() + UNADOPTED), image)
         return image_id
+
+    async def erase_upload(self, image_id: str) -> None:
+        with suppress(Fault):  # no answer depends on it
+            self._deleted_images |= await self._ask(_ERASE_UPLOAD, image_id) > 0
 
     async def create(self, job: Job, image_id: str, key: str | None = None) -> Job:
         answer, *known = await self._ask(

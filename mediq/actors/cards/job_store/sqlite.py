@@ -98,6 +98,11 @@ class SqliteJobStore:
         await self._file.write("INSERT INTO images VALUES (?, ?, ?)", (image_id, expires_at, image))
         return image_id
 
+    async def erase_upload(self, image_id: str) -> None:
+        with suppress(Fault):  # no answer depends on it
+            await self._file.write(_ERASE_UPLOAD, (image_id,))
+            await self._file.forget_deleted()
+
     async def create(self, job: Job, image_id: str, key: str | None = None) -> Job:
         row = (
             job.id,
@@ -116,7 +121,7 @@ class SqliteJobStore:
                     return job
             except sqlite3.IntegrityError:
                 if (first := await self._by_key(key)) is not None:
-                    await self._erase_upload(image_id)
+                    await self.erase_upload(image_id)
                     return first
                 # The job in the way may have expired without having been erased yet.
                 await self.expire(self._clock())
@@ -127,7 +132,7 @@ class SqliteJobStore:
                 if await self._unfinished_with(job.digest):
                     raise card_in_progress()
                 raise no_image()
-        await self._erase_upload(image_id)
+        await self.erase_upload(image_id)
         raise id_taken() if await self.get(job.id) is not None else card_in_progress()
 
     async def get(self, job_id: str) -> Job | None:
@@ -179,12 +184,6 @@ class SqliteJobStore:
         if jobs or images:
             await self._forget_deleted()
         return jobs
-
-    async def _erase_upload(self, image_id: str) -> None:
-        # The answer does not depend on it: what fails here expires.
-        with suppress(Fault):
-            await self._file.write(_ERASE_UPLOAD, (image_id,))
-            await self._file.forget_deleted()
 
     async def _forget_deleted(self) -> None:
         # The write before it is durable and must be reported so; the next call repeats what fails here.

@@ -20,7 +20,7 @@ def ends_service(before: Ticket, action: str) -> bool:
 
 
 def record_service_time(queue: Queue, served: Ticket, at: datetime) -> Queue:
-    """The queue with one more service time: of `served`, the ticket as it was before its service ended."""
+    """Add the service time of `served`, the ticket as it was before its service ended, to the service's pace."""
     seconds, hour = _seconds(served, at), hour_key(served.service, at)
     pace = queue.paces.get(served.service, Pace())
     pace = Pace(finished=pace.finished + 1, seconds=(*pace.seconds, seconds)[-RECENT:])
@@ -29,7 +29,7 @@ def record_service_time(queue: Queue, served: Ticket, at: datetime) -> Queue:
 
 
 def remove_service_time(queue: Queue, served: Ticket, at: datetime) -> Queue:
-    """The queue without that service time, because the end of the service was undone."""
+    """Remove the service time that an undone end of service had added."""
     seconds, hour = _seconds(served, at), hour_key(served.service, at)
     pace = queue.paces.get(served.service, Pace())
     pace = Pace(finished=pace.finished - 1, seconds=_without_last(pace.seconds, seconds))

@@ -153,7 +153,7 @@ def statistics(queue: Queue, clinic: Clinic, first: date, last: date, service: s
 def csv_rows(
     queue: Queue, clinic: Clinic, first: date, last: date, service: str | None = None, after: VisitKey | None = None
 ) -> Iterator[tuple[VisitKey, tuple[str, ...]]]:
-    """The same steps one by one as texts, in the order of `CSV_HEADER`, without the header; no patient is named.
+    """One row of texts for each step of the visits, in the order of `CSV_HEADER`, without patients' names.
 
     Each row comes with the key of its visit; `after` a key, the rows of later visits follow.
 

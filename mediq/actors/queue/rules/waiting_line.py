@@ -64,7 +64,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         return replace(self, lanes=(*self.lanes[:rank], lane, *self.lanes[rank + 1 :]), arrivals=arrivals)
 
     def with_high_run(self, run: int) -> "Line":
-        """The line after `run` HIGH were called since the last NORMAL."""
+        """The line with the number of HIGH that were called since the last NORMAL."""
         return replace(self, high_run=run)
 
     def called(self, call: Call) -> "Line":

@@ -40,7 +40,7 @@ async function draw({ on = false } = {}) {
 function row(entry) {
   return h("tr", {},
     h("td", {}, h("time", { datetime: entry.at }, moment(entry.at))),
-    h("td", {}, entry.actor === null ? t("trail.house") : names.get(entry.actor) || code(entry.actor), entry.role && h("span", { class: "muted small" }, ` ${has(`staff.role_${entry.role}`) ? t(`staff.role_${entry.role}`) : entry.role}`)),
+    h("td", {}, entry.actor === null ? t("trail.system") : names.get(entry.actor) || code(entry.actor), entry.role && h("span", { class: "muted small" }, ` ${has(`staff.role_${entry.role}`) ? t(`staff.role_${entry.role}`) : entry.role}`)),
     h("td", {}, has(`act.${entry.action}`) ? t(`act.${entry.action}`) : entry.action),
     h("td", {}, entry.subject && (names.get(entry.subject) || code(entry.subject))),
     h("td", {}, entry.why));

@@ -160,13 +160,13 @@ async def test_a_cancelled_caller_does_not_cancel_the_shared_request() -> None:
         assert len(people.asked) == 1
 
 
-async def test_a_shared_request_has_the_first_callers_deadline_and_headers_and_no_principal() -> None:
+async def test_a_shared_request_has_the_longest_deadline_the_first_callers_headers_and_no_principal() -> None:
     async with service() as (patients, people):
         now = time.time()
         contexts = [Context(deadline=now + 1, headers={"request_id": "first"}), Context(deadline=now + 3)]
         await asyncio.gather(*(asked_in(context, patients, "siti") for context in contexts))
         [(_, seen)] = people.asked
-        assert (seen.deadline, seen.headers, seen.principal) == (now + 1, {"request_id": "first"}, None)
+        assert (seen.deadline, seen.headers, seen.principal) == (now + 3, {"request_id": "first"}, None)
 
 
 async def test_a_fault_after_every_caller_was_cancelled_is_no_unhandled_exception() -> None:
