@@ -43,7 +43,7 @@ class CheckHealth(Request[Health], frozen=True, kw_only=True):
 
 @request("health.detailed", service="gateway", idempotent=True)
 class CheckHealthInDetail(Request[DetailedHealth], frozen=True, kw_only=True):
-    """Every service, the broker, the database and Redis, with latencies. The gateway answers by itself, without the bus."""
+    """Every service, the broker, the database and Redis, with latencies. The gateway answers, without the bus."""
 
 
 @request("user.health", idempotent=True)

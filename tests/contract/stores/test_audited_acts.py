@@ -117,7 +117,9 @@ DONE: dict[str, Act] = {
     "another password": lambda stores: stores.credentials.change(ADMIN, "two", act=ACT),
     "delete": lambda stores: stores.users.delete(PATIENT, act=ACT),
     "sign in": lambda stores: stores.sessions.open(a_session(ADMIN, "ADMIN_FASKES", "s-new"), act=ACT),
-    "a first session": lambda stores: stores.sessions.open_for(A_DEVICE, a_session("kiosk", "KIOSK", "s-kiosk"), act=ACT),
+    "a first session": lambda stores: stores.sessions.open_for(
+        A_DEVICE, a_session("kiosk", "KIOSK", "s-kiosk"), act=ACT
+    ),
     "sign in over another": lambda stores: stores.sessions.open(
         a_session(ADMIN, "ADMIN_FASKES", "s-new"), former="s-patient", ended=ACT
     ),

@@ -83,7 +83,7 @@ class JobStore(Protocol):
         ...
 
     async def erase_upload(self, image_id: str) -> None:
-        """Erase a picture that no job has adopted; a picture of a job stays. A failure is ignored: the picture expires."""
+        """Erase a picture that no job has adopted. A failure is ignored, since the picture expires."""
         ...
 
     async def create(self, job: Job, image_id: str, key: str | None = None) -> Job:
