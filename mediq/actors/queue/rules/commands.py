@@ -86,7 +86,7 @@ class Complete(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
 
 @request("queue.skip")
 class Skip(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
-    """Note that a called patient did not come."""
+    """Mark a called patient as a no-show."""
 
 
 @request("queue.requeue")
