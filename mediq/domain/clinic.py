@@ -3,7 +3,7 @@
 import hashlib
 from datetime import date, datetime, time
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -14,21 +14,32 @@ TIMEZONES: tuple[str, ...] = ("Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura")
 """WIB, WITA and WIT: Indonesia's three zones, each a whole number of hours from UTC and without summer time."""
 
 
+# Examples for the description of the API. There are no limits: configurations that were stored must stay readable.
+ClinicName = Annotated[str, msgspec.Meta(examples=["Klinik Contoh"])]
+TimezoneName = Annotated[str, msgspec.Meta(examples=["Asia/Jakarta"])]
+Notice = Annotated[str, msgspec.Meta(examples=["Siapkan e-KTP dan kartu BPJS Anda."])]
+ServiceName = Annotated[str, msgspec.Meta(examples=["Poli Umum"])]
+Letter = Annotated[str, msgspec.Meta(examples=["A"])]
+OpeningTime = Annotated[time, msgspec.Meta(examples=["07:30:00"])]
+ClosingTime = Annotated[time, msgspec.Meta(examples=["14:00:00"])]
+CounterName = Annotated[str, msgspec.Meta(examples=["Loket 1"])]
+
+
 class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A service that patients queue for. Without hours it is always open; hours may run over midnight."""
 
-    id: str
-    name: str
-    letter: str
-    opens: time | None = None
-    closes: time | None = None
+    id: Annotated[str, msgspec.Meta(examples=["umum"])]
+    name: ServiceName
+    letter: Letter
+    opens: OpeningTime | None = None
+    closes: ClosingTime | None = None
 
 
 class Counter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A counter where patients are served; without `services` it serves every service."""
 
-    id: str
-    name: str
+    id: Annotated[str, msgspec.Meta(examples=["1"])]
+    name: CounterName
     services: tuple[str, ...] = ()
 
 
@@ -64,9 +75,9 @@ class ClinicConfiguration(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     the running text of the boards; if it is empty, the boards show a text of their own.
     """
 
-    name: str
-    timezone: str = "Asia/Jakarta"
-    notice: str = ""
+    name: ClinicName
+    timezone: TimezoneName = "Asia/Jakarta"
+    notice: Notice = ""
     services: tuple[Service, ...] = ()
     counters: tuple[Counter, ...] = ()
 

@@ -90,7 +90,7 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
     json, login = Body.JSON, Limit.LOGIN
     uploaders = None if open_registration else STAFF | KIOSK
 
-    def counter(verb: str, message: type[Request[Any]]) -> Route:
+    def ticket_route(verb: str, message: type[Request[Any]]) -> Route:
         return Route(method="PATCH", path=f"/queue/{{id}}/{verb}", message=message, who=STAFF, body=json)
 
     return (
@@ -195,15 +195,15 @@ def table(*, open_registration: bool) -> tuple[Route, ...]:
         ),
         Route(method="GET", path="/queue/status/{user_id}", message=queue.GetStatus, who=PEOPLE, own="user_id"),
         Route(method="PATCH", path="/queue/call-next", message=commands.CallNext, who=STAFF, body=json),
-        counter("recall", commands.Recall),
-        counter("start", commands.Start),
-        counter("complete", commands.Complete),
-        counter("skip", commands.Skip),
-        counter("requeue", commands.Requeue),
-        counter("hold", commands.Hold),
-        counter("resume", commands.Resume),
-        counter("priority", commands.Prioritise),
-        counter("transfer", commands.Transfer),
+        ticket_route("recall", commands.Recall),
+        ticket_route("start", commands.Start),
+        ticket_route("complete", commands.Complete),
+        ticket_route("skip", commands.Skip),
+        ticket_route("requeue", commands.Requeue),
+        ticket_route("hold", commands.Hold),
+        ticket_route("resume", commands.Resume),
+        ticket_route("priority", commands.Prioritise),
+        ticket_route("transfer", commands.Transfer),
         Route(method="POST", path="/queue/counters/{counter}/open", message=commands.OpenCounter, who=STAFF, body=json),
         Route(
             method="POST", path="/queue/counters/{counter}/close", message=commands.CloseCounter, who=STAFF, body=json

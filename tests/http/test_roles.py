@@ -95,7 +95,10 @@ CONTRACT = {
     "GET /favicon.ico": ANYONE,
     "GET /static/{path}": ANYONE,
 }
-"""The roles that may call each route, by contract.md; the empty role is not signed in."""
+"""The roles that may call each route; the empty role is a caller who is not signed in.
+
+The table is written by hand, so that a changed role in the routes must be changed here on purpose too.
+"""
 
 PAGES = pages()
 ROUTES = {f"{route.method} {route.path}": route for route in table(open_registration=False)}

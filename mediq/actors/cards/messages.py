@@ -14,6 +14,10 @@ from mediq.messages.document import Jpeg
 from mediq.messages.pagination import Page, PageLimit, PageNumber
 from mediq.messages.registry import Done, Event, Request, event, request
 
+_ShownId = Annotated[str, msgspec.Meta(examples=["5b0f2f6c9d1e4f0e8a7c3b2d1f0e9a8b"])]
+JobId = Annotated[_ShownId, msgspec.Meta(max_length=64)]
+ImageId = Annotated[str, msgspec.Meta(max_length=128)]
+
 _FIELDS_EXAMPLE = {
     "nama": {
         "value": "SITI CONTOH",
@@ -43,7 +47,7 @@ class JobStatus(StrEnum):
 class CardResult(msgspec.Struct, frozen=True, kw_only=True):
     """The fields read from a card, and the registration that followed."""
 
-    id: str
+    id: _ShownId
     status: Annotated[JobStatus, msgspec.Meta(examples=["REGISTERED"])]
     is_ktp: Annotated[bool | None, msgspec.Meta(examples=[True])] = None
     reason: str | None = None
@@ -57,12 +61,8 @@ class CardResult(msgspec.Struct, frozen=True, kw_only=True):
 class CardStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How far a card is."""
 
-    id: str
+    id: _ShownId
     status: Annotated[JobStatus, msgspec.Meta(examples=["PENDING"])]
-
-
-JobId = Annotated[str, msgspec.Meta(max_length=64)]
-ImageId = Annotated[str, msgspec.Meta(max_length=128)]
 
 
 @request("ocr.process-ktp")
@@ -99,11 +99,11 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     those of the upload.
     """
 
-    id: str
+    id: _ShownId
     taken_at: Instant
     role: Annotated[Role | None, msgspec.Meta(examples=["KIOSK"])]
-    service: str | None
-    priority: Priority | None
+    service: Annotated[str | None, msgspec.Meta(examples=["umum"])]
+    priority: Annotated[Priority | None, msgspec.Meta(examples=["NORMAL"])]
     priority_reason: str | None
     reason: str | None
 

@@ -10,10 +10,10 @@ import msgspec
 
 from mediq.actors.queue.rules import events
 from mediq.actors.queue.rules.commands import AddPatient as AddPatient
-from mediq.actors.queue.rules.commands import CounterId, TicketId, UserId
-from mediq.actors.queue.rules.commands import PriorityReason as PriorityReason
-from mediq.actors.queue.rules.commands import ServiceId as ServiceId
 from mediq.actors.queue.rules.events import Recorded
+from mediq.actors.queue.rules.field_types import CounterId, TicketId, UserId
+from mediq.actors.queue.rules.field_types import PriorityReason as PriorityReason
+from mediq.actors.queue.rules.field_types import ServiceId as ServiceId
 from mediq.actors.queue.rules.public_views import ClinicView
 from mediq.actors.queue.rules.statistics import Statistics
 from mediq.actors.queue.rules.ticket import Priority as Priority

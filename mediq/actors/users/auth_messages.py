@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from mediq.actors.users.user import User
+from mediq.actors.users.user import User, UserId
 from mediq.messages.registry import Done, Event, Request, event, request
 
 Email = Annotated[
@@ -78,7 +78,7 @@ class ChangePassword(Request[Done], frozen=True, kw_only=True):
 class ResetPassword(Request[Done], frozen=True, kw_only=True):
     """Change another user's password; all sessions of that user end."""
 
-    id: str
+    id: UserId
     new_password: NewPassword
 
 

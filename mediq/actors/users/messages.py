@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from mediq.actors.users.auth_messages import Email, NewPassword, Tokens
-from mediq.actors.users.user import User
+from mediq.actors.users.user import User, UserId
 from mediq.domain.roles import Role
 from mediq.messages.pagination import Page, PageLimit, PageNumber
 from mediq.messages.registry import Done, Request, request
@@ -66,7 +66,7 @@ class NikKnown(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a user has a NIK, and which one."""
 
     exists: bool
-    user_id: str | None = None
+    user_id: UserId | None = None
 
 
 @request("user.check-nik", idempotent=True)
@@ -100,7 +100,7 @@ class FindPeople(Request[tuple[Person, ...]], frozen=True, kw_only=True):
 class ReadUser(Request[User], frozen=True, kw_only=True):
     """One user's record, for staff; the audit trail records who read it."""
 
-    id: str
+    id: UserId
 
 
 @request("user.findAll", idempotent=True)
@@ -117,7 +117,7 @@ class FindUsers(Request[Page[User]], frozen=True, kw_only=True):
 class UpdateRole(Request[User], frozen=True, kw_only=True):
     """Change a user's role; the user's sessions end."""
 
-    id: str
+    id: UserId
     role: Annotated[Role, msgspec.Meta(examples=["OPERATOR"])]
 
 
@@ -125,4 +125,4 @@ class UpdateRole(Request[User], frozen=True, kw_only=True):
 class DeleteUser(Request[Done], frozen=True, kw_only=True):
     """Delete a user; the user's sessions end."""
 
-    id: str
+    id: UserId

@@ -14,10 +14,13 @@ KTP_FIELDS: tuple[str, ...] = tuple(name for name in card.FIELDS if name not in 
 """The fields of a card that a user has beside NIK and name."""
 
 
+UserId = Annotated[str, msgspec.Meta(examples=["0d8e6a5c4b3f4a2e9c1d7f6e5b4a3c2d"])]
+
+
 class User(msgspec.Struct, frozen=True, kw_only=True):
     """A patient has a NIK, a member of staff an e-mail address; one person may have both. A device has only a name."""
 
-    id: str
+    id: UserId
     nik: Annotated[str | None, msgspec.Meta(examples=["3201155503900001"])] = None
     nama: Annotated[str, msgspec.Meta(examples=["SITI CONTOH"])]
     email: str | None = None

@@ -96,7 +96,7 @@ class OperationBuilder:
                 "in": "path",
                 "required": True,
                 "schema": {"minLength": 1} | message["properties"][name],
-                "example": self._examples.field(route.message.__name__, name, message["properties"][name]),
+                "example": self._examples.request(message["properties"][name]),
             }
             for name in in_path
         ]

@@ -9,20 +9,13 @@ from typing import Annotated
 
 import msgspec
 
+from mediq.actors.queue.rules.field_types import CounterId, PriorityReason, ServiceId, TicketId, UserId, Why
 from mediq.actors.queue.rules.public_views import BoardCounter, ClinicView
 from mediq.actors.queue.rules.ticket import Priority
 from mediq.actors.queue.rules.views import TicketView
-from mediq.domain.clinic import ClinicConfiguration, Counter, Service
+from mediq.domain.clinic import ClinicConfiguration, ClinicName, Counter, Notice, Service, TimezoneName
 from mediq.domain.roles import Role
 from mediq.messages.registry import Request, request
-
-UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-TicketId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-CounterId = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
-ServiceId = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
-PriorityReason = Annotated[str, msgspec.Meta(max_length=200)]
-Why = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^(?![\s\S]*([0-9][ .-]?){16})")]
-"""A reason for the audit trail, which keeps the text as written. Sixteen digits are refused: they may be a NIK."""
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +86,7 @@ class Complete(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
 
 @request("queue.skip")
 class Skip(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
-    """Note that a called patient did not come."""
+    """Mark a called patient as a no-show."""
 
 
 @request("queue.requeue")
@@ -115,15 +108,15 @@ class Resume(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
 class Prioritise(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
     """Give a patient who has not been called yet another priority; lowering one needs a `why`."""
 
-    priority: Priority
-    priority_reason: PriorityReason | None = None
+    priority: Annotated[Priority, msgspec.Meta(examples=["HIGH"])]
+    priority_reason: Annotated[PriorityReason | None, msgspec.Meta(examples=["hamil"])] = None
 
 
 @request("queue.transfer")
 class Transfer(TicketCommand, Request[TicketView], frozen=True, kw_only=True):
     """Send a patient on to another service with the same ticket."""
 
-    service: ServiceId
+    service: Annotated[ServiceId, msgspec.Meta(examples=["gigi"])]
 
 
 @request("queue.cancel")
@@ -163,11 +156,11 @@ class Configure(Request[ClinicView], frozen=True, kw_only=True):
     Without a `notice`, boards show their own running text.
     """
 
-    name: str
-    timezone: str
+    name: ClinicName
+    timezone: TimezoneName
     services: tuple[Service, ...]
     counters: tuple[Counter, ...]
-    notice: str = ""
+    notice: Notice = ""
     revision: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     why: Why | None = None
 

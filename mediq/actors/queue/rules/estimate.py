@@ -3,6 +3,7 @@
 from datetime import datetime
 from math import ceil, floor, sqrt
 from statistics import mean, median, quantiles
+from typing import Annotated
 
 import msgspec
 
@@ -23,8 +24,8 @@ _EIGHT_IN_TEN = 1.2816
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """A waiting time in whole minutes, between a low and a high end."""
 
-    low_minutes: int
-    high_minutes: int
+    low_minutes: Annotated[int, msgspec.Meta(examples=[8])]
+    high_minutes: Annotated[int, msgspec.Meta(examples=[20])]
 
 
 def estimate(seconds: tuple[float, ...], counters: int, people_ahead: int) -> Estimate | None:

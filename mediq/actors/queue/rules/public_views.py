@@ -1,14 +1,28 @@
 """The views that anyone may see: boards, counters, the clinic, and events without personal data."""
 
 from collections.abc import Iterable
-from datetime import datetime, time
+from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
 from mediq.actors.queue.rules.events import Event, Recorded, TicketIssued, TicketPrioritised
+from mediq.actors.queue.rules.field_types import ShownCounterId, ShownServiceId, TicketNumber
 from mediq.actors.queue.rules.state import Queue
 from mediq.actors.queue.rules.ticket import Priority, Status
-from mediq.domain.clinic import Clinic, Counter, Service
+from mediq.domain.clinic import (
+    Clinic,
+    ClinicName,
+    ClosingTime,
+    Counter,
+    CounterName,
+    Letter,
+    Notice,
+    OpeningTime,
+    Service,
+    ServiceName,
+    TimezoneName,
+)
 from mediq.domain.errors import NotFound
 from mediq.domain.instant import Instant
 
@@ -30,12 +44,12 @@ class BoardCall(msgspec.Struct, frozen=True, kw_only=True):
 class BoardCounter(msgspec.Struct, frozen=True, kw_only=True):
     """A counter and the number it is busy with, if any."""
 
-    counter: str
-    counter_name: str
+    counter: ShownCounterId
+    counter_name: CounterName
     open: bool
-    number: str | None = None
-    service: str | None = None
-    status: Status | None = None
+    number: TicketNumber | None = None
+    service: ShownServiceId | None = None
+    status: Annotated[Status | None, msgspec.Meta(examples=["CALLED"])] = None
     recalls: int = 0
 
 
@@ -77,19 +91,19 @@ class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
 class OfferedService(msgspec.Struct, frozen=True, kw_only=True):
     """A service, its hours, and whether it takes patients now."""
 
-    id: str
-    name: str
-    letter: str
-    opens: time | None
-    closes: time | None
+    id: ShownServiceId
+    name: ServiceName
+    letter: Letter
+    opens: OpeningTime | None
+    closes: ClosingTime | None
     open: bool
 
 
 class StaffedCounter(msgspec.Struct, frozen=True, kw_only=True):
     """A counter, its services (all of the clinic's where none is named), and whether somebody works there now."""
 
-    id: str
-    name: str
+    id: ShownCounterId
+    name: CounterName
     services: tuple[str, ...]
     open: bool
 
@@ -100,13 +114,13 @@ class ClinicView(msgspec.Struct, frozen=True, kw_only=True):
     A change of the clinic names the `revision` that its author has seen, so that it does not undo another change.
     """
 
-    name: str
-    timezone: str
-    notice: str
+    name: ClinicName
+    timezone: TimezoneName
+    notice: Notice
     at: Instant
     services: tuple[OfferedService, ...]
     counters: tuple[StaffedCounter, ...]
-    revision: str
+    revision: Annotated[str, msgspec.Meta(examples=["5f0c1d2e3a4b5c6d"])]
 
 
 def board_view(queue: Queue, board: str, clinic: Clinic, now: datetime) -> BoardView:

@@ -13,7 +13,12 @@ from mediq.actors.queue.rules.waiting_line import Line
 from mediq.domain.clinic import ClinicConfiguration
 
 FORMAT = 3
-"""Raised whenever a snapshot says more than an older program understands."""
+"""Raised when a program that reads only earlier formats would act wrongly on a snapshot of the new one.
+
+A new field with a default needs no new format: an older program ignores it, and a newer one uses the default where it
+is missing. Raise the format when a field changes its meaning, or when an older program would decide wrongly without the
+new one. `ClinicConfiguration` is stricter: a field that it does not know makes the snapshot unreadable.
+"""
 
 _READABLE = (1, 2, FORMAT)
 """The formats that can be read; a snapshot of any other format is replaced by a replay of the log."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from itertools import chain
 from statistics import median, quantiles
+from typing import Annotated
 
 import msgspec
 
@@ -21,18 +22,26 @@ VisitKey = tuple[date, datetime, str]
 """The key by which visits are sorted: day, arrival, number."""
 
 
+_Count = Annotated[int, msgspec.Meta(examples=[42])]
+
+
+def _keys_like(example: str) -> msgspec.Meta:
+    """An example of a mapping's keys, for the description of the API. The values have examples of their own."""
+    return msgspec.Meta(extra_json_schema={"propertyNames": {"examples": [example]}})
+
+
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
     """How many times were measured, their median and 90th percentile in minutes; null when there are none."""
 
-    count: int = 0
-    p50: float | None = None
-    p90: float | None = None
+    count: _Count = 0
+    p50: Annotated[float | None, msgspec.Meta(examples=[7.5])] = None
+    p90: Annotated[float | None, msgspec.Meta(examples=[18.0])] = None
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
     """The visits' steps at one hour, service, counter or operator: how many, and their times."""
 
-    steps: int
+    steps: _Count
     waiting: Spread
     service: Spread
 
@@ -50,17 +59,17 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     first: date = msgspec.field(name="from")
     last: date = msgspec.field(name="to")
     only_service: str | None
-    tickets: int
-    by_status: dict[str, int]
-    by_priority: dict[str, int]
-    no_show_rate: float | None
+    tickets: _Count
+    by_status: Annotated[dict[str, _Count], _keys_like("COMPLETED")]
+    by_priority: Annotated[dict[str, _Count], _keys_like("NORMAL")]
+    no_show_rate: Annotated[float | None, msgspec.Meta(examples=[0.05])]
     waiting: Spread
     service: Spread
-    by_day: dict[str, Group]
-    by_hour: dict[str, Group]
-    by_service: dict[str, Group]
-    by_counter: dict[str, Group]
-    by_operator: dict[str, Group]
+    by_day: Annotated[dict[str, Group], _keys_like("2026-03-02")]
+    by_hour: Annotated[dict[str, Group], _keys_like("08")]
+    by_service: Annotated[dict[str, Group], _keys_like("umum")]
+    by_counter: Annotated[dict[str, Group], _keys_like("1")]
+    by_operator: Annotated[dict[str, Group], _keys_like("7c1d0e9f8a7b4c6d5e4f3a2b1c0d9e8f")]
 
 
 CSV_HEADER: tuple[str, ...] = (

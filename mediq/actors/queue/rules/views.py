@@ -2,10 +2,18 @@
 
 from datetime import datetime
 from itertools import chain
+from typing import Annotated
 
 import msgspec
 
 from mediq.actors.queue.rules.estimate import Estimate, estimate_for
+from mediq.actors.queue.rules.field_types import (
+    ShownServiceId,
+    ShownTicketId,
+    ShownUserId,
+    TicketNumber,
+    Token,
+)
 from mediq.actors.queue.rules.priority import call_order, people_ahead
 from mediq.actors.queue.rules.sorted_tickets import place_of
 from mediq.actors.queue.rules.state import Queue
@@ -25,27 +33,27 @@ _ENDED_BY_MIDNIGHT = {
 class TicketView(msgspec.Struct, frozen=True, kw_only=True):
     """A ticket. `position` counts from 1 and, like `people_ahead`, is null unless the patient waits."""
 
-    id: str
-    number: str
-    service: str
-    status: Status
-    priority: Priority
+    id: ShownTicketId
+    number: TicketNumber
+    service: ShownServiceId
+    status: Annotated[Status, msgspec.Meta(examples=["WAITING"])]
+    priority: Annotated[Priority, msgspec.Meta(examples=["NORMAL"])]
     priority_reason: str | None
     counter: str | None
-    position: int | None
-    people_ahead: int | None
+    position: Annotated[int | None, msgspec.Meta(examples=[3])]
+    people_ahead: Annotated[int | None, msgspec.Meta(examples=[2])]
     estimated_wait: Estimate | None
     issued_at: Instant
     called_at: Instant | None
     started_at: Instant | None
     finished_at: Instant | None
-    token: str
+    token: Token
 
 
 class StaffTicket(TicketView, frozen=True, kw_only=True):
     """A ticket as staff see it in their list, with its patient's id."""
 
-    user_id: str
+    user_id: ShownUserId
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
