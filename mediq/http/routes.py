@@ -81,7 +81,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def harmless(self) -> bool:
-        """Whether it changes nothing, so that another site may make a browser call it; `GET /auth/logout` is an exception."""
+        """Whether it changes nothing, so that another site may make a browser call it. `GET /auth/logout` is not."""
         return self.method == "GET" and self.message is not auth.Logout
 
 
