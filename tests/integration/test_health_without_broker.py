@@ -13,10 +13,11 @@ from tests.fixtures.servers import RabbitMQ
 
 
 @pytest.fixture
-def gateway(rabbitmq: RabbitMQ, tmp_path: Path) -> Iterator[Application]:
+def gateway(rabbitmq: RabbitMQ, redis_url: str, tmp_path: Path) -> Iterator[Application]:
     """A gateway process alone: no service behind it answers."""
     environ = {
         "RABBITMQ_URL": rabbitmq.url(),
+        "REDIS_URL": redis_url,
         "JWT_SECRET": secrets.token_urlsafe(48),
         "JWT_REFRESH_SECRET": secrets.token_urlsafe(48),
     }

@@ -28,7 +28,8 @@ from tests.fixtures.gateway import NoPictures
 from tests.fixtures.runtime import AT_ONCE, Application
 
 Client = TestClient[web.Request, web.Application]
-TOKENS = Tokens("a" * 32, "b" * 32)
+TOKENS = Tokens("a" * 32, "b" * 32, access_seconds=86_400)
+"""Access tokens that last longer than a run of all tests."""
 SITI = Principal("siti", Role.ADMIN_FASKES, "s-1")
 BEARER = {"Authorization": f"Bearer {TOKENS.access(SITI)}"}
 

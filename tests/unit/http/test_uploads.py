@@ -22,7 +22,8 @@ from mediq.runtime.bus import Bus
 from mediq.runtime.context import Context
 from tests.fixtures.runtime import AT_ONCE, Application
 
-TOKENS = Tokens("a" * 32, "b" * 32)
+TOKENS = Tokens("a" * 32, "b" * 32, access_seconds=86_400)
+"""Access tokens that last longer than a run of all tests."""
 OPERATOR = {"Authorization": f"Bearer {TOKENS.access(Principal('budi', Role.OPERATOR, 's-1'))}"}
 
 
