@@ -104,13 +104,14 @@ class ReconnectingBinding(Binding):
             _log.warning("not consumed again", queue=self._queue.name, error=repr(error.__cause__))
             self.connection.drop()  # to begin anew; a channel closed here, amid its restoration, would stay closed
 
-    async def _cancelled(self, frame: spec.Basic.Cancel) -> None:
-        """The broker cancelled the consumer because its queue was deleted: close the channel, so that aio-pika restores
-        both.
+    def _cancelled(self, frame: spec.Basic.Cancel) -> None:
+        """The broker cancelled the consumer because its queue was deleted: begin anew, so that aio-pika restores both.
+
+        To close the channel here would wait for the broker's answer, which is read only after this returns.
         """
-        if self.open and self.channel is not None:
+        if self.open:
             _log.warning("queue deleted", queue=self._queue.name)
-            await (await self.channel.get_underlay_channel()).close()
+            self.connection.drop()
 
     async def _release(self) -> None:
         """Close the channels that are open."""

@@ -130,7 +130,7 @@ class WatchedConnection:
 
     async def channel(self, *, confirms: bool = False) -> AbstractRobustChannel:
         """Open a channel that aio-pika restores after a reconnection. Raises Unavailable while not connected."""
-        if not self.up:
+        if not self._live:
             raise Unavailable
         return await self._connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
 
@@ -138,7 +138,7 @@ class WatchedConnection:
     async def alive(self) -> AsyncIterator[None]:
         """Raise Unavailable in the block as soon as the connection is lost: aio-pika might let it wait for ever.
 
-        Channels restored first may be used while others are yet to be restored: consumers settle messages by then.
+        Channels that are restored may be used while others are not yet: their consumers already settle messages.
         """
         if not self._live:
             raise Unavailable

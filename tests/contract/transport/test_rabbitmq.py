@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aio_pika import RobustConnection
+from aio_pika.exceptions import ChannelClosed
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -304,6 +305,21 @@ async def test_a_binding_that_cannot_be_restored_keeps_trying_and_tells_why(
     assert await inbox.bodies(1) == [b"x"]
 
 
+async def test_a_channel_that_cannot_be_reopened_gives_up_its_connection(
+    backend: RabbitBackend, transport: RecordedTransport
+) -> None:
+    events = await listen(transport, "a.*")
+    with capture_logs() as lines:
+        await backend.replace_events("fanout")
+        await close_publishing_channel(transport)
+        await until_true(lambda: any(line["event"] == "channel not reopened" for line in lines))
+        await until_true(lambda: any("fanout" in str(line) and line.get("attempt") == 2 for line in lines))
+        await backend.replace_events("topic")
+        await until(transport.ping)
+    await transport.publish("a.b", make_envelope("event"))
+    assert await events.bodies(1) == [b"event"]
+
+
 async def test_deliveries_can_be_settled_after_a_close_while_nothing_can_be_published(
     backend: RabbitBackend, transport: RecordedTransport, rabbitmq: RabbitMQ
 ) -> None:
@@ -570,6 +586,12 @@ async def test_the_reply_mailbox_of_a_stopped_process_is_unroutable(
     await other.stop()
     with pytest.raises(Unroutable):
         await transport.send("mine", make_envelope())
+
+
+async def close_publishing_channel(transport: RabbitTransport) -> None:
+    assert transport._connection is not None
+    channel = await transport._connection._channel.get_underlay_channel()
+    await channel.close(ChannelClosed(0, "a test"))
 
 
 def stalled(transport: RabbitTransport) -> bool:
