@@ -39,6 +39,9 @@ def configure_logging(fmt: LogFormat, level: str, headers: Callable[[], Mapping[
     )
     # It would quote malformed requests, tokens included; the request middleware logs what handlers raise.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    # They write unstructured lines at every attempt to reconnect; the transport logs the same as events.
+    for name in ("aio_pika", "aiormq"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
 
 

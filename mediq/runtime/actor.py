@@ -46,8 +46,9 @@ class Actor:
             async def what_time(self, message: WhatTime, context: Context) -> Time:
                 return Time(now=time.time())
 
-    A handler raises a :class:`mediq.messages.errors.DomainError` to refuse. Any other exception counts as a crash:
-    the message is retried, then becomes a dead letter.
+    A handler raises a :class:`mediq.messages.errors.DomainError` to refuse. A :class:`mediq.messages.errors.Fault` is
+    the reply to an ask, whose asker decides about a retry; a told message is retried. Any other exception counts as a
+    crash: the message is retried. After its last attempt, a retried message becomes a dead letter.
     """
 
     name: ClassVar[str]

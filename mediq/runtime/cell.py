@@ -35,8 +35,7 @@ class _Unreadable(Exception):
 class ActorCell(Child):
     """Runs one actor under a supervisor.
 
-    With `private`, the mailbox belongs to this process alone. The cell starts `actor.concurrency` workers and holds at
-    most twice as many unsettled deliveries.
+    The cell starts `actor.concurrency` workers and holds at most twice as many unsettled deliveries.
     """
 
     def __init__(
@@ -45,14 +44,12 @@ class ActorCell(Child):
         transport: Transport,
         mailbox: str,
         *,
-        private: bool = False,
         retry: RetryPolicy | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.actor = actor
         self.mailbox = mailbox
         self._transport = transport
-        self._private = private
         self._retry = retry or RetryPolicy(initial=0.1)
         self._clock = clock
         self._handlers = actor.handlers
@@ -66,9 +63,7 @@ class ActorCell(Child):
         metrics.mailbox_depth.labels(self.mailbox).set_function(self._waiting.__len__)
         try:
             await self.actor.on_start()
-            self._binding = await self._transport.bind(
-                self.mailbox, self._enqueue, prefetch=2 * self.actor.concurrency, private=self._private
-            )
+            self._binding = await self._transport.bind(self.mailbox, self._enqueue, prefetch=2 * self.actor.concurrency)
         except BaseException:
             await self.actor.on_stop()
             raise
@@ -189,15 +184,12 @@ class ActorCell(Child):
         await delivery.retry(self._retry.delay(delivery.envelope.attempt))
 
     async def _crash(self, delivery: Delivery, error: BaseException) -> None:
-        """Retry with backoff until attempts or deadline are used up, then make the message a dead letter.
-
-        A message of a private mailbox is already settled and cannot be retried.
-        """
+        """Retry with backoff until attempts or deadline are used up, then make the message a dead letter."""
         envelope = delivery.envelope
         _log.exception("handler crashed", pattern=envelope.pattern, attempt=envelope.attempt)
         delay = self._retry.delay(envelope.attempt)
         in_time = envelope.deadline is None or self._clock() + delay < envelope.deadline
-        if envelope.attempt < MAX_ATTEMPTS and in_time and not self._private:
+        if envelope.attempt < MAX_ATTEMPTS and in_time:
             await delivery.retry(delay)
         else:
             await self._fail(delivery, Internal(), f"crash: {type(error).__name__}")

@@ -60,6 +60,7 @@ class ReconnectingBinding(Binding):
         try:
             async with self.connection.alive(), asyncio.timeout(CLOSING):
                 await self._cancel()
+            await self._finish()
         except Unavailable:
             await self._release()  # else aio-pika would restore the channel
 
@@ -73,6 +74,9 @@ class ReconnectingBinding(Binding):
     @abstractmethod
     async def _cancel(self) -> None:
         """Stop to consume the queue."""
+
+    async def _finish(self) -> None:
+        """Complete what is under way, after the queue is no longer consumed."""
 
     @abstractmethod
     async def _receive(self, message: DeliveredMessage) -> None:
@@ -98,15 +102,16 @@ class ReconnectingBinding(Binding):
                 await self._consume_once(channel)
         except Unavailable as error:
             _log.warning("not consumed again", queue=self._queue.name, error=repr(error.__cause__))
-            await channel.close()  # aio-pika reopens it
+            self.connection.drop()  # to begin anew; a channel closed here, amid its restoration, would stay closed
 
-    async def _cancelled(self, frame: spec.Basic.Cancel) -> None:
-        """The broker cancelled the consumer because its queue was deleted: close the channel, so that aio-pika restores
-        both.
+    def _cancelled(self, frame: spec.Basic.Cancel) -> None:
+        """The broker cancelled the consumer because its queue was deleted: begin anew, so that aio-pika restores both.
+
+        To close the channel here would wait for the broker's answer, which is read only after this returns.
         """
-        if self.open and self.channel is not None:
+        if self.open:
             _log.warning("queue deleted", queue=self._queue.name)
-            await (await self.channel.get_underlay_channel()).close()
+            self.connection.drop()
 
     async def _release(self) -> None:
         """Close the channels that are open."""

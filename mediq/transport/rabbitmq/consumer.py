@@ -46,26 +46,30 @@ class Consumer(ReconnectingBinding):
         await self._tracker.return_unsettled()
 
     async def _begin(self) -> None:
-        await self._relay.start(consume=self._prefetch > 0)
         self.channel = await self.connection.channel()
         self._tracker = self._make_tracker()
         self.channel.close_callbacks.add(self._replace_tracker)
         self._queue = await declare_mailbox(self.channel, self._mailbox, self._capacity)
-        if self._prefetch > 0:  # for the broker, 0 would mean no limit
-            await self.channel.set_qos(self._prefetch)
-            await self._consume()
+        await self._relay.start()  # publishes to the mailbox, so that must exist
+        await self.channel.set_qos(self._prefetch)
+        await self._consume()
 
     async def _receive(self, message: DeliveredMessage) -> None:
         await self._tracker.receive(message)
 
     async def _cancel(self) -> None:
-        await self._relay.stop()
         assert self.channel is not None
         channel = await self.channel.get_underlay_channel()
         assert isinstance(channel, Channel)
         for tag in list(channel.consumers):
             await channel.basic_cancel(tag)
-        await self._tracker.close()
+
+    async def _finish(self) -> None:
+        """Return what was not handed out, and stop the relay.
+
+        Both may publish, which takes long while the broker stalls; the handed-out deliveries can be settled meanwhile.
+        """
+        await asyncio.gather(self._tracker.close(), self._relay.stop())
         self._closing = asyncio.create_task(self._close_when_settled())
 
     async def _close_when_settled(self) -> None:

@@ -140,11 +140,16 @@ class DeliveryTracker:
             await self.settle(delivery, lambda: self._redelivery.send_again([delivery.envelope]))
 
     async def close(self) -> None:
-        """Hand out nothing more, and return the envelopes that were not handed out."""
+        """Hand out nothing more, and return the envelopes that were not handed out.
+
+        If that takes too long, closing the channel returns their whole messages.
+        """
         self.open = False
         held, self._held = self._held, deque()
-        for batch in dict.fromkeys(batch for _, batch in held):
-            await self._return(batch, [envelope for envelope, whose in held if whose is batch])
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING):
+                for batch in dict.fromkeys(batch for _, batch in held):
+                    await self._return(batch, [envelope for envelope, whose in held if whose is batch])
 
     async def return_unsettled(self) -> None:
         """Return handed-out envelopes of partly settled messages; closing the channel returns the whole messages."""
@@ -167,6 +172,9 @@ class DeliveryTracker:
                     batch.must_return = True
             except (Fault, Refused):
                 batch.must_return = True
+            except BaseException:
+                batch.must_return = True
+                raise
             finally:
                 await self._finish(batch, len(envelopes))
 

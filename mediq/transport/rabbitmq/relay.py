@@ -28,19 +28,20 @@ class Relay:
         self._queue: AbstractRobustQueue
         self._tag: str | None = None
 
-    async def start(self, *, consume: bool) -> None:
-        """Declare the queue, and consume it if asked to. Raises what aio-pika raises."""
+    async def start(self) -> None:
+        """Declare the queue and consume it; the mailbox must exist. Raises what aio-pika raises."""
         self._channel = await self._connection.consuming.channel()
         await self._channel.set_qos(PREFETCH)
         self._queue = await declare_again(self._channel, self._mailbox)
-        if consume:
-            self._tag = await self._queue.consume(self._receive)
+        self._tag = await self._queue.consume(self._receive)
 
     async def stop(self) -> None:
         """Move no more, and return what waits for room to the queue."""
         self._open = False
         if self._tag is not None:
-            await self._queue.cancel(self._tag)
+            with suppress(Unavailable):
+                async with self._connection.consuming.alive(), asyncio.timeout(CLOSING):
+                    await self._queue.cancel(self._tag)
         if self._moving:
             await asyncio.wait(self._moving, timeout=CLOSING)
         await self.release()

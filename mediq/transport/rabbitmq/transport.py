@@ -23,8 +23,8 @@ class RabbitTransport(Transport):
     """A transport over one RabbitMQ virtual host.
 
     `capacity` limits each mailbox and `event_capacity` each subscription, both in messages of the broker. After a lost
-    connection, `reconnect_interval` is the time in seconds between two attempts; by default it differs from process to
-    process, so that they do not all reconnect at once.
+    connection, `reconnect_interval` is the time in seconds between the first two attempts, and doubles up to eight
+    times as much; by default it differs from process to process, so that they do not all reconnect at once.
     """
 
     def __init__(

@@ -5,13 +5,19 @@ import random
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import pytest
+from aio_pika import RobustConnection
+from aio_pika.exceptions import ChannelClosed
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from mediq.messages.errors import MailboxFull, Unavailable, Unroutable
 from mediq.transport.base import Delivery, Transport
 from mediq.transport.envelope import encode_frame
-from mediq.transport.rabbitmq.topology import DELIVERIES
+from mediq.transport.rabbitmq.connection import LONGEST
+from mediq.transport.rabbitmq.topology import DELIVERIES, again_name
 from mediq.transport.rabbitmq.transport import RabbitTransport
 from tests.fixtures.servers import RabbitMQ
 from tests.fixtures.transport.harness import PATIENCE, consume, listen, make_envelope, named, send_all
@@ -208,6 +214,145 @@ async def test_every_binding_is_restored_after_a_lost_connection(
     await other.publish("a.b", make_envelope("event"))
     assert (await private.next()).envelope.body == b"reply"
     assert await events.bodies(1) == [b"event"]
+
+
+async def test_a_retried_message_waits_while_only_the_publishing_connection_is_down(
+    backend: RabbitBackend, transport: RecordedTransport
+) -> None:
+    inbox = await consume(transport, "box")
+    await transport.send("box", make_envelope("again"))
+    await (await inbox.next()).retry(0.2)
+    async with publishing_down(transport) as outage:
+        await outage.attempts(6)
+        assert inbox.size == 0
+    assert (await inbox.next()).envelope.attempt == 2
+    assert await backend.dead_letters("box") == []
+
+
+async def test_a_batch_waits_to_be_split_while_only_the_publishing_connection_is_down(
+    backend: RabbitBackend, transport: RecordedTransport
+) -> None:
+    inbox = await consume(transport, "box", prefetch=1)
+    async with publishing_down(transport) as outage:
+        await backend.inject("box", encode_frame([make_envelope(body) for body in named(6)]))
+        await outage.attempts(6)
+        assert (inbox.size, await backend.depth("box")) == (0, 1)
+    assert sorted(await inbox.bodies(6)) == named(6)
+    assert await backend.dead_letters("box") == []
+
+
+async def test_a_handler_is_not_run_in_a_loop_while_only_the_publishing_connection_is_down(
+    transport: RecordedTransport,
+) -> None:
+    inbox = await consume(transport, "box", prefetch=1)
+    await transport.send("box", make_envelope("x"))
+    delivery = await inbox.next()
+    async with publishing_down(transport) as outage:
+        await delivery.retry(1.0)
+        await outage.attempts(6)
+        assert inbox.size == 0
+    delivery = await inbox.next()
+    assert delivery.envelope.attempt == 1  # it came back as it was
+    await delivery.retry(0.01)
+    assert (await inbox.next()).envelope.attempt == 2
+
+
+async def test_failed_attempts_to_reconnect_are_logged_and_grow_rarer(transport: RecordedTransport) -> None:
+    async with publishing_down(transport) as outage:
+        await outage.attempts(6)
+        assert [each["attempt"] for each in outage.failures()] == list(range(1, len(outage.failures()) + 1))
+        assert all("ConnectionError" in each["error"] or "refused" in each["error"] for each in outage.failures())
+        assert outage.interval == pytest.approx(0.05 * LONGEST)
+    await until(transport.ping)
+
+
+async def test_what_is_settled_before_all_bindings_are_restored_is_settled(
+    backend: RabbitBackend, transport: RecordedTransport, rabbitmq: RabbitMQ
+) -> None:
+    taken: list[Delivery] = []
+    acks: list[asyncio.Future[None]] = []
+
+    def take(delivery: Delivery) -> None:
+        taken.append(delivery)
+        if len(taken) > 5:
+            acks.append(asyncio.ensure_future(delivery.ack()))
+
+    await transport.bind("box", take, 5)
+    for number in range(20):
+        await listen(transport, f"a.{number}")
+    await send_all(transport, "box", named(5))
+    host = backend.url.rpartition("/")[2]
+    await asyncio.to_thread(rabbitmq.ctl, "close_all_connections", "--vhost", host, "a test")
+    await until(transport.ping)
+    await until_true(lambda: len(acks) >= 5)
+    await asyncio.gather(*acks)
+    await backend.quiet()
+    await transport.stop()
+    assert await backend.depth("box") == 0
+
+
+async def test_a_binding_that_cannot_be_restored_keeps_trying_and_tells_why(
+    backend: RabbitBackend, transport: RecordedTransport
+) -> None:
+    inbox = await consume(transport, "box")
+    with capture_logs() as lines:
+        async with publishing_down(transport) as outage:
+            await outage.attempts(1)
+            await backend.replace("box", capacity=7)
+        await until_true(lambda: any("x-max-length" in str(line) and line.get("attempt") == 2 for line in lines))
+        await backend.delete("box")
+        await until(lambda: transport.send("box", make_envelope("x")))
+    assert await inbox.bodies(1) == [b"x"]
+
+
+async def test_a_channel_that_cannot_be_reopened_gives_up_its_connection(
+    backend: RabbitBackend, transport: RecordedTransport
+) -> None:
+    events = await listen(transport, "a.*")
+    with capture_logs() as lines:
+        await backend.replace_events("fanout")
+        await close_publishing_channel(transport)
+        await until_true(lambda: any(line["event"] == "channel not reopened" for line in lines))
+        await until_true(lambda: any("fanout" in str(line) and line.get("attempt") == 2 for line in lines))
+        await backend.replace_events("topic")
+        await until(transport.ping)
+    await transport.publish("a.b", make_envelope("event"))
+    assert await events.bodies(1) == [b"event"]
+
+
+async def test_deliveries_can_be_settled_after_a_close_while_nothing_can_be_published(
+    backend: RabbitBackend, transport: RecordedTransport, rabbitmq: RabbitMQ
+) -> None:
+    await backend.shrink(capacity=2)
+    inbox = await consume(transport, "box", prefetch=1)
+    await transport.send("box", make_envelope("kept"))
+    kept = await inbox.next()
+    await send_all(transport, "box", named(2))
+    await backend.inject(again_name("box"), encode_frame([make_envelope("moved")]))  # and the mailbox is full
+    other = await backend.transport()
+    await asyncio.to_thread(rabbitmq.ctl, "set_vm_memory_high_watermark", "0.0000001")
+    try:
+        await until_true(lambda: stalled(transport))
+        await inbox.binding.close()
+        await kept.ack()
+    finally:
+        await asyncio.to_thread(rabbitmq.ctl, "set_vm_memory_high_watermark", "0.4")
+    await until(transport.ping)
+    later = await consume(other, "box")
+    assert await later.bodies(3) == [b"0", b"1", b"moved"]
+    await backend.quiet()
+    assert set(await later.bodies(later.size)) <= {b"moved"}  # its confirm came too late
+
+
+async def test_a_message_to_be_delivered_again_waits_until_the_mailbox_is_declared(
+    backend: RabbitBackend, transport: Transport
+) -> None:
+    inbox = await consume(transport, "box")
+    await inbox.binding.close()
+    await backend.delete("box")
+    await backend.inject(again_name("box"), encode_frame([make_envelope("again")]))
+    assert await (await consume(transport, "box")).bodies(1) == [b"again"]
+    assert await backend.dead_letters("box") == []
 
 
 async def test_a_deleted_queue_is_declared_again(backend: RabbitBackend, transport: Transport) -> None:
@@ -443,6 +588,54 @@ async def test_the_reply_mailbox_of_a_stopped_process_is_unroutable(
         await transport.send("mine", make_envelope())
 
 
+async def close_publishing_channel(transport: RabbitTransport) -> None:
+    assert transport._connection is not None
+    channel = await transport._connection._channel.get_underlay_channel()
+    await channel.close(ChannelClosed(0, "a test"))
+
+
+def stalled(transport: RabbitTransport) -> bool:
+    """Whether a publish has waited for its confirm for long."""
+    return transport._connection is not None and transport._connection.stalled
+
+
+class Outage:
+    """The publishing connection of a transport cannot be made."""
+
+    def __init__(self, connection: RobustConnection, lines: list[EventDict]) -> None:
+        self._connection = connection
+        self._lines = lines
+
+    @property
+    def interval(self) -> float:
+        """Seconds until the next attempt to reconnect."""
+        return float(self._connection.reconnect_interval)
+
+    def failures(self) -> list[EventDict]:
+        """What was logged of failed attempts."""
+        return [line for line in self._lines if line["event"] == "broker not reached"]
+
+    async def attempts(self, count: int) -> None:
+        """Return when reconnecting has failed `count` times."""
+        await until_true(lambda: len(self.failures()) >= count)
+
+
+@asynccontextmanager
+async def publishing_down(transport: RabbitTransport) -> AsyncIterator[Outage]:
+    """Cut the publishing connection alone, and let no new one be made until the end of the block."""
+    assert transport._connection is not None
+    connection = transport._connection.publishing._connection
+    url = connection.url
+    assert connection.transport is not None
+    connection.url = url.with_port(1)
+    with capture_logs() as lines:
+        await connection.transport.connection.close()
+        try:
+            yield Outage(connection, lines)
+        finally:
+            connection.url = url
+
+
 async def until(works: Callable[[], Awaitable[None]]) -> None:
     """Call `works` until it is no longer Unavailable."""
     async with asyncio.timeout(RECOVERY):
@@ -453,3 +646,11 @@ async def until(works: Callable[[], Awaitable[None]]) -> None:
                 await asyncio.sleep(0.05)
             else:
                 return
+
+
+async def until_true(condition: Callable[[], bool]) -> None:
+    async def check() -> None:
+        if not condition():
+            raise Unavailable
+
+    await until(check)

@@ -130,6 +130,18 @@ def test_the_end_of_the_process_loses_no_line(fmt: logging.LogFormat, end: str) 
     assert "the last" in ended.stderr
 
 
+def test_the_client_library_of_the_broker_writes_no_lines_of_its_own() -> None:
+    program = (
+        "import logging as std\n"
+        "from mediq.observability import logging\n"
+        "logging.configure_logging('json', 'info', dict)\n"
+        "std.getLogger('aio_pika.robust_connection').warning('attempt failed')\n"
+        "std.getLogger('aiormq.connection').error('attempt failed')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stderr == ""
+
+
 def test_a_value_that_is_no_unicode_is_logged_too(capsys: pytest.CaptureFixture[str]) -> None:
     try:
         logging.configure_logging("json", "info", headers_now)

@@ -59,13 +59,13 @@ class Bench:
         self.task: asyncio.Task[None]
         self.cell: ActorCell
 
-    async def run(self, actor: Actor, *, private: bool = False) -> None:
-        self.cell = ActorCell(actor, self.transport, "test_queue", private=private, retry=BACKOFF, clock=self.clock)
+    async def run(self, actor: Actor) -> None:
+        self.cell = ActorCell(actor, self.transport, "test_queue", retry=BACKOFF, clock=self.clock)
         await self.cell.start()
         self.task = asyncio.create_task(self.cell.run())
 
-    async def follow(self, script: Script, **options: Any) -> None:
-        await self.run(Scripted(NO_BUS, script), **options)
+    async def follow(self, script: Script) -> None:
+        await self.run(Scripted(NO_BUS, script))
 
     def give(self, envelope: Envelope) -> StubDelivery:
         delivery = StubDelivery(envelope, self.journal)
@@ -198,13 +198,6 @@ async def test_a_crash_is_not_retried_beyond_the_deadline(bench: Bench, left: fl
     delivery = await bench.handle(asked(deadline=bench.clock() + left))
     assert delivery.settled[0][0] == expected
     assert len(bench.answers) == (1 if expected == "dead_letter" else 0)
-
-
-async def test_a_crash_on_a_private_mailbox_is_replied_at_once(bench: Bench) -> None:
-    await bench.follow(fail, private=True)
-    assert bench.transport.bound == [("test_queue", 2 * Actor.concurrency, True)]
-    await bench.handle(asked())
-    assert isinstance(bench.error, Internal)
 
 
 async def test_a_handler_that_awaits_a_cancelled_future_counts_as_crashed(bench: Bench) -> None:

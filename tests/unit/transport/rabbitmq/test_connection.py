@@ -13,8 +13,9 @@ URL_OF_NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"
 @pytest.fixture
 async def connection() -> WatchedConnection:
     """A connection that believes to be up."""
-    connection = WatchedConnection(URL_OF_NO_BROKER, 1.0, on_lost=lambda: None)
-    connection.up = True
+    connection = WatchedConnection("test", URL_OF_NO_BROKER, 1.0, on_lost=lambda: None)
+    await connection.begin_restoring()
+    connection.restored.set()
     return connection
 
 
