@@ -32,7 +32,7 @@ from bench.broker import ByHand
 from bench.measure import CONNECTIONS, Load, Served, cpu, machine, serving, show, take_turns, wrk
 from bench.work import JSON, Ask
 from tests.fixtures.ports import free_port
-from tests.fixtures.servers import RabbitMQ
+from tests.fixtures.servers import RabbitMQ, Redis
 
 BY_HAND, OURS = "aio-pika by hand", "mediq"
 
@@ -75,8 +75,12 @@ def sides(broker: RabbitMQ) -> Iterator[dict[str, Side]]:
         found = {BY_HAND: Side(gateway, service)}
         url = broker.url()
         service = stack.enter_context(serving("bench/broker.py", "--serve", "ours", url))
+        redis = Redis()  # a gateway of the split application needs one; the route of the bench does not use it
+        stack.callback(redis.close)
+        redis.start()
         environ = {
             "RABBITMQ_URL": url,
+            "REDIS_URL": redis.url(),
             "JWT_SECRET": secrets.token_urlsafe(48),
             "JWT_REFRESH_SECRET": secrets.token_urlsafe(48),
         }
